@@ -1,0 +1,266 @@
+// Package authn is the vocabulary that every other package shares: companies,
+// users, factors, attempts, proofs, sessions, events, errors, ids and tokens.
+//
+// A method is a kind of proof. A factor is one person's enrolled instance of
+// it. An attempt is a sign-in in progress. A proof is one accepted answer. A
+// session is what a finished attempt becomes.
+//
+// The package imports no other of ours and decides nothing, with one
+// exception that is deliberately here: the shapes [Keys], [Rows] and [Verdict],
+// through which every decision that changes something passes. They make three
+// rules structural rather than a matter of care (rulings 8 and 9):
+//
+//   - a secret is readable for checking only behind the statement that charges
+//     for the guess ([Rows].Charged);
+//   - a refusal is a committed value, never an error that unwinds the charge;
+//   - a change cannot be written without its audit event.
+package authn
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Kind is a kind of proof, the m of "amr".
+type Kind string
+
+// The kinds that exist. A kind without a registered method is never offered.
+const (
+	Password   Kind = "password"
+	TOTP       Kind = "totp"
+	SMS        Kind = "sms"
+	Email      Kind = "email"
+	Duo        Kind = "duo"
+	WebAuthn   Kind = "webauthn"
+	BackupCode Kind = "backup_code"
+	BypassCode Kind = "bypass_code"
+)
+
+// Traits are what a proof of one kind shows; policy speaks of these and never
+// of kinds, so that a new method needs no edit there.
+type Traits struct {
+	Knowledge         bool // something the person knows
+	Possession        bool // something the person has; never true of e-mail (ruling 14)
+	OutOfBand         bool // travelled by another channel
+	PhishingResistant bool // bound to our origin by the person's device
+}
+
+// Company is a tenant. Nothing crosses from one company to another.
+type Company struct {
+	ID            string
+	Slug          string // lower-case name in addresses: 1–40 of a–z, 0–9 and inner hyphens
+	Name          string // shown to people and written into the authenticator app
+	Policy        []byte // the policy document, JSON (ruling 52)
+	PolicyVersion int64  // grows by one with every save
+	CreatedAt     time.Time
+}
+
+// Audience says on which side of the company a person stands.
+type Audience string
+
+// The two audiences of requirement G3.
+const (
+	InternalAudience Audience = "internal" // staff
+	ExternalAudience Audience = "external" // customers
+)
+
+// UserStatus is whether a person may sign in at all.
+type UserStatus string
+
+// The states of a user.
+const (
+	Active    UserStatus = "active"
+	Suspended UserStatus = "suspended"
+)
+
+// User is a person of one company.
+type User struct {
+	Company          string
+	ID               string
+	Login            string // as typed at creation; canonical forms live in the login table
+	Email            string
+	EmailVerifiedAt  time.Time // zero: never; an unverified address signs nobody in (ruling 5)
+	Name             string
+	Locale           string // BCP 47; empty: the browser decides
+	Audience         Audience
+	Status           UserStatus
+	Roles            []string
+	RequireTwoFactor bool  // raised to required for this person, whatever the company says (G3)
+	Epoch            int64 // ruling 3: raised by every change that weakens or moves an account
+
+	PasswordChangedAt time.Time
+	// Ruling 10: wrong codes after a right password, from unknown browsers.
+	WrongInRow   int       // since the last completed sign-in from an unknown browser
+	WrongInMonth int       // since MonthStart, whatever came between
+	MonthStart   time.Time // start of the running 30 days
+	// PasswordKnownAt is when the password was marked as known to others; from
+	// then on it opens no attempt from an unknown browser until it is changed.
+	PasswordKnownAt time.Time
+
+	CreatedAt time.Time
+}
+
+// FactorState says whether a factor counts.
+type FactorState string
+
+// A factor is pending until its first right answer. Whether an active factor
+// is paused or locked follows from its counters, so it is no state.
+const (
+	Pending   FactorState = "pending"
+	Confirmed FactorState = "active"
+	Asleep    FactorState = "asleep" // put to sleep by policy or an administrator
+)
+
+// Lane is whose budget of wrong answers a guess is charged to (ruling 10).
+type Lane string
+
+// A browser that completed a sign-in of this person earlier has a lane of its
+// own, which strangers cannot use up.
+const (
+	Stranger Lane = "stranger"
+	Known    Lane = "known"
+)
+
+// Count is one lane's run of wrong answers.
+type Count struct {
+	Tries       int       // in a row; charged before the check
+	PausedUntil time.Time // zero: not paused
+}
+
+// Factor is one person's enrolled instance of a method. Its secret is not in
+// it: only [Charged] carries one.
+type Factor struct {
+	Company    string
+	ID         string
+	User       string
+	Kind       Kind
+	State      FactorState
+	Name       string
+	Data       []byte // JSON of the method's own, nothing secret
+	LastStep   int64  // greatest counter ever accepted; only a larger one is
+	Epoch      int64  // of the user when the factor was begun
+	Attempt    string // the sign-in that created it, if one did (ruling 1)
+	Counts     map[Lane]Count
+	CreatedAt  time.Time
+	ConfirmAt  time.Time // when it became active
+	LastUsedAt time.Time
+	ExpiresAt  time.Time // pending only
+}
+
+// Purpose is what an attempt is for. It is bound into the token, so that what
+// was begun for one purpose completes no other.
+type Purpose string
+
+// The purposes of an attempt.
+const (
+	SignIn Purpose = "sign_in"
+	StepUp Purpose = "step_up"
+)
+
+// State is where an attempt stands; the words of api.md.
+type State string
+
+// The states of an attempt. No session exists before Complete.
+const (
+	NeedFactor     State = "need_factor"
+	NeedEnrolment  State = "need_enrolment"
+	NeedPassword   State = "need_password" // step-up of someone who has no factor
+	Ready          State = "ready"
+	Complete       State = "complete"
+	Denied         State = "denied"
+	AttemptExpired State = "expired"
+)
+
+// Attempt is a sign-in or a step-up in progress.
+type Attempt struct {
+	Company   string
+	ID        string
+	User      string
+	Purpose   Purpose
+	State     State
+	Version   int64 // moves by one with every change; a stale form is never evaluated (ruling 49)
+	Proofs    []Proof
+	Lane      Lane
+	Session   string // step-up: the session that asks
+	Action    string // step-up: what for, a registered name
+	ReturnTo  string // same-origin path, checked before it is stored
+	Epoch     int64  // of the user at the beginning
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// Proof is one accepted answer.
+type Proof struct {
+	Kind   Kind      `json:"kind"`
+	Factor string    `json:"factor"`
+	Traits Traits    `json:"traits"`
+	At     time.Time `json:"at"`
+	Step   int64     `json:"step,omitempty"` // the counter that must grow, where the kind has one
+}
+
+// Session is what a finished attempt becomes.
+type Session struct {
+	Company     string
+	ID          string
+	User        string
+	Epoch       int64
+	AMR         []string // RFC 8176
+	ACR         string   // "aal1" or "aal2"; never above what was proven
+	AuthTime    time.Time
+	FactorTime  time.Time // last proof of a factor of one's own; zero: none
+	ConfirmedAt time.Time // last step-up by someone who has no factor; zero: none
+	CreatedAt   time.Time
+	LastSeenAt  time.Time
+	ExpiresAt   time.Time
+	Idle        time.Duration // ends when not seen for this long; 0: never
+	Agent       string        // "Chrome on Windows", never the raw string
+	Attempt     string        // the attempt it came from
+	ReturnTo    string        // where /continue leads
+}
+
+// ACR values (NIST SP 800-63B-4 section 2).
+const (
+	AAL1 = "aal1"
+	AAL2 = "aal2"
+)
+
+// Client is what is known of whoever sends a request.
+type Client struct {
+	Address netip.Addr // the peer, or what a trusted proxy says it is
+	Browser string     // value of the browser cookie; empty: none
+	Agent   string     // "Chrome on Windows"; already reduced and bounded
+	Locale  string     // best match of Accept-Language
+}
+
+// Result is how an event ended.
+type Result string
+
+// The results of an event.
+const (
+	Succeeded Result = "success"
+	Refused   Result = "refused"
+)
+
+// Event is one line of the audit log: who did what to whom, when, with what
+// result. Personal is kept apart, sealed under a key of the person's own, so
+// that erasing the person keeps the chain verifiable (rulings 40 and 53).
+type Event struct {
+	Company  string
+	ID       string
+	Type     string // "noun.verb_in_past", for example "factor.confirmed"
+	Actor    string // user, key or "operator"; empty: nobody known
+	Target   string // user the event is about; empty: none
+	Result   Result
+	At       time.Time
+	Personal Personal
+	Seq      int64  // 0: not sealed yet
+	Prev     []byte // chain hash of the event before
+	Hash     []byte // chain hash of this one
+}
+
+// Personal is the part of an event that says something about a person.
+type Personal struct {
+	Address string            `json:"address,omitempty"`
+	Agent   string            `json:"agent,omitempty"`
+	Detail  map[string]string `json:"detail,omitempty"` // never a secret or a code
+}

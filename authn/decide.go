@@ -1,0 +1,244 @@
+package authn
+
+import "time"
+
+// Charge says which guess a decision pays for before it may look at a secret.
+type Charge int
+
+// What can be charged.
+const (
+	NoCharge       Charge = iota
+	ChargePassword        // the password of Login or User; one count for all spellings of a person's name
+	ChargeFactor          // the factor named in Keys.Factor
+)
+
+// Keys names the rows that a decision needs. The store locks them in the order
+// of the fields, so that no two decisions wait for each other in a circle.
+// Everything is looked up inside Company.
+type Keys struct {
+	Company string
+	Now     time.Time // the caller's clock; the store has none of its own
+
+	// Login is a canonical name (see CanonicalLogin). It selects the user. With
+	// ChargePassword an unknown one costs the same statements as a known one.
+	Login string
+	User  string
+
+	// Attempt with what opens it: its token, or the browser cookie that began it.
+	// An id alone opens nothing (ruling 47).
+	Attempt      string
+	AttemptToken Token
+	// Session by its token; or by its id, for a user named in User.
+	Session      string
+	SessionToken Token
+
+	Factor string
+	Charge Charge
+	// Browser is the value of the browser cookie. It chooses the lane: Known if
+	// this person completed a sign-in in this browser before.
+	Browser string
+}
+
+// Rows is what the store found. Pointers are nil where there is nothing, or
+// nothing for whoever asks.
+type Rows struct {
+	Company *Company
+	User    *User
+	Attempt *Attempt
+	Session *Session
+	Factors []Factor // all of User, password included, oldest first; no secrets
+	Lane    Lane
+	Charged *Charged // nil unless Keys.Charge asked
+}
+
+// Factor is the user's factor of that id, or nil.
+func (r *Rows) Factor(id string) *Factor {
+	for i := range r.Factors {
+		if r.Factors[i].ID == id {
+			return &r.Factors[i]
+		}
+	}
+	return nil
+}
+
+// FactorOf is the user's factor of that kind and state, or nil.
+func (r *Rows) FactorOf(k Kind, s FactorState) *Factor {
+	for i := range r.Factors {
+		if r.Factors[i].Kind == k && r.Factors[i].State == s {
+			return &r.Factors[i]
+		}
+	}
+	return nil
+}
+
+// Charged is the outcome of the statement that charges. Secret is there only
+// if Paid: an unpaid guess cannot be evaluated, because there is nothing to
+// evaluate it with.
+type Charged struct {
+	Paid   bool
+	Count  Count   // after charging, or as it stands if not paid
+	Locked bool    // not paid because the lane's share is used up
+	Factor *Factor // nil for an unknown login
+	Secret []byte  // opened; nil for an unknown login
+}
+
+// Verdict is what a decision came to. It can be made only by Accept, Refuse
+// and Continue, so that a change without its audit event does not compile.
+type Verdict struct {
+	refusal error
+	event   *Event
+	more    []Event
+	writes  []Write
+}
+
+// Accept writes everything, with its event.
+func Accept(ev Event, writes ...Write) Verdict { return Verdict{event: &ev, writes: writes} }
+
+// Refuse answers err and still commits what was charged, the writes and the event.
+func Refuse(err error, ev Event, writes ...Write) Verdict {
+	return Verdict{refusal: err, event: &ev, writes: writes}
+}
+
+// Continue is the first half of a check that is too slow for the writer (a
+// password hash, an outside service): the charge commits, and the second half
+// writes the event. It is also for what is no security event, such as "seen".
+func Continue(writes ...Write) Verdict { return Verdict{writes: writes} }
+
+// Drop refuses without an event: malformed, unknown or unpaid asks, which
+// anyone can cause at any rate (ruling 6). What was charged stays charged.
+func Drop(err error) Verdict { return Verdict{refusal: err} }
+
+// And adds a further event.
+func (v Verdict) And(ev Event) Verdict { v.more = append(v.more, ev); return v }
+
+// Refusal is the error to answer after the commit, or nil.
+func (v Verdict) Refusal() error { return v.refusal }
+
+// Writes are the changes, in order.
+func (v Verdict) Writes() []Write { return v.writes }
+
+// Events are the audit events, in order.
+func (v Verdict) Events() []Event {
+	if v.event == nil {
+		return v.more
+	}
+	return append([]Event{*v.event}, v.more...)
+}
+
+// Write is one change; the types below are all there are. Each is bound to the
+// company of the Keys, and to the rows that were locked for the decision.
+type Write interface{ write() }
+
+// Outcome is how a charged guess ended.
+type Outcome int
+
+// The outcomes.
+const (
+	Wrong Outcome = iota // the charge stands; PausedUntil is stored
+	Right                // the lane's run ends: tries and pause are cleared
+	Void                 // the charge is given back (right but used; ruling 44)
+)
+
+type (
+	// Settle ends a charge. With Right and Step > 0 the store also moves the
+	// factor's last step forward, only ever to a larger one.
+	Settle struct {
+		Outcome     Outcome
+		PausedUntil time.Time
+		Step        int64
+	}
+	// NewAttempt stores an attempt, openable by Token and, if the decision's
+	// Keys carried one, by the browser cookie.
+	NewAttempt struct {
+		Attempt Attempt
+		Token   Token
+	}
+	// PutAttempt moves the attempt from Version-1 to Version, once.
+	PutAttempt struct{ Attempt Attempt }
+	// NewSession stores a session, openable by Token.
+	NewSession struct {
+		Session Session
+		Token   Token
+	}
+	// PutSession changes LastSeenAt, FactorTime and ConfirmedAt.
+	PutSession struct{ Session Session }
+	// EndSession signs out one session of the user.
+	EndSession struct{ ID string }
+	// EndSessions signs the user out everywhere except in the session Except
+	// (empty: everywhere).
+	EndSessions struct{ Except string }
+	// EndAttempts drops the user's unfinished attempts.
+	EndAttempts struct{}
+	// KnowBrowser makes the decision's browser one of the user's own (ruling 47).
+	KnowBrowser struct{}
+	// NewFactor stores a factor with its secret, sealed. A pending one replaces
+	// the user's other pending factor of that kind.
+	NewFactor struct {
+		Factor Factor
+		Secret []byte
+	}
+	// ActivateFactor turns the pending factor ID into the active one; an active
+	// one of the same kind is deleted in the same transaction (A5).
+	ActivateFactor struct {
+		ID   string
+		At   time.Time
+		Step int64 // of the confirming code: it does not also sign in (ruling 11)
+	}
+	// PutFactor changes Name, State and Data.
+	PutFactor struct{ Factor Factor }
+	// DeleteFactor removes a factor and its secret.
+	DeleteFactor struct{ ID string }
+	// SetPassword stores a new password hash, sealed, and clears what was
+	// counted against the old one.
+	SetPassword struct {
+		ID   string // of the password factor, if it does not exist yet
+		Hash []byte
+		At   time.Time
+	}
+	// Rehash replaces the stored hash of the same password if it is still Old.
+	Rehash struct{ Old, New []byte }
+	// PutUser changes every column of the user but the ids.
+	PutUser struct{ User User }
+	// NewUser creates the user of Keys.User with the logins that name them.
+	NewUser struct {
+		User   User
+		Logins []Login
+	}
+	// SetPolicy saves the next version of the company's policy document.
+	SetPolicy struct {
+		Policy  []byte
+		Version int64 // the new one; the stored one must be Version-1
+	}
+)
+
+// Login is one name that leads to a user.
+type Login struct {
+	Name string // canonical
+	Kind string // "name" or "email"
+}
+
+func (Settle) write()         {}
+func (NewAttempt) write()     {}
+func (PutAttempt) write()     {}
+func (NewSession) write()     {}
+func (PutSession) write()     {}
+func (EndSession) write()     {}
+func (EndSessions) write()    {}
+func (EndAttempts) write()    {}
+func (KnowBrowser) write()    {}
+func (NewFactor) write()      {}
+func (ActivateFactor) write() {}
+func (PutFactor) write()      {}
+func (DeleteFactor) write()   {}
+func (SetPassword) write()    {}
+func (Rehash) write()         {}
+func (PutUser) write()        {}
+func (NewUser) write()        {}
+func (SetPolicy) write()      {}
+
+// EventQuery selects events of one company, newest first.
+type EventQuery struct {
+	Target string // user the events are about; empty: everybody
+	Before string // id of the last event already seen; empty: from the newest
+	Limit  int    // 1–200; 0: 50
+}

@@ -1,0 +1,134 @@
+package authn
+
+import (
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Prefixes of the typed ids.
+const (
+	CompanyID = "cmp"
+	UserID    = "usr"
+	FactorID  = "fac"
+	AttemptID = "att"
+	SessionID = "ses"
+	EventID   = "evt"
+	KeyID     = "key"
+)
+
+// The alphabet of RFC 4648 section 7 keeps the order of the bytes, so ids of
+// one kind sort by the time they were made.
+var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
+
+const rawIDLen = 16
+
+// NewID makes an id such as usr_06f0…: the prefix and a UUIDv7 (RFC 9562
+// section 5.7) of now and 74 random bits from random. It panics if random
+// fails: going on without randomness would be worse.
+func NewID(prefix string, now time.Time, random io.Reader) string {
+	var b [rawIDLen]byte
+	if _, err := io.ReadFull(random, b[6:]); err != nil {
+		panic(fmt.Errorf("authn: no randomness: %w", err))
+	}
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
+	copy(b[:6], ms[2:])
+	b[6] = b[6]&0x0f | 0x70
+	b[8] = b[8]&0x3f | 0x80
+	return prefix + "_" + idEncoding.EncodeToString(b[:])
+}
+
+// CheckID reports whether id is well formed and of the given kind. Ids come
+// from outside; a malformed one is simply not found.
+func CheckID(prefix, id string) bool {
+	_, ok := rawID(prefix, id)
+	return ok
+}
+
+func rawID(prefix, id string) ([]byte, bool) {
+	rest, ok := strings.CutPrefix(id, prefix+"_")
+	if !ok || len(rest) != 26 {
+		return nil, false
+	}
+	raw, err := idEncoding.DecodeString(rest)
+	// A second spelling of the same bytes (unused trailing bits) is refused.
+	if err != nil || len(raw) != rawIDLen || idEncoding.EncodeToString(raw) != rest {
+		return nil, false
+	}
+	return raw, true
+}
+
+// TokenKind is the purpose of a token. It stands in the token, in the row and
+// in the stored hash, so that a token of one kind is worth nothing as another.
+type TokenKind string
+
+// The kinds of tokens.
+const (
+	SessionToken TokenKind = "ses"
+	AttemptToken TokenKind = "att"
+)
+
+const secretLen = 32
+
+// Token is an opaque credential (ruling 46):
+// sp_<kind>_ + base32(company 16 bytes ‖ id 16 ‖ secret 32).
+type Token struct {
+	Kind    TokenKind
+	Company string
+	ID      string
+	Secret  []byte // 256 random bits
+}
+
+// IsZero reports whether there is no token.
+func (t Token) IsZero() bool { return t.Kind == "" }
+
+// NewToken makes a token for the row id of a company.
+func NewToken(kind TokenKind, company, id string, random io.Reader) Token {
+	s := make([]byte, secretLen)
+	if _, err := io.ReadFull(random, s); err != nil {
+		panic(fmt.Errorf("authn: no randomness: %w", err))
+	}
+	return Token{Kind: kind, Company: company, ID: id, Secret: s}
+}
+
+// Reveal is the token as its holder gets it. Nothing else prints it: String
+// and the logs show only the row it belongs to.
+func (t Token) Reveal() string {
+	c, ok1 := rawID(CompanyID, t.Company)
+	i, ok2 := rawID(string(t.Kind), t.ID)
+	if !ok1 || !ok2 || len(t.Secret) != secretLen {
+		return ""
+	}
+	b := make([]byte, 0, 2*rawIDLen+secretLen)
+	b = append(append(append(b, c...), i...), t.Secret...)
+	return "sp_" + string(t.Kind) + "_" + idEncoding.EncodeToString(b)
+}
+
+// String hides the secret.
+func (t Token) String() string { return "token(" + t.ID + ")" }
+
+// GoString hides the secret from %#v.
+func (t Token) GoString() string { return t.String() }
+
+// ParseToken reads a token of the given kind. It says only whether the form is
+// right; whether the token is good is the store's to say.
+func ParseToken(kind TokenKind, s string) (Token, bool) {
+	rest, ok := strings.CutPrefix(s, "sp_"+string(kind)+"_")
+	if !ok || len(rest) != idEncoding.EncodedLen(2*rawIDLen+secretLen) {
+		return Token{}, false
+	}
+	raw, err := idEncoding.DecodeString(rest)
+	if err != nil || idEncoding.EncodeToString(raw) != rest {
+		return Token{}, false
+	}
+	return Token{
+		Kind:    kind,
+		Company: CompanyID + "_" + idEncoding.EncodeToString(raw[:rawIDLen]),
+		ID:      string(kind) + "_" + idEncoding.EncodeToString(raw[rawIDLen:2*rawIDLen]),
+		Secret:  raw[2*rawIDLen:],
+	}, true
+}
