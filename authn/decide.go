@@ -8,8 +8,10 @@ type Charge int
 // What can be charged.
 const (
 	NoCharge       Charge = iota
-	ChargePassword        // the password of Login or User; one count for all spellings of a person's name
-	ChargeFactor          // the factor named in Keys.Factor
+	GuessPassword         // the password of Login or User; one count for all spellings of a person's name
+	GuessFactor           // the factor that Keys.Choose or Keys.Factor names
+	SettlePassword        // charges nothing: locks the count, so that an earlier GuessPassword can be settled
+	SettleFactor          // the same for an earlier GuessFactor
 )
 
 // Keys names the rows that a decision needs. The store locks them in the order
@@ -20,7 +22,7 @@ type Keys struct {
 	Now     time.Time // the caller's clock; the store has none of its own
 
 	// Login is a canonical name (see CanonicalLogin). It selects the user. With
-	// ChargePassword an unknown one costs the same statements as a known one.
+	// GuessPassword an unknown one costs the same statements as a known one.
 	Login string
 	User  string
 
@@ -28,12 +30,19 @@ type Keys struct {
 	// An id alone opens nothing (ruling 47).
 	Attempt      string
 	AttemptToken Token
-	// Session by its token; or by its id, for a user named in User.
+	// Session by its token; or by its id, for a user named in User. An attempt
+	// that belongs to a session (a step-up) loads that session by itself.
 	Session      string
 	SessionToken Token
 
 	Factor string
 	Charge Charge
+	// Choose, if not nil, is asked once the rows are locked and before anything
+	// is charged. An error is answered as it is, and nothing is charged or
+	// written: a stale, expired or malformed ask costs nobody a try. A name that
+	// is not empty takes the place of Factor. Like the decision it is pure and
+	// may run twice.
+	Choose func(*Rows) (factor string, err error)
 	// Browser is the value of the browser cookie. It chooses the lane: Known if
 	// this person completed a sign-in in this browser before.
 	Browser string
@@ -48,7 +57,7 @@ type Rows struct {
 	Session *Session
 	Factors []Factor // all of User, password included, oldest first; no secrets
 	Lane    Lane
-	Charged *Charged // nil unless Keys.Charge asked
+	Charged *Charged // nil if Keys.Charge is NoCharge
 }
 
 // Factor is the user's factor of that id, or nil.
@@ -73,7 +82,7 @@ func (r *Rows) FactorOf(k Kind, s FactorState) *Factor {
 
 // Charged is the outcome of the statement that charges. Secret is there only
 // if Paid: an unpaid guess cannot be evaluated, because there is nothing to
-// evaluate it with.
+// evaluate it with. With SettlePassword and SettleFactor it carries the count only.
 type Charged struct {
 	Paid   bool
 	Count  Count   // after charging, or as it stands if not paid
@@ -242,3 +251,11 @@ type EventQuery struct {
 	Before string // id of the last event already seen; empty: from the newest
 	Limit  int    // 1–200; 0: 50
 }
+
+// The shares of the 100 wrong answers in a row that disable a factor (NIST SP
+// 800-63B-4 section 3.2.2): what unknown browsers may use up together, and
+// what the person's own browsers may (ruling 10).
+const (
+	ShareStranger = 70
+	ShareKnown    = 30
+)

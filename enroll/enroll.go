@@ -1,0 +1,422 @@
+// Package enroll adds, confirms, resets and removes a person's factors, and
+// changes their password.
+//
+// A factor counts only after its first right answer (ux rule 45). Beginning a
+// new one takes nothing away: the old secret works until the new one is
+// confirmed, and never after (requirement A5). Every change raises the
+// person's security epoch, which ends their other sessions and everything
+// begun before; the session that made the change is issued anew in the same
+// transaction (ruling 3).
+//
+// Beginning, removing and changing need a recent proof (policy.Fresh): an open
+// session alone, stolen or left behind, changes nothing. Confirming needs none,
+// because only a fresh session could begin; its guesses are charged like any
+// other (ruling 11).
+package enroll
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/policy"
+)
+
+// Store is what this package needs of storage.
+type Store interface {
+	Decide(context.Context, authn.Keys, func(*authn.Rows) authn.Verdict) error
+	View(context.Context, authn.Keys) (authn.Rows, error)
+	// PendingSecret is the secret of a pending factor of the session's person,
+	// for showing it again; never that of an active one.
+	PendingSecret(context.Context, authn.Keys) ([]byte, error)
+}
+
+// Passwords checks, judges and hashes passwords; method/password is one.
+type Passwords interface {
+	authn.Method
+	// Hash makes the form to store.
+	Hash(ctx context.Context, password string) ([]byte, error)
+	// Check says whether a password may be chosen; field names it in the error.
+	Check(field, password string, u authn.User, c authn.Company, minimum int) error
+}
+
+// Config wires a Service. Store, Methods and Passwords are needed.
+type Config struct {
+	Store     Store
+	Methods   []authn.Method // those that are Enrollers can be added by people
+	Passwords Passwords
+	Now       func() time.Time // nil: time.Now
+	Random    io.Reader        // nil: crypto/rand
+	Lifetimes policy.Lifetimes // zero fields: the defaults of ruling 45
+}
+
+// Service changes factors. It is safe for concurrent use.
+type Service struct {
+	store     Store
+	methods   map[authn.Kind]authn.Method
+	passwords Passwords
+	now       func() time.Time
+	random    io.Reader
+	life      policy.Lifetimes
+}
+
+// New checks the configuration.
+func New(c Config) (*Service, error) {
+	if c.Store == nil || c.Passwords == nil {
+		return nil, errors.New("enroll: Config.Store and Config.Passwords are needed")
+	}
+	s := &Service{store: c.Store, passwords: c.Passwords, now: c.Now, random: c.Random,
+		life: c.Lifetimes.WithDefaults(), methods: map[authn.Kind]authn.Method{}}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
+	for _, m := range c.Methods {
+		s.methods[m.Kind()] = m
+	}
+	return s, nil
+}
+
+// Who asks: a session, and the browser or program that presents it.
+type Who struct {
+	Token  authn.Token
+	Client authn.Client
+}
+
+// Changed is what a change of the account leaves behind. Session and its token
+// take the place of the ones that asked; the old token is dead.
+type Changed struct {
+	Factor  authn.Factor
+	Session authn.Session
+	Token   authn.Token
+}
+
+// Pending is a factor being set up, with what the person needs for it.
+type Pending struct {
+	Company  authn.Company
+	User     authn.User
+	Factor   authn.Factor
+	Secret   []byte
+	Replaces *authn.Factor // the active one that ends when this is confirmed
+}
+
+func (s *Service) keys(w Who) authn.Keys {
+	return authn.Keys{Company: w.Token.Company, SessionToken: w.Token, Browser: w.Client.Browser, Now: s.now()}
+}
+
+func (s *Service) traits(k authn.Kind) (authn.Traits, bool) {
+	m, ok := s.methods[k]
+	if !ok {
+		return authn.Traits{}, false
+	}
+	return m.Traits(), true
+}
+
+// fresh demands a good session and a recent proof, and gives the policy.
+func (s *Service) fresh(rows *authn.Rows, now time.Time) (policy.Document, error) {
+	if err := policy.CheckSession(rows, now); err != nil {
+		return policy.Document{}, err
+	}
+	doc, err := policy.Parse(rows.Company.Policy)
+	if err != nil {
+		return policy.Document{}, fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err)
+	}
+	has := len(policy.Second(doc, rows.Factors, s.traits)) > 0
+	return doc, policy.Fresh(rows, has, s.life.StepUpAge, now)
+}
+
+// Ready says whether w may change the account now: nil, or StepUpRequired.
+// Pages ask it before they show a form that would be refused.
+func (s *Service) Ready(ctx context.Context, w Who) error {
+	k := s.keys(w)
+	rows, err := s.store.View(ctx, k)
+	if err != nil {
+		return fmt.Errorf("enroll: %w", err)
+	}
+	_, err = s.fresh(&rows, k.Now)
+	return err
+}
+
+// Begin makes a pending factor. replaces is the id of the active factor of
+// that kind; it must be given if there is one, so that nobody replaces what
+// they do not know of.
+//
+// Errors: StepUpRequired, PolicyForbids, Conflict (replaces missing or stale),
+// Invalid (field method), Unauthenticated.
+func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces string) (Pending, error) {
+	m, ok := s.methods[kind].(authn.Enroller)
+	if !ok {
+		return Pending{}, authn.InvalidField("method", "unknown", nil)
+	}
+	k := s.keys(w)
+	rows, err := s.store.View(ctx, k)
+	if err != nil {
+		return Pending{}, fmt.Errorf("enroll: begin: %w", err)
+	}
+	if _, err := s.fresh(&rows, k.Now); err != nil {
+		return Pending{}, err
+	}
+	shown, err := m.Begin(ctx, authn.Request{Company: *rows.Company, User: *rows.User, Client: w.Client, Now: k.Now.Unix()})
+	if err != nil {
+		return Pending{}, fmt.Errorf("enroll: begin: %w", err)
+	}
+	var p Pending
+	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		doc, err := s.fresh(rows, k.Now)
+		if err != nil {
+			return authn.Drop(err)
+		}
+		if doc.TwoFactor == policy.Off {
+			return authn.Drop(&authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"})
+		}
+		old := rows.FactorOf(kind, authn.Confirmed)
+		if old == nil && replaces != "" || old != nil && old.ID != replaces {
+			return authn.Drop(&authn.Error{Code: authn.Conflict, Key: "error.replaces"})
+		}
+		f := authn.Factor{
+			Company: rows.Company.ID, ID: authn.NewID(authn.FactorID, k.Now, s.random), User: rows.User.ID, Kind: kind,
+			State: authn.Pending, Data: shown.Data, Epoch: rows.User.Epoch, CreatedAt: k.Now, ExpiresAt: k.Now.Add(s.life.Setup),
+		}
+		p = Pending{Company: *rows.Company, User: *rows.User, Factor: f, Secret: shown.Secret, Replaces: old}
+		return authn.Accept(s.event("factor.begun", rows, w, k.Now, f), authn.NewFactor{Factor: f, Secret: shown.Secret})
+	})
+	if err != nil {
+		return Pending{}, fmt.Errorf("enroll: begin: %w", err)
+	}
+	return p, nil
+}
+
+// Show gives a pending factor again, so that its page can be reloaded.
+//
+// Errors: NotFound (no such pending factor of this person), Expired.
+func (s *Service) Show(ctx context.Context, w Who, id string) (Pending, error) {
+	k := s.keys(w)
+	rows, err := s.store.View(ctx, k)
+	if err != nil {
+		return Pending{}, fmt.Errorf("enroll: show: %w", err)
+	}
+	f, err := pending(&rows, id, k.Now)
+	if err != nil {
+		return Pending{}, err
+	}
+	k.Factor = id
+	secret, err := s.store.PendingSecret(ctx, k)
+	if err != nil {
+		return Pending{}, fmt.Errorf("enroll: show: %w", err)
+	}
+	return Pending{Company: *rows.Company, User: *rows.User, Factor: *f, Secret: secret,
+		Replaces: rows.FactorOf(f.Kind, authn.Confirmed)}, nil
+}
+
+// pending finds a factor that can still be confirmed.
+func pending(rows *authn.Rows, id string, now time.Time) (*authn.Factor, error) {
+	if err := policy.CheckSession(rows, now); err != nil {
+		return nil, err
+	}
+	f := rows.Factor(id)
+	switch {
+	case f == nil || f.Kind == authn.Password:
+		return nil, authn.NotFound
+	case f.State != authn.Pending:
+		return nil, &authn.Error{Code: authn.Conflict, Key: "error.factor_confirmed"}
+	case !now.Before(f.ExpiresAt) || f.Epoch != rows.User.Epoch:
+		return nil, &authn.Error{Code: authn.Expired, Key: "error.setup_expired"}
+	}
+	return f, nil
+}
+
+// Confirm makes a pending factor count. The step of the confirming code is
+// spent: the same code does not also sign in (ruling 11).
+//
+// Errors: Invalid, NotFound, Conflict, Expired, WrongCode (with ClockSkew if
+// the code is right for another minute, requirement A8), Paused, Locked, Busy.
+func (s *Service) Confirm(ctx context.Context, w Who, id string, a authn.Answer) (Changed, error) {
+	k := s.keys(w)
+	rows, err := s.store.View(ctx, k)
+	if err != nil {
+		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
+	}
+	f, err := pending(&rows, id, k.Now)
+	if err != nil {
+		return Changed{}, err
+	}
+	m, ok := s.methods[f.Kind].(authn.Enroller)
+	if !ok {
+		return Changed{}, authn.NotFound
+	}
+	if err := m.Shape(a); err != nil {
+		return Changed{}, err
+	}
+	k.Factor, k.Charge = id, authn.GuessFactor
+	k.Choose = func(rows *authn.Rows) (string, error) {
+		_, err := pending(rows, id, k.Now)
+		return id, err
+	}
+	var out Changed
+	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		out = Changed{}
+		if !rows.Charged.Paid {
+			return authn.Drop(policy.Unpaid(rows.Charged, k.Now))
+		}
+		match, err := m.Confirm(ctx, authn.Request{Company: *rows.Company, User: *rows.User, Factor: *rows.Charged.Factor,
+			Secret: rows.Charged.Secret, Client: w.Client, Now: k.Now.Unix()}, a)
+		if err != nil {
+			return authn.Drop(err)
+		}
+		if match.Outcome != authn.Right {
+			return s.unconfirmed(rows, w, match, k.Now)
+		}
+		return s.activate(rows, w, m, match, k.Now, &out)
+	})
+	if err != nil {
+		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
+	}
+	return out, nil
+}
+
+func (s *Service) unconfirmed(rows *authn.Rows, w Who, match authn.Match, now time.Time) authn.Verdict {
+	ev := s.event("factor.refused", rows, w, now, *rows.Charged.Factor)
+	ev.Result = authn.Refused
+	if match.Outcome == authn.Void {
+		return authn.Refuse(authn.CodeUsed, ev, authn.Settle{Outcome: authn.Void})
+	}
+	refusal := policy.WrongCode(rows.Charged, now)
+	refusal.ClockSkew = time.Duration(match.Skew) * time.Second
+	return authn.Refuse(refusal, ev, authn.Settle{
+		Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(now, rows.Charged.Count.Tries),
+	})
+}
+
+func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.Match, now time.Time, out *Changed) authn.Verdict {
+	f := *rows.Charged.Factor
+	typ := "factor.confirmed"
+	if rows.FactorOf(f.Kind, authn.Confirmed) != nil {
+		typ = "factor.replaced"
+	}
+	f.State, f.ConfirmAt, f.LastStep, f.ExpiresAt = authn.Confirmed, now, match.Step, time.Time{}
+	writes := []authn.Write{
+		authn.Settle{Outcome: authn.Right},
+		authn.ActivateFactor{ID: f.ID, At: now, Step: match.Step},
+	}
+	sess := *rows.Session
+	if t := m.Traits(); t.Possession || t.PhishingResistant {
+		// The new factor was just proven; the level rises only with it.
+		_, amr := policy.Level([]authn.Proof{{Kind: f.Kind, Traits: t}})
+		sess.FactorTime, sess.AMR = now, union(sess.AMR, amr)
+		if knows(sess.AMR) {
+			sess.ACR = authn.AAL2
+		}
+	}
+	more, changed := s.moved(rows, sess, now)
+	changed.Factor = f
+	*out = changed
+	return authn.Accept(s.event(typ, rows, w, now, f), append(writes, more...)...)
+}
+
+// Remove switches a factor off, or gives up one that was not confirmed yet.
+//
+// Errors: StepUpRequired, PolicyForbids (it is the last one and policy demands
+// one, requirement A6), NotFound.
+func (s *Service) Remove(ctx context.Context, w Who, id string) (Changed, error) {
+	k := s.keys(w)
+	var out Changed
+	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		out = Changed{}
+		if err := policy.CheckSession(rows, k.Now); err != nil {
+			return authn.Drop(err)
+		}
+		f := rows.Factor(id)
+		if f == nil || f.Kind == authn.Password {
+			return authn.Drop(authn.NotFound)
+		}
+		if f.State == authn.Pending { // nothing was on, so nothing is weakened
+			out = Changed{Factor: *f, Session: *rows.Session, Token: w.Token}
+			return authn.Accept(s.event("factor.given_up", rows, w, k.Now, *f), authn.DeleteFactor{ID: id})
+		}
+		doc, err := s.fresh(rows, k.Now)
+		if err != nil {
+			return authn.Drop(err)
+		}
+		if policy.Demanded(doc, *rows.User) && len(policy.Second(doc, rows.Factors, s.traits)) <= 1 {
+			return authn.Drop(&authn.Error{Code: authn.PolicyForbids, Key: "error.last_factor"})
+		}
+		sess := *rows.Session
+		writes, changed := s.moved(rows, sess, k.Now)
+		changed.Factor = *f
+		out = changed
+		return authn.Accept(s.event("factor.removed", rows, w, k.Now, *f), append([]authn.Write{authn.DeleteFactor{ID: id}}, writes...)...)
+	})
+	if err != nil {
+		return Changed{}, fmt.Errorf("enroll: remove: %w", err)
+	}
+	return out, nil
+}
+
+// Rename changes what a factor is called: 1–60 characters.
+func (s *Service) Rename(ctx context.Context, w Who, id, name string) (authn.Factor, error) {
+	k := s.keys(w)
+	name, err := authn.CleanName("name", name, 60)
+	if err != nil {
+		return authn.Factor{}, err
+	}
+	var out authn.Factor
+	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		if err := policy.CheckSession(rows, k.Now); err != nil {
+			return authn.Drop(err)
+		}
+		f := rows.Factor(id)
+		if f == nil || f.Kind == authn.Password {
+			return authn.Drop(authn.NotFound)
+		}
+		f.Name = name
+		out = *f
+		return authn.Accept(s.event("factor.renamed", rows, w, k.Now, *f), authn.PutFactor{Factor: *f})
+	})
+	if err != nil {
+		return authn.Factor{}, fmt.Errorf("enroll: rename: %w", err)
+	}
+	return out, nil
+}
+
+// moved raises the epoch, ends all sessions and attempts of the person, and
+// issues the session that asked anew.
+func (s *Service) moved(rows *authn.Rows, sess authn.Session, now time.Time) ([]authn.Write, Changed) {
+	u := *rows.User
+	u.Epoch++
+	sess.ID, sess.Epoch, sess.LastSeenAt = authn.NewID(authn.SessionID, now, s.random), u.Epoch, now
+	token := authn.NewToken(authn.SessionToken, sess.Company, sess.ID, s.random)
+	return []authn.Write{
+		authn.PutUser{User: u}, authn.EndSessions{}, authn.EndAttempts{},
+		authn.NewSession{Session: sess, Token: token},
+	}, Changed{Session: sess, Token: token}
+}
+
+func (s *Service) event(typ string, rows *authn.Rows, w Who, now time.Time, f authn.Factor) authn.Event {
+	ev := authn.Event{
+		Company: rows.Company.ID, ID: authn.NewID(authn.EventID, now, s.random), Type: typ, Result: authn.Succeeded,
+		Actor: rows.User.ID, Target: rows.User.ID, At: now, Personal: authn.Personal{Agent: w.Client.Agent},
+	}
+	if w.Client.Address.IsValid() {
+		ev.Personal.Address = w.Client.Address.String()
+	}
+	if f.ID != "" {
+		ev.Personal.Detail = map[string]string{"method": string(f.Kind), "factor": f.ID}
+	}
+	return ev
+}
+
+func union(a, b []string) []string {
+	out := append([]string(nil), a...)
+	for _, m := range b {
+		if !contains(out, m) {
+			out = append(out, m)
+		}
+	}
+	return out
+}

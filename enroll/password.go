@@ -1,0 +1,126 @@
+package enroll
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/policy"
+)
+
+func contains(list []string, v string) bool { return slices.Contains(list, v) }
+
+func knows(amr []string) bool { return contains(amr, "pwd") }
+
+// ChangePassword sets a new password after the current one was given once more
+// (requirement J1). Someone who has a factor must have proven it recently too:
+// a stolen password with a stolen session is not enough. All other sessions end.
+//
+// Errors: StepUpRequired, WrongCredentials (the current one), Invalid (field
+// "new": too_short, too_long, contains_name, …), Paused, Busy.
+func (s *Service) ChangePassword(ctx context.Context, w Who, current, next string) (Changed, error) {
+	if err := s.passwords.Shape(authn.Answer{Password: current}); err != nil {
+		return Changed{}, renamed(err, "current")
+	}
+	k := s.keys(w)
+	rows, err := s.store.View(ctx, k)
+	if err != nil {
+		return Changed{}, fmt.Errorf("enroll: password: %w", err)
+	}
+	if err := s.mayChange(&rows, next, k); err != nil {
+		return Changed{}, err
+	}
+	secret, lane, err := s.payPassword(ctx, w, next)
+	if err != nil {
+		return Changed{}, err
+	}
+	match, err := s.passwords.Verify(ctx, authn.Request{
+		Company: *rows.Company, User: *rows.User, Secret: secret, Client: w.Client,
+		Factor: authn.Factor{Counts: map[authn.Lane]authn.Count{lane: {}}},
+	}, authn.Answer{Password: current})
+	if err != nil {
+		return Changed{}, fmt.Errorf("enroll: password: %w", err)
+	}
+	var hash []byte
+	if match.Outcome == authn.Right {
+		if hash, err = s.passwords.Hash(ctx, next); err != nil {
+			return Changed{}, fmt.Errorf("enroll: password: %w", err)
+		}
+	}
+	return s.setPassword(ctx, w, hash)
+}
+
+// mayChange holds what can be said before a guess at the password is paid for.
+func (s *Service) mayChange(rows *authn.Rows, next string, k authn.Keys) error {
+	if err := policy.CheckSession(rows, k.Now); err != nil {
+		return err
+	}
+	doc, err := policy.Parse(rows.Company.Policy)
+	if err != nil {
+		return fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err)
+	}
+	if len(policy.Second(doc, rows.Factors, s.traits)) > 0 {
+		if err := policy.Fresh(rows, true, s.life.StepUpAge, k.Now); err != nil {
+			return err
+		}
+	}
+	return s.passwords.Check("new", next, *rows.User, *rows.Company, policy.MinimumPassword(doc, *rows.User))
+}
+
+func (s *Service) payPassword(ctx context.Context, w Who, next string) (secret []byte, lane authn.Lane, err error) {
+	k := s.keys(w)
+	k.Charge = authn.GuessPassword
+	k.Choose = func(rows *authn.Rows) (string, error) { return "", s.mayChange(rows, next, k) }
+	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		if !rows.Charged.Paid {
+			return authn.Drop(policy.Unpaid(rows.Charged, k.Now))
+		}
+		secret, lane = rows.Charged.Secret, rows.Lane
+		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(k.Now, rows.Charged.Count.Tries)})
+	})
+	if err != nil {
+		return nil, "", fmt.Errorf("enroll: password: %w", err)
+	}
+	return secret, lane, nil
+}
+
+// setPassword writes the new hash; nil: the current password was wrong.
+func (s *Service) setPassword(ctx context.Context, w Who, hash []byte) (Changed, error) {
+	k := s.keys(w)
+	k.Charge = authn.SettlePassword
+	var out Changed
+	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		out = Changed{}
+		if err := policy.CheckSession(rows, k.Now); err != nil {
+			return authn.Drop(err)
+		}
+		if hash == nil {
+			ev := s.event("password.change_refused", rows, w, k.Now, authn.Factor{})
+			ev.Result = authn.Refused
+			return authn.Refuse(&authn.Error{Code: authn.WrongCredentials, Key: "error.wrong_password",
+				Fields: []authn.Field{{Name: "current", Code: "wrong"}}}, ev)
+		}
+		rows.User.PasswordChangedAt = k.Now
+		rows.User.WrongInRow, rows.User.WrongInMonth, rows.User.PasswordKnownAt = 0, 0, time.Time{}
+		writes, changed := s.moved(rows, *rows.Session, k.Now)
+		out = changed
+		set := authn.SetPassword{ID: authn.NewID(authn.FactorID, k.Now, s.random), Hash: hash, At: k.Now}
+		return authn.Accept(s.event("password.changed", rows, w, k.Now, authn.Factor{}),
+			append([]authn.Write{authn.Settle{Outcome: authn.Right}, set}, writes...)...)
+	})
+	if err != nil {
+		return Changed{}, fmt.Errorf("enroll: password: %w", err)
+	}
+	return out, nil
+}
+
+// renamed gives a field error another field name.
+func renamed(err error, name string) error {
+	e := authn.AsError(err)
+	for i := range e.Fields {
+		e.Fields[i].Name = name
+	}
+	return e
+}

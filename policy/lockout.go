@@ -1,0 +1,88 @@
+package policy
+
+import (
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+)
+
+// The counting of wrong answers (security decision 2, rulings 8 and 10; NIST
+// SP 800-63B-4 section 3.2.2). These numbers are read by the store, by the
+// tests and by docs/threat-model.md; they stand here only.
+const (
+	// FreeTries are the wrong answers in a row before the first pause.
+	FreeTries = 10
+	// FirstPause doubles with every further wrong answer up to LongestPause.
+	FirstPause   = 30 * time.Second
+	LongestPause = time.Hour
+	// KnownAfterRow wrong codes after a right password, from unknown browsers and
+	// without a completed sign-in between, mark the password as known to others;
+	// so do KnownAfterMonth within Month, whatever came between.
+	KnownAfterRow   = 10
+	KnownAfterMonth = 30
+	Month           = 30 * 24 * time.Hour
+)
+
+// Share is how many of the 100 wrong answers that disable a factor one lane
+// may use up; strangers cannot use up the known browsers' part.
+func Share(l authn.Lane) int {
+	if l == authn.Known {
+		return authn.ShareKnown
+	}
+	return authn.ShareStranger
+}
+
+// Pause is how long a lane rests after so many wrong answers in a row.
+func Pause(tries int) time.Duration {
+	if tries < FreeTries {
+		return 0
+	}
+	d := FirstPause
+	for range tries - FreeTries {
+		if d *= 2; d >= LongestPause {
+			return LongestPause
+		}
+	}
+	return d
+}
+
+// PausedUntil is now plus the pause; zero if there is none.
+func PausedUntil(now time.Time, tries int) time.Time {
+	if d := Pause(tries); d > 0 {
+		return now.Add(d)
+	}
+	return time.Time{}
+}
+
+// Unpaid is the refusal of a guess that was not evaluated.
+func Unpaid(c *authn.Charged, now time.Time) error {
+	if c.Locked {
+		return &authn.Error{Code: authn.Locked}
+	}
+	wait := max(c.Count.PausedUntil.Sub(now), time.Second)
+	return &authn.Error{Code: authn.Paused, RetryAfter: wait, ExpiresAt: c.Count.PausedUntil}
+}
+
+// WrongCode is the refusal of a guess that was evaluated and wrong.
+func WrongCode(c *authn.Charged, now time.Time) *authn.Error {
+	e := &authn.Error{Code: authn.WrongCode, HasLeft: true, AttemptsLeft: max(FreeTries-c.Count.Tries, 0)}
+	if until := PausedUntil(now, c.Count.Tries); !until.IsZero() {
+		e.RetryAfter, e.ExpiresAt = until.Sub(now), until
+	}
+	return e
+}
+
+// StrangerWrong counts a wrong code after a right password from an unknown
+// browser and reports whether it marks the password as known to others.
+func StrangerWrong(u *authn.User, now time.Time) (marked bool) {
+	u.WrongInRow++
+	if u.MonthStart.IsZero() || now.Sub(u.MonthStart) >= Month || now.Before(u.MonthStart) {
+		u.MonthStart, u.WrongInMonth = now, 0
+	}
+	u.WrongInMonth++
+	if !u.PasswordKnownAt.IsZero() || u.WrongInRow < KnownAfterRow && u.WrongInMonth < KnownAfterMonth {
+		return false
+	}
+	u.PasswordKnownAt = now
+	return true
+}

@@ -1,0 +1,271 @@
+package signin
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/policy"
+)
+
+var defaultRandom io.Reader = rand.Reader
+
+// Begin is the first step: who, and the password.
+type Begin struct {
+	Company  string // slug; empty: the only company of the server
+	Login    string // as typed
+	Password string
+	ReturnTo string // a path that the caller has checked; empty: none
+	Client   authn.Client
+}
+
+// Begin checks name and password. On success there is an attempt (or, where
+// nothing more is needed, a session at once).
+//
+// Errors: Invalid (fields login, password), WrongCredentials, Paused and
+// TooManyRequests (with RetryAfter), Busy, NotFound (company).
+func (s *Service) Begin(ctx context.Context, b Begin) (Status, error) {
+	method := s.methods[authn.Password]
+	answer := authn.Answer{Password: b.Password}
+	if b.Login == "" {
+		return Status{}, authn.InvalidField("login", "required", nil)
+	}
+	if err := method.Shape(answer); err != nil {
+		return Status{}, err
+	}
+	company, err := s.store.CompanyBySlug(ctx, b.Company)
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: company: %w", err)
+	}
+	login, ok := authn.CanonicalLogin(b.Login)
+	if !ok {
+		login = "\x00" // nobody's name, counted and hashed like any other
+	}
+	paid, err := s.payPassword(ctx, authn.Keys{Company: company.ID, Login: login, Browser: b.Client.Browser}, b.Client)
+	if err != nil {
+		return Status{}, err
+	}
+	match, err := method.Verify(ctx, authn.Request{
+		Company: company, User: paid.person(), Secret: paid.secret, Client: b.Client, Now: s.now().Unix(),
+		Factor: authn.Factor{Counts: map[authn.Lane]authn.Count{paid.lane: {}}},
+	}, answer)
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: password: %w", err)
+	}
+	return s.enter(ctx, company, paid, match, b)
+}
+
+// paid is a password guess that was charged for.
+type paid struct {
+	user   *authn.User // nil: no such person
+	secret []byte
+	factor string
+	lane   authn.Lane
+}
+
+func (p paid) person() authn.User {
+	if p.user == nil {
+		return authn.User{}
+	}
+	return *p.user
+}
+
+// payPassword charges one guess at a password, known person or not.
+func (s *Service) payPassword(ctx context.Context, k authn.Keys, c authn.Client) (paid, error) {
+	var p paid
+	k.Now, k.Charge = s.now(), authn.GuessPassword
+	k.Choose = func(rows *authn.Rows) (string, error) {
+		// Known browsers are never slowed by what strangers do (ruling 10).
+		if rows.Lane == authn.Known {
+			return "", nil
+		}
+		if s.store.LowSpace() {
+			return "", &authn.Error{Code: authn.Busy, RetryAfter: 30 * time.Second}
+		}
+		if s.addresses != nil {
+			return "", s.addresses.Allow(c.Address)
+		}
+		return "", nil
+	}
+	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		charged := rows.Charged
+		if !charged.Paid {
+			return authn.Drop(policy.Unpaid(charged, k.Now))
+		}
+		p = paid{user: rows.User, secret: charged.Secret, lane: rows.Lane}
+		if charged.Factor != nil {
+			p.factor = charged.Factor.ID
+		}
+		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(k.Now, charged.Count.Tries)})
+	})
+	if err != nil {
+		s.refusals.add(k.Company, authn.AsError(err).Code)
+		return paid{}, fmt.Errorf("signin: password: %w", err)
+	}
+	return p, nil
+}
+
+// enter is the second half of a password check.
+func (s *Service) enter(ctx context.Context, company authn.Company, p paid, m authn.Match, b Begin) (Status, error) {
+	now := s.now()
+	k := authn.Keys{Company: company.ID, Browser: b.Client.Browser, Now: now}
+	if p.user != nil {
+		k.User, k.Charge = p.user.ID, authn.SettlePassword
+	}
+	var st Status
+	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		st = Status{}
+		if why := barred(rows, p, m); why != "" {
+			return s.wrongPassword(rows, b.Client, now, why)
+		}
+		return s.admit(rows, p, m, b, now, &st)
+	})
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: begin: %w", err)
+	}
+	return st, nil
+}
+
+// barred says why a password opens nothing, for the audit log only: whoever
+// asks gets one answer for all of these.
+func barred(rows *authn.Rows, p paid, m authn.Match) string {
+	u := rows.User
+	switch {
+	case p.user == nil || u == nil:
+		return "unknown"
+	case m.Outcome != authn.Right:
+		return "wrong_password"
+	case u.Status != authn.Active:
+		return "suspended"
+	case u.Epoch != p.user.Epoch || !u.PasswordChangedAt.Equal(p.user.PasswordChangedAt):
+		return "changed_meanwhile"
+	case !u.PasswordKnownAt.IsZero() && rows.Lane == authn.Stranger:
+		return "password_known_to_others"
+	}
+	return ""
+}
+
+func (s *Service) wrongPassword(rows *authn.Rows, c authn.Client, now time.Time, why string) authn.Verdict {
+	refusal := &authn.Error{Code: authn.WrongCredentials}
+	ev := s.event("sign_in.refused", authn.Refused, rows, c, now, map[string]string{"reason": why})
+	ev.Actor = ""
+	v := authn.Drop(refusal)
+	// Beyond a rate refusals are counted, not listed (ruling 6): a flood must not
+	// fill the disk. The choice does not depend on whether the person exists.
+	if s.refusals.list(rows.Company.ID, now) {
+		v = authn.Refuse(refusal, ev)
+	} else {
+		s.refusals.add(rows.Company.ID, authn.WrongCredentials)
+	}
+	if s.alarm != nil && s.alarm.Failed(rows.Company.ID, now) {
+		v = v.And(s.event("company.many_failures", authn.Refused, &authn.Rows{Company: rows.Company}, authn.Client{}, now, nil))
+	}
+	return v
+}
+
+// admit writes the attempt of someone who gave the right password.
+func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, now time.Time, st *Status) authn.Verdict {
+	a := authn.Attempt{
+		Company: rows.Company.ID, ID: authn.NewID(authn.AttemptID, now, s.random), User: rows.User.ID,
+		Purpose: authn.SignIn, Version: 1, Lane: rows.Lane, ReturnTo: b.ReturnTo, Epoch: rows.User.Epoch,
+		CreatedAt: now, ExpiresAt: now.Add(s.life.Attempt),
+		Proofs: []authn.Proof{{Kind: authn.Password, Factor: p.factor, Traits: s.methods[authn.Password].Traits(), At: now}},
+	}
+	rows.Attempt = &a
+	writes := []authn.Write{authn.Settle{Outcome: authn.Right}}
+	if m.Rehash != nil {
+		writes = append(writes, authn.Rehash{Old: p.secret, New: m.Rehash})
+	}
+	need, err := s.next(rows, a.Proofs, now)
+	if err != nil {
+		return authn.Drop(err)
+	}
+	a.State = need.State
+	token := authn.NewToken(authn.AttemptToken, a.Company, a.ID, s.random)
+	*st = Status{Company: *rows.Company, User: *rows.User, Attempt: a, Need: need, Lane: rows.Lane, Token: token}
+	writes = append(writes, authn.NewAttempt{Attempt: a, Token: token})
+	switch need.State {
+	case authn.Complete:
+		return s.complete(rows, need, b.Client, now, st, writes, nil)
+	case authn.Denied:
+		st.Attempt.State = authn.Denied
+		return authn.Accept(s.event("sign_in.denied", authn.Refused, rows, b.Client, now, map[string]string{"reason": "no_factor"}), writes...)
+	}
+	return authn.Accept(s.event("sign_in.begun", authn.Succeeded, rows, b.Client, now, nil), writes...)
+}
+
+// complete turns an attempt that needs nothing more into a session: the new
+// session, the end of the attempt and the events are one transaction.
+func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, now time.Time, st *Status, writes []authn.Write, more []authn.Event) authn.Verdict {
+	a := rows.Attempt
+	a.State = authn.Complete
+	sess := s.newSession(rows, need, c, now)
+	token := authn.NewToken(authn.SessionToken, a.Company, sess.ID, s.random)
+	typ := "session.started"
+	if a.Purpose == authn.StepUp {
+		// A new token at each authentication, and the old one dies (std-53).
+		typ = "session.confirmed"
+		writes = append(writes, authn.EndSession{ID: a.Session})
+	} else {
+		writes = append(writes, authn.KnowBrowser{})
+		if rows.Lane == authn.Stranger && rows.User.WrongInRow > 0 {
+			u := *rows.User
+			u.WrongInRow = 0
+			writes = append(writes, authn.PutUser{User: u})
+		}
+	}
+	writes = append(writes, authn.NewSession{Session: sess, Token: token})
+	for i, w := range writes {
+		if n, ok := w.(authn.NewAttempt); ok {
+			n.Attempt.State = authn.Complete
+			writes[i] = n
+		}
+	}
+	st.Attempt, st.Need, st.Session, st.SessionToken = *a, need, &sess, token
+	v := authn.Accept(s.event(typ, authn.Succeeded, rows, c, now, map[string]string{"acr": sess.ACR}), writes...)
+	for _, ev := range more {
+		v = v.And(ev)
+	}
+	return v
+}
+
+func (s *Service) newSession(rows *authn.Rows, need policy.Need, c authn.Client, now time.Time) authn.Session {
+	a := rows.Attempt
+	sess := authn.Session{
+		Company: a.Company, ID: authn.NewID(authn.SessionID, now, s.random), User: a.User, Epoch: rows.User.Epoch,
+		AMR: need.AMR, ACR: need.ACR, AuthTime: now, CreatedAt: now, LastSeenAt: now,
+		ExpiresAt: now.Add(s.life.Session), Idle: s.life.Idle, Agent: c.Agent, Attempt: a.ID, ReturnTo: a.ReturnTo,
+	}
+	if old := rows.Session; a.Purpose == authn.StepUp && old != nil {
+		// The step-up adds to what the session showed; it does not prolong it.
+		sess.AMR, sess.ACR = join(old.AMR, need.AMR), old.ACR
+		sess.AuthTime, sess.FactorTime, sess.CreatedAt, sess.ExpiresAt = old.AuthTime, old.FactorTime, old.CreatedAt, old.ExpiresAt
+		sess.Agent = old.Agent
+	}
+	for _, p := range a.Proofs {
+		if p.Traits.Possession || p.Traits.PhishingResistant {
+			sess.FactorTime = now
+			if slices.Contains(sess.AMR, "pwd") {
+				sess.ACR = authn.AAL2
+			}
+		} else if a.Purpose == authn.StepUp {
+			sess.ConfirmedAt = now
+		}
+	}
+	return sess
+}
+
+// join adds the methods of b that are not in a.
+func join(a, b []string) []string {
+	out := slices.Clone(a)
+	for _, m := range b {
+		if !slices.Contains(out, m) {
+			out = append(out, m)
+		}
+	}
+	return out
+}

@@ -1,0 +1,222 @@
+// Package signin takes one attempt from the first input to a session. Pages,
+// the JSON API and host programs call the same Begin, Verify and Complete, and
+// after every step the same function, next, asks package policy what is still
+// needed: there is no second way in.
+//
+// The password is checked in two transactions. The first charges for the guess
+// and hands out the sealed hash only if it was paid for; the slow hash runs
+// between them, behind a gate; the second compares the world with the first
+// (same epoch, still allowed) before it writes an attempt. A code is checked in
+// one transaction, behind the statement that charges for it (ruling 8).
+//
+// What an anonymous person learns is the same in each case, at the same cost:
+// wrong name, wrong password, suspended, and a password that is known to others
+// all run the same hash and the same statements (decision 9).
+package signin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/policy"
+)
+
+// Store is what this package needs of storage.
+type Store interface {
+	// Decide runs one decision in a transaction; see authn.Keys.
+	Decide(context.Context, authn.Keys, func(*authn.Rows) authn.Verdict) error
+	// View reads the rows of a decision without deciding.
+	View(context.Context, authn.Keys) (authn.Rows, error)
+	// CompanyBySlug finds a company; "" is the only one of the server.
+	CompanyBySlug(ctx context.Context, slug string) (authn.Company, error)
+	// LowSpace reports that writes of strangers should be refused (ruling 6).
+	LowSpace() bool
+}
+
+// Addresses limits what one network may ask, before anything costs something.
+type Addresses interface {
+	Allow(netip.Addr) error
+}
+
+// Alarm is told of every failure and says when a company's total is alarming.
+type Alarm interface {
+	Failed(company string, now time.Time) bool
+}
+
+// Config wires a Service. Store and Methods are needed; Methods includes one
+// of kind password.
+type Config struct {
+	Store     Store
+	Methods   []authn.Method
+	Addresses Addresses        // nil: no limit by address
+	Alarm     Alarm            // nil: none is raised
+	Now       func() time.Time // nil: time.Now
+	Random    io.Reader        // nil: crypto/rand
+	Lifetimes policy.Lifetimes // zero fields: the defaults of ruling 45
+}
+
+// Service runs attempts. It is safe for concurrent use.
+type Service struct {
+	store     Store
+	methods   map[authn.Kind]authn.Method
+	addresses Addresses
+	alarm     Alarm
+	now       func() time.Time
+	random    io.Reader
+	life      policy.Lifetimes
+	refusals  tally
+}
+
+// New checks the configuration.
+func New(c Config) (*Service, error) {
+	s := &Service{
+		store: c.Store, addresses: c.Addresses, alarm: c.Alarm, now: c.Now, random: c.Random,
+		life: c.Lifetimes.WithDefaults(), methods: map[authn.Kind]authn.Method{},
+	}
+	if s.store == nil {
+		return nil, errors.New("signin: Config.Store is nil")
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.random == nil {
+		s.random = defaultRandom
+	}
+	for _, m := range c.Methods {
+		if s.methods[m.Kind()] != nil {
+			return nil, fmt.Errorf("signin: method %q is registered twice", m.Kind())
+		}
+		s.methods[m.Kind()] = m
+	}
+	if s.methods[authn.Password] == nil {
+		return nil, errors.New("signin: no method of kind password is registered")
+	}
+	return s, nil
+}
+
+// Status is where an attempt stands, for whoever may see it.
+type Status struct {
+	Company authn.Company
+	User    authn.User
+	Attempt authn.Attempt
+	Need    policy.Need
+	Lane    authn.Lane
+	// Token opens the attempt; only from the call that began it.
+	Token authn.Token
+	// Session and its token; only from the call that completed it (ruling 7).
+	Session      *authn.Session
+	SessionToken authn.Token
+}
+
+// Opener is what opens an attempt: its token, or the browser that began it.
+type Opener struct {
+	Company string // id
+	Attempt string // id
+	Token   authn.Token
+	Client  authn.Client
+}
+
+// OpenerOf is the opener of whoever presents an attempt token.
+func OpenerOf(t authn.Token, c authn.Client) Opener {
+	return Opener{Company: t.Company, Attempt: t.ID, Token: t, Client: c}
+}
+
+func (o Opener) keys(now time.Time) authn.Keys {
+	return authn.Keys{
+		Company: o.Company, Attempt: o.Attempt, AttemptToken: o.Token,
+		Browser: o.Client.Browser, Now: now,
+	}
+}
+
+// Get shows an attempt. Expired is an error; what is complete is shown.
+func (s *Service) Get(ctx context.Context, o Opener) (Status, error) {
+	now := s.now()
+	rows, err := s.store.View(ctx, o.keys(now))
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: get: %w", err)
+	}
+	if err := open(&rows, now); err != nil {
+		return Status{}, err
+	}
+	return s.status(&rows, now)
+}
+
+// open says whether an attempt can be looked at and gone on with. Someone who
+// was suspended, or whose account changed since (ruling 3), has to start
+// again; so has the session whose step-up this was, once it is over.
+func open(rows *authn.Rows, now time.Time) error {
+	a := rows.Attempt
+	switch {
+	case a == nil || rows.User == nil || rows.Company == nil:
+		return authn.NotFound
+	case !now.Before(a.ExpiresAt), a.State == authn.AttemptExpired:
+		return &authn.Error{Code: authn.Expired, Key: "error.attempt_expired"}
+	case a.State == authn.Complete:
+		return nil
+	case rows.User.Status != authn.Active || a.Epoch != rows.User.Epoch:
+		return &authn.Error{Code: authn.Expired, Key: "error.attempt_expired"}
+	}
+	return nil
+}
+
+func (s *Service) status(rows *authn.Rows, now time.Time) (Status, error) {
+	need, err := s.next(rows, rows.Attempt.Proofs, now)
+	if err != nil {
+		return Status{}, err
+	}
+	if rows.Attempt.State == authn.Complete {
+		need = policy.Need{State: authn.Complete}
+		need.ACR, need.AMR = policy.Level(rows.Attempt.Proofs)
+	}
+	st := Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane}
+	st.Attempt.State = need.State
+	return st, nil
+}
+
+// next is the only place that asks what an attempt still needs. It reads the
+// policy as it is now, in the transaction that decides (ruling 25).
+func (s *Service) next(rows *authn.Rows, proofs []authn.Proof, now time.Time) (policy.Need, error) {
+	doc, err := policy.Parse(rows.Company.Policy)
+	if err != nil {
+		return policy.Need{}, fmt.Errorf("signin: policy of %s: %w", rows.Company.ID, err)
+	}
+	purpose, lane := authn.SignIn, rows.Lane
+	if rows.Attempt != nil {
+		purpose, lane = rows.Attempt.Purpose, rows.Attempt.Lane
+	}
+	return policy.Evaluate(policy.Asked{
+		Document: doc, User: *rows.User, Factors: rows.Factors, Proofs: proofs,
+		Purpose: purpose, Lane: lane, Now: now, Traits: s.traits,
+	}), nil
+}
+
+func (s *Service) traits(k authn.Kind) (authn.Traits, bool) {
+	m, ok := s.methods[k]
+	if !ok {
+		return authn.Traits{}, false
+	}
+	return m.Traits(), true
+}
+
+// event is the common part of every event of an attempt.
+func (s *Service) event(typ string, r authn.Result, rows *authn.Rows, c authn.Client, now time.Time, detail map[string]string) authn.Event {
+	ev := authn.Event{
+		ID: authn.NewID(authn.EventID, now, s.random), Type: typ, Result: r, At: now,
+		Personal: authn.Personal{Agent: c.Agent, Detail: detail},
+	}
+	if c.Address.IsValid() {
+		ev.Personal.Address = c.Address.String()
+	}
+	if rows.Company != nil {
+		ev.Company = rows.Company.ID
+	}
+	if rows.User != nil {
+		ev.Actor, ev.Target = rows.User.ID, rows.User.ID
+	}
+	return ev
+}

@@ -1,0 +1,173 @@
+package signin
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/policy"
+)
+
+// Verify is one answer to what an attempt asks.
+type Verify struct {
+	Method authn.Kind
+	Factor string // id; empty: the person's only factor of that kind
+	Answer authn.Answer
+	// Version of the attempt that the form was drawn for; 0: not given. An answer
+	// to an older one is never evaluated (ruling 49).
+	Version int64
+}
+
+// Verify checks an answer and goes on. When nothing more is needed, the status
+// carries the session.
+//
+// Errors: Invalid (malformed, nothing charged), NotFound (no such attempt for
+// whoever asks), Expired, Conflict (stale form, or already complete),
+// WrongCode (with AttemptsLeft; with RetryAfter once paused), CodeUsed, Paused,
+// Locked, WrongCredentials (password of a step-up), Busy.
+func (s *Service) Verify(ctx context.Context, o Opener, v Verify) (Status, error) {
+	m, ok := s.methods[v.Method]
+	if !ok {
+		return Status{}, authn.InvalidField("method", "unknown", nil)
+	}
+	if err := m.Shape(v.Answer); err != nil {
+		return Status{}, err
+	}
+	if m.Quick() {
+		return s.verifyQuick(ctx, o, v, m)
+	}
+	if v.Method == authn.Password {
+		return s.verifyPassword(ctx, o, v)
+	}
+	return Status{}, authn.InvalidField("method", "unknown", nil)
+}
+
+// choose finds the factor that an answer is for, before anything is charged.
+func (s *Service) choose(rows *authn.Rows, v Verify, now time.Time) (string, error) {
+	if err := open(rows, now); err != nil {
+		return "", err
+	}
+	a := rows.Attempt
+	if a.State == authn.Complete {
+		return "", &authn.Error{Code: authn.Conflict, Key: "error.attempt_complete"}
+	}
+	if v.Version != 0 && v.Version != a.Version {
+		return "", &authn.Error{Code: authn.Conflict, Key: "error.attempt_moved"}
+	}
+	if a.Purpose == authn.StepUp {
+		if err := policy.CheckSession(rows, now); err != nil {
+			return "", &authn.Error{Code: authn.Expired, Key: "error.attempt_expired"}
+		}
+	}
+	need, err := s.next(rows, a.Proofs, now)
+	if err != nil {
+		return "", err
+	}
+	if v.Method == authn.Password && need.State == authn.NeedPassword {
+		return "", nil
+	}
+	for _, offer := range need.Offers {
+		if offer.Kind == v.Method && (v.Factor == "" || v.Factor == offer.Factor) {
+			return offer.Factor, nil
+		}
+	}
+	return "", authn.InvalidField("method", "not_offered", nil)
+}
+
+// verifyQuick charges, compares and completes in one transaction.
+func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.Method) (Status, error) {
+	now := s.now()
+	k := o.keys(now)
+	k.Charge = authn.GuessFactor
+	k.Choose = func(rows *authn.Rows) (string, error) { return s.choose(rows, v, now) }
+	var st Status
+	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		st = Status{}
+		if !rows.Charged.Paid {
+			return authn.Drop(policy.Unpaid(rows.Charged, now))
+		}
+		match, err := m.Verify(ctx, authn.Request{
+			Company: *rows.Company, User: *rows.User, Attempt: rows.Attempt, Factor: *rows.Charged.Factor,
+			Secret: rows.Charged.Secret, Client: o.Client, Now: now.Unix(),
+		}, v.Answer)
+		if err != nil {
+			return authn.Drop(err)
+		}
+		return s.judge(rows, m, match, o.Client, now, &st)
+	})
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: verify: %w", err)
+	}
+	return st, nil
+}
+
+// judge turns what a method found into what is written.
+func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c authn.Client, now time.Time, st *Status) authn.Verdict {
+	factor := *rows.Charged.Factor
+	detail := map[string]string{"method": string(m.Kind()), "factor": factor.ID}
+	switch match.Outcome {
+	case authn.Void:
+		detail["reason"] = "code_used"
+		return authn.Refuse(&authn.Error{Code: authn.CodeUsed}, s.event("factor.refused", authn.Refused, rows, c, now, detail),
+			authn.Settle{Outcome: authn.Void})
+	case authn.Right:
+		rows.Attempt.Proofs = append(rows.Attempt.Proofs, authn.Proof{
+			Kind: m.Kind(), Factor: factor.ID, Traits: m.Traits(), At: now, Step: match.Step,
+		})
+		return s.proved(rows, c, now, st, detail, authn.Settle{Outcome: authn.Right, Step: match.Step})
+	}
+	return s.wrongCode(rows, c, now, detail)
+}
+
+// proved records one accepted answer, and the session if that was the last.
+func (s *Service) proved(rows *authn.Rows, c authn.Client, now time.Time, st *Status, detail map[string]string, writes ...authn.Write) authn.Verdict {
+	need, err := s.next(rows, rows.Attempt.Proofs, now)
+	if err != nil {
+		return authn.Drop(err)
+	}
+	rows.Attempt.Version++
+	rows.Attempt.State = need.State
+	*st = Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane}
+	ev := s.event("factor.proved", authn.Succeeded, rows, c, now, detail)
+	if need.State != authn.Complete {
+		return authn.Accept(ev, append(writes, authn.PutAttempt{Attempt: *rows.Attempt})...)
+	}
+	done := *rows.Attempt
+	done.State = authn.Complete
+	return s.complete(rows, need, c, now, st, append(writes, authn.PutAttempt{Attempt: done}), []authn.Event{ev})
+}
+
+// wrongCode lets the charge stand and says how many tries are left.
+func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, detail map[string]string) authn.Verdict {
+	tries := rows.Charged.Count.Tries
+	rows.Attempt.Version++ // Reload of the answer must not charge again
+	writes := []authn.Write{
+		authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(now, tries)},
+		authn.PutAttempt{Attempt: *rows.Attempt},
+	}
+	detail["reason"] = "wrong_code"
+	refusal := policy.WrongCode(rows.Charged, now)
+	var more []authn.Event
+	if rows.Attempt.Lane == authn.Stranger && rows.Attempt.Purpose == authn.SignIn {
+		u := *rows.User
+		if policy.StrangerWrong(&u, now) {
+			more = append(more, s.event("password.known_to_others", authn.Refused, rows, c, now, nil))
+		}
+		writes = append(writes, authn.PutUser{User: u})
+	}
+	if tries >= policy.Share(rows.Attempt.Lane) {
+		more = append(more, s.event("factor.locked", authn.Refused, rows, c, now, map[string]string{
+			"factor": rows.Charged.Factor.ID, "lane": string(rows.Attempt.Lane),
+		}))
+	}
+	ev := s.event("factor.refused", authn.Refused, rows, c, now, detail)
+	if rows.Attempt.Purpose == authn.SignIn {
+		ev.Actor = "" // the password is not proof enough to say who it was
+	}
+	v := authn.Refuse(refusal, ev, writes...)
+	for _, e := range more {
+		v = v.And(e)
+	}
+	return v
+}
