@@ -114,8 +114,9 @@ func Refuse(err error, ev Event, writes ...Write) Verdict {
 func Continue(writes ...Write) Verdict { return Verdict{writes: writes} }
 
 // Drop refuses without an event: malformed, unknown or unpaid asks, which
-// anyone can cause at any rate (ruling 6). What was charged stays charged.
-func Drop(err error) Verdict { return Verdict{refusal: err} }
+// anyone can cause at any rate (ruling 6). What was charged stays charged,
+// unless a Settle among the writes says otherwise.
+func Drop(err error, writes ...Write) Verdict { return Verdict{refusal: err, writes: writes} }
 
 // And adds a further event.
 func (v Verdict) And(ev Event) Verdict { v.more = append(v.more, ev); return v }

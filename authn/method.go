@@ -11,7 +11,7 @@ type Request struct {
 	Factor  Factor   // the one the answer is for
 	Secret  []byte   // its opened secret; nil while the person is unknown
 	Client  Client
-	Locale  string
+	Lane    Lane  // known browsers are served before strangers (ruling 12)
 	Now     int64 // Unix seconds of the configured clock
 }
 
@@ -52,10 +52,20 @@ type Method interface {
 	Verify(context.Context, Request, Answer) (Match, error)
 }
 
+// Presented is what a person sees of a pending factor.
+type Presented struct {
+	Key     string // the setup key: base32 without spaces
+	URI     string // the otpauth URI that the QR code carries
+	Issuer  string // as the app will show it
+	Account string
+}
+
 // Enroller is a Method that people can add themselves.
 type Enroller interface {
 	Method
 	Begin(context.Context, Request) (Shown, error)
+	// Present renders the pending Factor and its Secret for the person.
+	Present(Request) (Presented, error)
 	// Confirm is Verify for the pending factor; it may diagnose a wrong clock.
 	Confirm(context.Context, Request, Answer) (Match, error)
 }

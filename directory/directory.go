@@ -178,14 +178,14 @@ func (s *Service) build(company authn.Company, n NewUser, now time.Time) (authn.
 		u.Audience = authn.InternalAudience
 	}
 	if u.Audience != authn.InternalAudience && u.Audience != authn.ExternalAudience {
-		return u, nil, authn.InvalidField("audience", "unknown", nil)
+		return u, nil, authn.InvalidField("audience", "not_one_of", nil)
 	}
 	if len(u.Roles) == 0 {
 		u.Roles = []string{Member}
 	}
 	for _, r := range u.Roles {
 		if _, ok := builtIn[r]; !ok {
-			return u, nil, authn.InvalidField("roles", "unknown", nil)
+			return u, nil, authn.InvalidField("roles", "not_one_of", nil)
 		}
 	}
 	var err error
@@ -368,7 +368,7 @@ func (s *Service) UpdateProfile(ctx context.Context, session authn.Token, locale
 		p.Name = &name
 	}
 	if p.Locale != nil && *p.Locale != "" && !slices.Contains(locales, *p.Locale) {
-		return authn.User{}, authn.InvalidField("locale", "unknown", nil)
+		return authn.User{}, authn.InvalidField("locale", "not_one_of", nil)
 	}
 	k := authn.Keys{Company: session.Company, SessionToken: session, Now: s.c.Now()}
 	var out authn.User

@@ -102,7 +102,7 @@ type Pending struct {
 	Company  authn.Company
 	User     authn.User
 	Factor   authn.Factor
-	Secret   []byte
+	Shown    authn.Presented
 	Replaces *authn.Factor // the active one that ends when this is confirmed
 }
 
@@ -152,7 +152,7 @@ func (s *Service) Ready(ctx context.Context, w Who) error {
 func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces string) (Pending, error) {
 	m, ok := s.methods[kind].(authn.Enroller)
 	if !ok {
-		return Pending{}, authn.InvalidField("method", "unknown", nil)
+		return Pending{}, authn.InvalidField("method", "not_one_of", nil)
 	}
 	k := s.keys(w)
 	rows, err := s.store.View(ctx, k)
@@ -183,11 +183,20 @@ func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 			Company: rows.Company.ID, ID: authn.NewID(authn.FactorID, k.Now, s.random), User: rows.User.ID, Kind: kind,
 			State: authn.Pending, Data: shown.Data, Epoch: rows.User.Epoch, CreatedAt: k.Now, ExpiresAt: k.Now.Add(s.life.Setup),
 		}
-		p = Pending{Company: *rows.Company, User: *rows.User, Factor: f, Secret: shown.Secret, Replaces: old}
+		p = Pending{Company: *rows.Company, User: *rows.User, Factor: f, Replaces: old}
 		return authn.Accept(s.event("factor.begun", rows, w, k.Now, f), authn.NewFactor{Factor: f, Secret: shown.Secret})
 	})
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: begin: %w", err)
+	}
+	return s.present(m, p, shown.Secret)
+}
+
+func (s *Service) present(m authn.Enroller, p Pending, secret []byte) (Pending, error) {
+	var err error
+	p.Shown, err = m.Present(authn.Request{Company: p.Company, User: p.User, Factor: p.Factor, Secret: secret})
+	if err != nil {
+		return Pending{}, fmt.Errorf("enroll: present: %w", err)
 	}
 	return p, nil
 }
@@ -205,13 +214,17 @@ func (s *Service) Show(ctx context.Context, w Who, id string) (Pending, error) {
 	if err != nil {
 		return Pending{}, err
 	}
+	m, ok := s.methods[f.Kind].(authn.Enroller)
+	if !ok {
+		return Pending{}, authn.NotFound
+	}
 	k.Factor = id
 	secret, err := s.store.PendingSecret(ctx, k)
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: show: %w", err)
 	}
-	return Pending{Company: *rows.Company, User: *rows.User, Factor: *f, Secret: secret,
-		Replaces: rows.FactorOf(f.Kind, authn.Confirmed)}, nil
+	return s.present(m, Pending{Company: *rows.Company, User: *rows.User, Factor: *f,
+		Replaces: rows.FactorOf(f.Kind, authn.Confirmed)}, secret)
 }
 
 // pending finds a factor that can still be confirmed.
@@ -266,8 +279,8 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, a authn.Answer)
 		}
 		match, err := m.Confirm(ctx, authn.Request{Company: *rows.Company, User: *rows.User, Factor: *rows.Charged.Factor,
 			Secret: rows.Charged.Secret, Client: w.Client, Now: k.Now.Unix()}, a)
-		if err != nil {
-			return authn.Drop(err)
+		if err != nil { // not evaluated, so not a guess
+			return authn.Drop(err, authn.Settle{Outcome: authn.Void})
 		}
 		if match.Outcome != authn.Right {
 			return s.unconfirmed(rows, w, match, k.Now)

@@ -38,7 +38,7 @@ func (s *Service) ChangePassword(ctx context.Context, w Who, current, next strin
 	}
 	match, err := s.passwords.Verify(ctx, authn.Request{
 		Company: *rows.Company, User: *rows.User, Secret: secret, Client: w.Client,
-		Factor: authn.Factor{Counts: map[authn.Lane]authn.Count{lane: {}}},
+		Lane: lane,
 	}, authn.Answer{Password: current})
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: password: %w", err)

@@ -92,15 +92,15 @@ func (s *Service) Check(ctx context.Context, token string, c authn.Client) (Curr
 		return Current{}, err
 	}
 	cur := Current{Token: t, Session: *rows.Session, User: *rows.User, Company: *rows.Company, Factors: rows.Factors, Lane: rows.Lane}
-	if now.Sub(cur.Session.LastSeenAt) >= seenEvery {
-		s.seen(ctx, t, now)
+	if now.Sub(cur.Session.LastSeenAt) >= seenEvery && s.seen(ctx, t, now) {
+		cur.Session.LastSeenAt = now
 	}
 	return cur, nil
 }
 
 // seen notes that a session is in use. It is no condition for using it: if it
 // cannot be written, the session ends by idleness a little earlier.
-func (s *Service) seen(ctx context.Context, t authn.Token, now time.Time) {
+func (s *Service) seen(ctx context.Context, t authn.Token, now time.Time) bool {
 	err := s.c.Store.Decide(ctx, authn.Keys{Company: t.Company, SessionToken: t, Now: now}, func(rows *authn.Rows) authn.Verdict {
 		if s.c.Valid(rows, now) != nil || now.Before(rows.Session.LastSeenAt) {
 			return authn.Continue()
@@ -111,6 +111,7 @@ func (s *Service) seen(ctx context.Context, t authn.Token, now time.Time) {
 	if err != nil {
 		s.c.Log.WarnContext(ctx, "session: last use not noted", "error", err)
 	}
+	return err == nil
 }
 
 // SignOut ends the session of a token. Ending what is over already is no error.

@@ -45,15 +45,17 @@ func (s *Service) Begin(ctx context.Context, b Begin) (Status, error) {
 	if !ok {
 		login = "\x00" // nobody's name, counted and hashed like any other
 	}
-	paid, err := s.payPassword(ctx, authn.Keys{Company: company.ID, Login: login, Browser: b.Client.Browser}, b.Client)
+	k := authn.Keys{Company: company.ID, Login: login, Browser: b.Client.Browser}
+	paid, err := s.payPassword(ctx, k, b.Client)
 	if err != nil {
 		return Status{}, err
 	}
 	match, err := method.Verify(ctx, authn.Request{
 		Company: company, User: paid.person(), Secret: paid.secret, Client: b.Client, Now: s.now().Unix(),
-		Factor: authn.Factor{Counts: map[authn.Lane]authn.Count{paid.lane: {}}},
+		Lane: paid.lane,
 	}, answer)
 	if err != nil {
+		s.giveBack(ctx, k)
 		return Status{}, fmt.Errorf("signin: password: %w", err)
 	}
 	return s.enter(ctx, company, paid, match, b)
@@ -107,6 +109,16 @@ func (s *Service) payPassword(ctx context.Context, k authn.Keys, c authn.Client)
 		return paid{}, fmt.Errorf("signin: password: %w", err)
 	}
 	return p, nil
+}
+
+// giveBack takes back the charge for a password that could not be evaluated: a
+// full queue is no guess. If that fails too, the charge stands.
+func (s *Service) giveBack(ctx context.Context, k authn.Keys) {
+	k.Now, k.Charge, k.Choose = s.now(), authn.SettlePassword, nil
+	// The person may have gone; what they paid is given back all the same.
+	_ = s.store.Decide(context.WithoutCancel(ctx), k, func(*authn.Rows) authn.Verdict {
+		return authn.Continue(authn.Settle{Outcome: authn.Void})
+	})
 }
 
 // enter is the second half of a password check.

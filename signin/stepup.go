@@ -69,9 +69,10 @@ func (s *Service) verifyPassword(ctx context.Context, o Opener, v Verify) (Statu
 	}
 	match, err := s.methods[authn.Password].Verify(ctx, authn.Request{
 		Company: company, User: p.person(), Secret: p.secret, Client: o.Client, Now: now.Unix(),
-		Factor: authn.Factor{Counts: map[authn.Lane]authn.Count{p.lane: {}}},
+		Lane: p.lane,
 	}, v.Answer)
 	if err != nil {
+		s.giveBack(ctx, authn.Keys{Company: company.ID, User: p.user.ID, Browser: o.Client.Browser})
 		return Status{}, fmt.Errorf("signin: step-up: %w", err)
 	}
 	return s.confirm(ctx, o, v, p, match, s.now())

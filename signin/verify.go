@@ -29,7 +29,7 @@ type Verify struct {
 func (s *Service) Verify(ctx context.Context, o Opener, v Verify) (Status, error) {
 	m, ok := s.methods[v.Method]
 	if !ok {
-		return Status{}, authn.InvalidField("method", "unknown", nil)
+		return Status{}, authn.InvalidField("method", "not_one_of", nil)
 	}
 	if err := m.Shape(v.Answer); err != nil {
 		return Status{}, err
@@ -40,7 +40,7 @@ func (s *Service) Verify(ctx context.Context, o Opener, v Verify) (Status, error
 	if v.Method == authn.Password {
 		return s.verifyPassword(ctx, o, v)
 	}
-	return Status{}, authn.InvalidField("method", "unknown", nil)
+	return Status{}, authn.InvalidField("method", "not_one_of", nil)
 }
 
 // choose finds the factor that an answer is for, before anything is charged.
@@ -91,8 +91,8 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 			Company: *rows.Company, User: *rows.User, Attempt: rows.Attempt, Factor: *rows.Charged.Factor,
 			Secret: rows.Charged.Secret, Client: o.Client, Now: now.Unix(),
 		}, v.Answer)
-		if err != nil {
-			return authn.Drop(err)
+		if err != nil { // not evaluated, so not a guess
+			return authn.Drop(err, authn.Settle{Outcome: authn.Void})
 		}
 		return s.judge(rows, m, match, o.Client, now, &st)
 	})

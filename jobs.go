@@ -1,0 +1,52 @@
+package sallyport
+
+import (
+	"context"
+	"time"
+)
+
+// housekeeping is what Run needs of storage.
+type housekeeping interface {
+	// Sweep deletes what is over: attempts, sessions, pending factors, old counts.
+	Sweep(context.Context, time.Time) error
+	// Ready says whether the store can read and write.
+	Ready(context.Context) error
+}
+
+// Intervals of the house-keeping. Sealing is more frequent than the 5 s that
+// ruling 53 allows.
+const (
+	sealEvery  = 3 * time.Second
+	sweepEvery = time.Minute
+)
+
+// Run keeps house until ctx ends: it seals the event log, deletes what is
+// over, and writes the counted refusals. A failing job is logged and tried
+// again; none of them is a condition for signing in. One Run per process;
+// several nodes share the work by leases.
+func (s *Server) Run(ctx context.Context) error {
+	seal, sweep := time.NewTicker(sealEvery), time.NewTicker(sweepEvery)
+	defer seal.Stop()
+	defer sweep.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			// What was counted is written even on the way out.
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+			defer cancel()
+			s.job(end, "refusals", s.SignIn.FlushRefusals)
+			return nil
+		case <-seal.C:
+			s.job(ctx, "seal", func(ctx context.Context) error { _, err := s.Audit.SealSome(ctx); return err })
+		case <-sweep.C:
+			s.job(ctx, "sweep", func(ctx context.Context) error { return s.cfg.Store.Sweep(ctx, s.cfg.Now()) })
+			s.job(ctx, "refusals", s.SignIn.FlushRefusals)
+		}
+	}
+}
+
+func (s *Server) job(ctx context.Context, name string, f func(context.Context) error) {
+	if err := f(ctx); err != nil && ctx.Err() == nil {
+		s.cfg.Log.ErrorContext(ctx, "job failed", "job", name, "error", err)
+	}
+}

@@ -1,0 +1,152 @@
+package password
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+)
+
+func TestCheck(t *testing.T) {
+	maya := authn.User{Login: "Maya", Email: "maya.lindqvist@acme.example", Name: "Maya Lindqvist"}
+	acme := authn.Company{Name: "Acme Projects", Slug: "acme"}
+	tests := []struct {
+		name     string
+		password string
+		minimum  int
+		want     string
+	}{
+		{"std-1 14 of 15", strings.Repeat("xyzw123", 2), 15, "too_short"},
+		{"std-1 15", "xyzw123xyzw123-", 15, ""},
+		{"std-1 7 of 8", "xyzw12-", 8, "too_short"},
+		{"std-1 8", "xyzw12-?", 8, ""},
+		{"std-1 a minimum below 8 is 8", "xyzw12-", 4, "too_short"},
+		{"std-1 14 emoji", strings.Repeat("🐎🔋", 7), 15, "too_short"},
+		{"std-1 15 emoji", strings.Repeat("🐎🔋📎", 5), 15, ""},
+		{"std-1 combining marks count after NFC", strings.Repeat("e\u0301u\u0308", 7), 15, "too_short"},
+		{"std-1 15 after NFC", strings.Repeat("e\u0301u\u0308o\u0302", 5), 15, ""},
+		{"std-2 64 characters", strings.Repeat("quietly ", 8), 15, ""},
+		{"std-2 4,096 bytes", strings.Repeat("quietly ", 512), 15, ""},
+		{"std-2 4,097 bytes", strings.Repeat("quietly ", 512) + "x", 15, "too_long"},
+		{"std-3 one class of letters", "mqzjwkxvbtplhgd", 15, ""},
+		{"std-3 digits only", "849302175630284", 15, ""},
+		{"std-3 only spaces and signs", "? ! ? ! ; ; : :", 15, ""},
+		{"empty", "", 15, "required"},
+		{"broken UTF-8", "abcdefghijklmno\xff", 15, "invalid"},
+
+		{"std-5 e-mail", "maya.lindqvist@acme.example", 15, "contains_name"},
+		{"std-5 e-mail in capitals", "MAYA.LINDQVIST@ACME.EXAMPLE", 15, "contains_name"},
+		{"std-5 e-mail, full-width", "ｍａｙａ.lindqvist@acme.example", 15, "contains_name"},
+		{"std-5 local part", "maya.lindqvist", 8, "contains_name"},
+		{"std-5 name", "Maya Lindqvist", 8, "contains_name"},
+		{"std-5 name, decorated", "!! M-a-y-a Lindqvist 2026 !!", 15, "contains_name"},
+		{"std-5 login and digits", "maya1999", 8, "contains_name"},
+		{"std-5 login again and again", "MayaMayaMayaMaya", 15, "contains_name"},
+		{"std-5 part of the name", "l.i.n.d.q.v.i.s.t", 15, "contains_name"},
+		{"std-5 company", "acme projects", 8, "contains_name"},
+		{"std-5 slug", "acme2026!", 8, "contains_name"},
+		{"std-5 product", "Sallyport", 8, "contains_name"},
+		{"std-5 product, decorated", "++ Sallyport 1 ++", 15, "contains_name"},
+		{"std-5 common", "password", 8, "too_common"},
+		{"std-5 common, in capitals", "PASSWORD", 8, "too_common"},
+		{"std-5 common, with signs", "pass-word-123!", 8, "too_common"},
+		{"std-5 common, long", "correct horse battery staple", 15, "too_common"},
+
+		{"std-5 a long phrase that contains password", "my password is a long story", 15, ""},
+		{"std-5 a long phrase that contains the names", "maya once founded acme in a shed", 15, ""},
+		{"the demo's", "sallyport demo only", 15, ""},
+		{"many digits are no decoration", "maya 8471093658 x", 15, ""},
+		{"five digits", "lindqvist83019", 8, ""},
+		{"one name and part of another", "lindqvistacme", 8, ""},
+	}
+	m, d := newCheap(t, cheap)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := m.Check("new", tt.password, maya, acme, tt.minimum)
+			want := tt.want
+			if want != "" {
+				want = "new." + want
+			}
+			if got := fieldOf(err); got != want || (err == nil) != (want == "") {
+				t.Errorf("%v, want %q", authn.AsError(err).Fields, want)
+			}
+		})
+	}
+	if len(d.entered) != 0 {
+		t.Error("Check ran a hash")
+	}
+}
+
+func TestCheck_args(t *testing.T) {
+	m, _ := newCheap(t, cheap)
+	err := m.Check("password", "short", authn.User{}, authn.Company{}, 15)
+	if got := authn.AsError(err).Fields[0]; got.Name != "password" || got.Args["Min"] != 15 {
+		t.Errorf("%+v", got)
+	}
+	err = m.Check("password", strings.Repeat("x", 5000), authn.User{}, authn.Company{}, 15)
+	if got := authn.AsError(err).Fields[0]; got.Args["Max"] != 4096 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A login of digits, or of one letter, must not refuse everything.
+func TestCheck_oddNames(t *testing.T) {
+	m, _ := newCheap(t, cheap)
+	for login, tests := range map[string]map[string]bool{
+		"12345":  {"12345": false, "12345-12345-12345": false, "8471093658271": true, "quiet horses 1": true},
+		"a":      {"aaaaaaaaaaaa": false, "a battery of quiet": true, "banana boat": true},
+		"x-1":    {"x1x1x1x1x1": false, "xylophone 11": true},
+		"!!":     {"?????????": true, "quiet horses": true},
+		"":       {"?????????": true, "quiet horses": true},
+		"日本":     {"日本日本日本日本2024": false, "日本語の長いパスワード": true},
+		"İstan":  {"İSTAN İSTAN 1": false},
+		"Straße": {"STRASSE-1999": false},
+	} {
+		for password, ok := range tests {
+			err := m.Check("new", password, authn.User{Login: login}, authn.Company{}, 8)
+			if len(password) >= 8 && (err == nil) != ok {
+				t.Errorf("login %q, password %q: %v", login, password, err)
+			}
+		}
+	}
+}
+
+func TestCheck_longNamesCostNothing(t *testing.T) {
+	m, _ := newCheap(t, cheap)
+	u := authn.User{Name: strings.Repeat("part ", maxParts) + "lindqvist"}
+	if err := m.Check("new", "lindqvist", u, authn.Company{}, 8); err != nil {
+		t.Errorf("more than %d parts of a name are looked at: %v", maxParts, err)
+	}
+	u.Name = strings.Repeat("part ", maxParts-1) + "lindqvist"
+	if err := m.Check("new", "lindqvist", u, authn.Company{}, 8); fieldOf(err) != "new.contains_name" {
+		t.Errorf("part %d of a name: %v", maxParts, err)
+	}
+}
+
+func TestCheck_ownList(t *testing.T) {
+	m, err := NewForTests(Config{Gate: &door{}, Common: func(folded string) bool { return folded == "quiet horses" }}, cheap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Check("new", "Quiet HORSES", authn.User{}, authn.Company{}, 8); fieldOf(err) != "new.too_common" {
+		t.Errorf("%v", err)
+	}
+	if err := m.Check("new", "password", authn.User{}, authn.Company{}, 8); err != nil {
+		t.Errorf("the built-in list is still asked: %v", err)
+	}
+}
+
+func FuzzCheck(f *testing.F) {
+	f.Add("Maya Lindqvist 2026", "maya", "Maya Lindqvist")
+	f.Add("日本日本", "日本", "\xff")
+	m, _ := newCheap(f, cheap)
+	f.Fuzz(func(t *testing.T, password, login, name string) {
+		err := m.Check("new", password, authn.User{Login: login, Name: name}, authn.Company{Name: name}, 8)
+		if err != nil && !strings.HasPrefix(fieldOf(err), "new.") {
+			t.Errorf("%v", err)
+		}
+		if err == nil && (strings.EqualFold(password, login) || m.Shape(authn.Answer{Password: password}) != nil) {
+			t.Error("accepted")
+		}
+	})
+}

@@ -1,0 +1,215 @@
+// Package sallyport is what a host program embeds: New wires the parts, Handler
+// serves pages and JSON, Run keeps house. The program in cmd/sallyport is this
+// package plus a configuration file, signals and listeners; there is no second
+// way to wire.
+//
+// The package links no database driver and no vendor's code: the host brings a
+// store (store/sqlite, store/postgres) and the methods it wants.
+package sallyport
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/audit"
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/enroll"
+	"github.com/sallyport-mfa/sallyport/httpapi"
+	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/session"
+	"github.com/sallyport-mfa/sallyport/signin"
+	"github.com/sallyport-mfa/sallyport/text"
+	"github.com/sallyport-mfa/sallyport/throttle"
+	"github.com/sallyport-mfa/sallyport/web"
+)
+
+// Store is all that Sallyport needs of storage; *store.Store has it.
+type Store interface {
+	signin.Store
+	enroll.Store
+	session.Store
+	directory.Store
+	audit.Store
+	housekeeping
+}
+
+// Config is all there is to say. Store, Methods, Passwords and PublicURL are needed.
+type Config struct {
+	Store Store
+	// Methods people can prove themselves with; one is of kind password.
+	Methods []authn.Method
+	// Passwords is usually the password method among Methods.
+	Passwords enroll.Passwords
+
+	// PublicURL is where people reach the server: scheme, host and port, no
+	// path. Links, cookies and the host check follow it and nothing else.
+	PublicURL string
+	// Hosts are further host:port values that are accepted.
+	Hosts []string
+	// TrustedProxies may state the client's address in X-Forwarded-For; none by default.
+	TrustedProxies []netip.Prefix
+	// HSTS sends Strict-Transport-Security; for a program that owns its host
+	// name, never for an embedded server (ruling 48).
+	HSTS bool
+	// CookieSuffix tells apart two servers behind one host name: a–z, 0–9, 20 at most.
+	CookieSuffix string
+
+	// Home is where people land after signing in from nowhere; empty: /account/security.
+	Home string
+	// Banner stands on top of every page; empty: none.
+	Banner string
+	// Extra are further routes behind the same host check and headers, by
+	// pattern of net/http.ServeMux.
+	Extra map[string]http.Handler
+	Catalogue *text.Catalogue // nil: the embedded one
+
+	Addresses *throttle.Addresses // nil: the default limits
+	Lifetimes policy.Lifetimes    // zero fields: ruling 45
+	Log       *slog.Logger        // nil: slog.Default
+	Now       func() time.Time    // nil: time.Now
+	Random    io.Reader           // nil: crypto/rand
+}
+
+// Server is a wired Sallyport. The services are the Go API: what the pages and
+// the JSON API do goes through them.
+type Server struct {
+	SignIn    *signin.Service
+	Enroll    *enroll.Service
+	Sessions  *session.Service
+	Directory *directory.Service
+	Audit     *audit.Service
+
+	cfg     Config
+	mux     *httpserve.Mux
+	handler http.Handler
+	cookies httpserve.Cookies
+}
+
+// New wires a server, or says everything that is wrong with the configuration.
+func New(cfg Config) (*Server, error) {
+	base, err := cfg.check()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, mux: httpserve.NewMux(), cookies: httpserve.Cookies{Secure: base.Scheme == "https", Suffix: cfg.CookieSuffix}}
+	if err := s.services(); err != nil {
+		return nil, err
+	}
+	outer := httpserve.Config{
+		PublicURL: cfg.PublicURL, Hosts: append([]string{base.Host}, cfg.Hosts...), TrustedProxies: cfg.TrustedProxies,
+		HSTS: cfg.HSTS, Cookies: s.cookies, Texts: cfg.Catalogue, Log: cfg.Log, Random: cfg.Random,
+		Locale: func(r *http.Request) string { return cfg.Catalogue.Match(r.Header.Get("Accept-Language"), "") },
+	}
+	if err := s.mount(&outer); err != nil {
+		return nil, err
+	}
+	s.handler = httpserve.Wrap(s.mux, outer)
+	return s, nil
+}
+
+// check reports every problem at once and fills the defaults.
+func (c *Config) check() (*url.URL, error) {
+	var problems []error
+	if c.Store == nil {
+		problems = append(problems, errors.New("Config.Store is nil; open one with store/sqlite or store/postgres"))
+	}
+	if len(c.Methods) == 0 {
+		problems = append(problems, errors.New("Config.Methods is empty; password.New and totp.New make the usual two"))
+	}
+	if c.Passwords == nil {
+		problems = append(problems, errors.New("Config.Passwords is nil; give the method that password.New made"))
+	}
+	base, err := url.Parse(c.PublicURL)
+	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" || strings.Trim(base.Path, "/") != "" || base.RawQuery != "" || base.User != nil {
+		problems = append(problems, fmt.Errorf("Config.PublicURL is %q; it must be a scheme and host such as https://login.example.com", c.PublicURL))
+	} else if base.Scheme == "http" && !loopback(base.Hostname()) {
+		problems = append(problems, fmt.Errorf("Config.PublicURL is %q; without https it must be a loopback name such as http://localhost:8080", c.PublicURL))
+	}
+	if strings.Trim(c.CookieSuffix, "abcdefghijklmnopqrstuvwxyz0123456789") != "" || len(c.CookieSuffix) > 20 {
+		problems = append(problems, fmt.Errorf("Config.CookieSuffix is %q; it must be at most 20 of a-z and 0-9", c.CookieSuffix))
+	}
+	if c.Home == "" {
+		c.Home = "/account/security"
+	}
+	if _, ok := httpserve.SafePath(c.Home); !ok {
+		problems = append(problems, fmt.Errorf("Config.Home is %q; it must be a path on this server", c.Home))
+	}
+	if c.Catalogue == nil {
+		c.Catalogue = text.Default()
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
+	if c.Addresses == nil {
+		c.Addresses = throttle.NewAddresses(throttle.AddressesConfig{Now: c.Now})
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, fmt.Errorf("sallyport: %w", err)
+	}
+	return base, nil
+}
+
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+func (s *Server) services() error {
+	c := s.cfg
+	var errs [5]error
+	s.SignIn, errs[0] = signin.New(signin.Config{Store: c.Store, Methods: c.Methods, Addresses: c.Addresses,
+		Alarm: throttle.NewAlarm(throttle.AlarmConfig{}), Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
+	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords,
+		Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
+	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
+	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Now: c.Now, Random: c.Random})
+	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Now: c.Now, Random: c.Random})
+	return errors.Join(errs[:]...)
+}
+
+func (s *Server) mount(outer *httpserve.Config) error {
+	offered := map[authn.Kind]bool{}
+	for _, m := range s.cfg.Methods {
+		offered[m.Kind()] = true
+	}
+	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
+		Audit: s.Audit, Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Offered: offered})
+	if err != nil {
+		return err
+	}
+	pages, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
+		Audit: s.Audit, Cookies: s.cookies, Texts: s.cfg.Catalogue, Offered: offered, Home: s.cfg.Home, Banner: s.cfg.Banner,
+		Now: s.cfg.Now, Random: s.cfg.Random, Ready: s.cfg.Store.Ready})
+	if err != nil {
+		return err
+	}
+	outer.ErrorPage = pages.Error
+	api.Mount(s.mux)
+	pages.Mount(s.mux)
+	for pattern, h := range s.cfg.Extra {
+		s.mux.Handle(pattern, h)
+	}
+	return nil
+}
+
+// Handler serves everything: pages under /, JSON under /api/v1.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Routes are the patterns that Handler serves.
+func (s *Server) Routes() []string { return s.mux.Routes() }

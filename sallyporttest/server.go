@@ -1,0 +1,240 @@
+// Package sallyporttest is for programs that embed Sallyport, and for its own
+// tests: a whole server on a temporary SQLite file, a clock that is moved by
+// hand, people with factors, and the conformance suite for stores (RunStore).
+//
+// Nothing here pretends: the store is SQLite on disk, hashes are argon2id (with
+// parameters below the floor, which exist only through this Go API, ruling 58),
+// and requests pass the same outer layer as in production.
+package sallyporttest
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"log/slog"
+	"net/http/httptest"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport"
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/keyring"
+	"github.com/sallyport-mfa/sallyport/method/password"
+	"github.com/sallyport-mfa/sallyport/method/totp"
+	"github.com/sallyport-mfa/sallyport/otp"
+	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/store"
+	"github.com/sallyport-mfa/sallyport/store/sqlite"
+	"github.com/sallyport-mfa/sallyport/throttle"
+)
+
+// Password is the password of everybody that AddUser makes.
+const Password = "a quiet harbour at dusk"
+
+// Clock is a clock that stands still until it is moved.
+type Clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+// NewClock starts at a fixed moment in the middle of a TOTP step.
+func NewClock() *Clock { return &Clock{at: time.Date(2026, 11, 21, 9, 14, 10, 0, time.UTC)} }
+
+// Now is the clock's time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+// Advance moves the clock; a negative d moves it back.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// Server is a running server for a test.
+type Server struct {
+	*sallyport.Server
+	Store   *store.Store
+	Clock   *Clock
+	Keyring *keyring.Keyring
+	HTTP    *httptest.Server
+	URL     string
+	Company authn.Company // "acme", the first one
+	Path    string        // of the SQLite file
+}
+
+// Option changes the configuration before the server starts.
+type Option func(*sallyport.Config)
+
+// NewServer starts a server with one company, "acme"; the end of the test
+// stops it.
+func NewServer(t testing.TB, opts ...Option) *Server {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sallyport.db")
+	keys, err := keyring.Generate(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Keyring: keys, Log: Quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = st.Close() })
+	s := Start(t, st, opts...)
+	s.Keyring, s.Path = keys, path
+	return s
+}
+
+var off = throttle.Rate{PerMinute: -1}
+
+// Start starts a server on a store that is open already, with one company,
+// "acme", which is made if it is not there. The caller closes the store.
+func Start(t testing.TB, st *store.Store, opts ...Option) *Server {
+	t.Helper()
+	s := &Server{Store: st, Clock: NewClock()}
+	s.HTTP = httptest.NewUnstartedServer(nil)
+	s.URL = "http://" + s.HTTP.Listener.Addr().String()
+	pw, tp := Methods(t, s.Clock)
+	cfg := sallyport.Config{
+		Store: st, Methods: []authn.Method{pw, tp}, Passwords: pw, PublicURL: s.URL, Now: s.Clock.Now, Log: Quiet(),
+		// A test is one address; its limit has tests of its own.
+		Addresses: throttle.NewAddresses(throttle.AddressesConfig{Now: s.Clock.Now, IPv4Address: off, IPv4Net: off}),
+	}
+	for _, o := range opts {
+		o(&cfg)
+	}
+	srv, err := sallyport.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Server = srv
+	s.HTTP.Config.Handler = srv.Handler()
+	s.HTTP.Start()
+	t.Cleanup(s.HTTP.Close)
+	s.Company, err = s.Directory.Company(t.Context(), "acme")
+	if err != nil {
+		s.Company = s.AddCompany(t, "acme", "Acme Projects")
+	}
+	return s
+}
+
+// Methods are the password method with cheap hashes, and the authenticator app.
+func Methods(t testing.TB, _ *Clock) (*password.Method, *totp.Method) {
+	t.Helper()
+	pw, err := password.NewForTests(password.Config{Gate: throttle.NewGate(throttle.GateConfig{})}, password.Params{MemoryKiB: 64, Time: 1, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tp, err := totp.New(totp.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pw, tp
+}
+
+// Quiet is a log that nobody reads.
+func Quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// AddCompany makes a company.
+func (s *Server) AddCompany(t testing.TB, slug, name string) authn.Company {
+	t.Helper()
+	c, err := s.Directory.CreateCompany(context.Background(), slug, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// SetTwoFactor changes a company's policy.
+func (s *Server) SetTwoFactor(t testing.TB, company string, tf policy.TwoFactor) {
+	t.Helper()
+	c, err := s.Directory.Company(context.Background(), company)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Directory.SetPolicy(context.Background(), c.ID, policy.Document{Format: 1, TwoFactor: tf}, c.PolicyVersion); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Person is someone a test can be.
+type Person struct {
+	authn.User
+	Secret otp.Secret // nil: no authenticator app
+	Factor string     // id of the app
+}
+
+// AddUser makes a person of a company with Password and, if app, a confirmed
+// authenticator app whose current code is not spent.
+func (s *Server) AddUser(t testing.TB, company authn.Company, login string, app bool) Person {
+	t.Helper()
+	u, err := s.Directory.CreateUser(context.Background(), company, directory.NewUser{
+		Login: login, Name: "Test " + login, Email: login + "@" + company.Slug + ".example", Verified: true, Password: Password,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Person{User: u}
+	if app {
+		p.Factor, p.Secret = s.AddApp(t, u)
+	}
+	return p
+}
+
+// AddApp gives a person a confirmed authenticator app.
+func (s *Server) AddApp(t testing.TB, u authn.User) (id string, secret otp.Secret) {
+	t.Helper()
+	now := s.Clock.Now()
+	secret, err := otp.NewSecret(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := authn.Factor{Company: u.Company, ID: authn.NewID(authn.FactorID, now, rand.Reader), User: u.ID, Kind: authn.TOTP,
+		State: authn.Pending, Epoch: u.Epoch, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+	ev := authn.Event{Company: u.Company, ID: authn.NewID(authn.EventID, now, rand.Reader), Type: "factor.confirmed",
+		Actor: directory.Operator, Target: u.ID, Result: authn.Succeeded, At: now}
+	err = s.Store.Decide(context.Background(), authn.Keys{Company: u.Company, User: u.ID, Now: now}, func(*authn.Rows) authn.Verdict {
+		return authn.Accept(ev, authn.NewFactor{Factor: f, Secret: secret}, authn.ActivateFactor{ID: f.ID, At: now})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.ID, secret
+}
+
+// Code is the code that an authenticator app shows at the clock's time.
+func (s *Server) Code(t testing.TB, secret otp.Secret) string {
+	return CodeAt(t, secret, s.Clock.Now())
+}
+
+// CodeAt is the code that an authenticator app shows at a time.
+func CodeAt(t testing.TB, secret otp.Secret, at time.Time) string {
+	t.Helper()
+	code, err := otp.Key{Secret: secret}.TOTP(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// WrongCode is a code that is right at none of the steps around the clock's time.
+func (s *Server) WrongCode(t testing.TB, secret otp.Secret) string {
+	t.Helper()
+	right := map[string]bool{}
+	for d := -15 * time.Minute; d <= 15*time.Minute; d += 30 * time.Second {
+		right[CodeAt(t, secret, s.Clock.Now().Add(d))] = true
+	}
+	for _, c := range []string{"000000", "111111", "222222", "333333", "444444"} {
+		if !right[c] {
+			return c
+		}
+	}
+	t.Fatal("five codes right at once")
+	return ""
+}
