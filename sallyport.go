@@ -70,7 +70,7 @@ type Config struct {
 	Banner string
 	// Extra are further routes behind the same host check and headers, by
 	// pattern of net/http.ServeMux.
-	Extra map[string]http.Handler
+	Extra     map[string]http.Handler
 	Catalogue *text.Catalogue // nil: the embedded one
 
 	Addresses *throttle.Addresses // nil: the default limits

@@ -138,6 +138,23 @@ func Methods(t testing.TB, _ *Clock) (*password.Method, *totp.Method) {
 	return pw, tp
 }
 
+// RealHashes makes a server hash passwords as in production.
+func RealHashes(t testing.TB) Option {
+	t.Helper()
+	pw, err := password.New(password.Config{Gate: throttle.NewGate(throttle.GateConfig{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(c *sallyport.Config) {
+		c.Passwords = pw
+		for i, m := range c.Methods {
+			if m.Kind() == authn.Password {
+				c.Methods[i] = pw
+			}
+		}
+	}
+}
+
 // Quiet is a log that nobody reads.
 func Quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 

@@ -37,7 +37,7 @@ type GateConfig struct {
 	MemoryKiB int
 	Wait      time.Duration // longest wait; 0: 2 s
 	Queue     int           // known ones waiting, and as many strangers; 0: 64 per slot
-	PerPrefix int           // strangers waiting from one /24 or /48; 0: a quarter of Queue
+	PerPrefix int           // strangers waiting from one /24 or /48; 0: half of Queue, so that no network can fill it alone
 }
 
 // Gate bounds the password hashes that run at once. It never leaves a slot
@@ -73,7 +73,7 @@ func NewGate(c GateConfig) *Gate {
 		c.Queue = perSlot * c.Slots
 	}
 	if c.PerPrefix <= 0 {
-		c.PerPrefix = max(1, c.Queue/4)
+		c.PerPrefix = max(1, c.Queue/2)
 	}
 	return &Gate{
 		memory: c.MemoryKiB, wait: c.Wait, slots: c.Slots, kib: c.MemoryKiB,
