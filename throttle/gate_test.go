@@ -209,7 +209,7 @@ func TestGate_defaults(t *testing.T) {
 	if g.slots != procs || g.wait != 2*time.Second || g.memory != heaviestKiB+(procs-1)*usualKiB {
 		t.Errorf("slots %d, wait %v, memory %d KiB", g.slots, g.wait, g.memory)
 	}
-	if g.strangers.max != 64*procs || g.strangers.perLine != 16*procs || g.known.perLine != 64*procs {
+	if g.strangers.max != 64*procs || g.strangers.perLine != 32*procs || g.known.perLine != 64*procs {
 		t.Errorf("queue %d, per network %d, of the known %d", g.strangers.max, g.strangers.perLine, g.known.perLine)
 	}
 	synctest.Test(t, func(t *testing.T) {

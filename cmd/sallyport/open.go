@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/internal/demo"
+	"github.com/sallyport-mfa/sallyport/keyring"
+	"github.com/sallyport-mfa/sallyport/method/password"
+	"github.com/sallyport-mfa/sallyport/store"
+	"github.com/sallyport-mfa/sallyport/store/postgres"
+	"github.com/sallyport-mfa/sallyport/store/sqlite"
+)
+
+// use says what a command opens the database for.
+type use int
+
+const (
+	beside use = iota // a running server, perhaps (ruling 56)
+	alone             // this is the server
+	anew              // the database is made
+)
+
+// opened is an installation: its store and what the operator does with it.
+type opened struct {
+	store     *store.Store
+	directory *directory.Service
+	methods   []authn.Method
+	passwords *password.Method
+}
+
+// open opens the installation that c describes.
+func open(ctx context.Context, c *config, u use, log *slog.Logger) (*opened, error) {
+	ring, err := c.keyring()
+	if err != nil {
+		return nil, err
+	}
+	st, err := openStore(ctx, c, u, ring, log)
+	if err != nil {
+		return nil, fmt.Errorf("database %s: %w", c.place(), err)
+	}
+	o, err := assemble(st)
+	if err == nil {
+		err = refuseDemo(ctx, st)
+	}
+	if err != nil {
+		st.Close()
+		return nil, err
+	}
+	return o, nil
+}
+
+// assemble wires what the operator's commands need.
+func assemble(st *store.Store) (*opened, error) {
+	all, pw, err := methods()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := directory.New(directory.Config{Store: st, Passwords: pw})
+	if err != nil {
+		return nil, err
+	}
+	return &opened{st, dir, all, pw}, nil
+}
+
+func openStore(ctx context.Context, c *config, u use, ring *keyring.Keyring, log *slog.Logger) (*store.Store, error) {
+	if c.postgres() {
+		return postgres.Open(ctx, postgres.Config{DSN: c.Database, Keyring: ring, Log: log})
+	}
+	if err := checkFile(c.Database, u); err != nil {
+		return nil, err
+	}
+	return sqlite.Open(ctx, sqlite.Config{Path: c.Database, Exclusive: u == alone, Keyring: ring, Log: log})
+}
+
+// checkFile looks at the database file before SQLite does. A mistyped path must
+// not become an empty database.
+func checkFile(path string, u use) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && u == anew:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("there is no such file; correct the path, or run `sallyport init` to make one")
+	case err != nil:
+		return unwrapPath(err)
+	case info.IsDir():
+		return errors.New("is a folder; give the path of the file")
+	case posix && info.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("has mode %04o: other users of this machine can reach it; run `chmod 600 %s`", info.Mode().Perm(), path)
+	}
+	return nil
+}
+
+// refuseDemo keeps known passwords away from anything real.
+func refuseDemo(ctx context.Context, st *store.Store) error {
+	marked, err := demo.Marked(ctx, st)
+	if err == nil && marked {
+		err = errors.New("this is the database of a demo, whose passwords everybody knows; make a real one with `sallyport init`, or run `sallyport demo --data` with its folder")
+	}
+	return err
+}
+
+// logger writes to w as the configuration says.
+func (c *config) logger(w io.Writer) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// operate opens the installation for one command and closes it afterwards.
+func (p *program) operate(ctx context.Context, f func(*opened) error) error {
+	c, err := loadConfig(p.config, p.env)
+	if err != nil {
+		return err
+	}
+	o, err := open(ctx, c, beside, quiet(p.err))
+	if err != nil {
+		return err
+	}
+	err = f(o)
+	if closed := o.store.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// quiet is the log of a command that answers in words.
+func quiet(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelError}))
+}

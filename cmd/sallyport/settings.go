@@ -1,0 +1,190 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+)
+
+// setting is one key of the configuration. The table below is the whole
+// format: the loader, the environment and the written reference follow it.
+type setting struct {
+	key    string
+	list   bool   // a list in the file; separated by commas in the environment
+	secret bool   // may hold a secret: no error repeats it, and NAME_FILE names a file that holds it
+	hidden bool   // in the environment only
+	value  string // the default, or an example where there is none
+	doc    string
+	set    func(l *loader, v string) error
+}
+
+// name is the setting's name in the environment.
+func (s setting) name() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+}
+
+const envPrefix = "SALLYPORT_"
+
+var settings = []setting{
+	{key: "public_url", value: "https://login.example.com", set: setPublicURL,
+		doc: "Where people reach the server: scheme, host and port, no path. Links, cookies and the check of the Host header follow it. Plain http only for this machine (http://localhost:8080)."},
+	{key: "listen", value: "127.0.0.1:8080", set: setListen,
+		doc: "Address and port to listen on. \":443\" takes requests from everywhere."},
+	{key: "database", value: "sallyport.db", secret: true, set: setDatabase,
+		doc: "A file (SQLite), or a PostgreSQL address: postgres://user:password@host/name?sslmode=verify-full"},
+	{key: "keyring_file", value: "keyring", set: setPath(func(c *config) *string { return &c.KeyringFile }),
+		doc: "The keys that seal secrets in the database; mode 0600. Keep a copy apart from the database and its backups. SALLYPORT_KEYRING may hold the text instead."},
+	{key: "keyring", secret: true, hidden: true, set: func(l *loader, v string) error { l.c.KeyringText = v; return nil }},
+	{key: "trusted_proxies", list: true, value: "[10.0.0.0/8]", set: addProxies,
+		doc: "Addresses of proxies in front, which may state the client's address in X-Forwarded-For. Nobody else is believed."},
+	{key: "tls.certificate", value: "fullchain.pem", set: setPath(func(c *config) *string { return &c.Certificate }),
+		doc: "Certificate chain and key, PEM. Without them a proxy must end TLS. Renewed files are noticed within a minute."},
+	{key: "tls.key", value: "privkey.pem", set: setPath(func(c *config) *string { return &c.CertificateKey })},
+	{key: "cookie_suffix", value: `""`, set: setSuffix,
+		doc: "Tells apart the cookies of two servers behind one host name: a-z and 0-9, 20 at most."},
+	{key: "home", value: "/account/security", set: setHome,
+		doc: "Where people land after signing in from nowhere: a path on this server."},
+	{key: "log.level", value: "info", set: setLevel,
+		doc: "debug, info, warn or error; text or json. The log goes to standard error and holds no secret, code or full address."},
+	{key: "log.format", value: "text", set: setFormat},
+}
+
+// byKey finds a setting of the file.
+func byKey(key string) (setting, bool) {
+	for _, s := range settings {
+		if s.key == key && !s.hidden {
+			return s, true
+		}
+	}
+	return setting{}, false
+}
+
+func (l *loader) defaults() {
+	l.c.Listen, l.c.Database, l.c.KeyringFile = "127.0.0.1:8080", "sallyport.db", "keyring"
+	l.c.LogFormat = "text"
+}
+
+func setPublicURL(l *loader, v string) error {
+	u, err := url.Parse(v)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" ||
+		u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return errors.New("must be a scheme and host, such as https://login.example.com")
+	}
+	if u.Scheme == "http" && !loopbackHost(u.Hostname()) {
+		return errors.New("must begin with https; plain http is for this machine only, such as http://localhost:8080")
+	}
+	u.Path = ""
+	l.c.PublicURL = u
+	return nil
+}
+
+func setListen(l *loader, v string) error {
+	if _, port := splitListen(v); port == "" {
+		return errors.New("must be an address and port, such as 127.0.0.1:8080 or :443")
+	}
+	l.c.Listen = v
+	return nil
+}
+
+// splitListen gives no port if v is no address and port.
+func splitListen(v string) (host, port string) {
+	host, port, err := net.SplitHostPort(v)
+	if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil {
+		return "", ""
+	}
+	return host, port
+}
+
+func loopbackHost(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+func setDatabase(l *loader, v string) error {
+	if isPostgres(v) {
+		if u, err := url.Parse(v); err != nil || u.Host == "" {
+			return errors.New("is not a postgres:// address: special characters in the password must be written as %-escapes")
+		}
+		l.c.Database = v
+		return nil
+	}
+	if strings.Contains(v, "://") || strings.HasPrefix(v, "file:") || strings.HasPrefix(v, ":") {
+		return errors.New("must be the path of a file, or begin with postgres://")
+	}
+	l.c.Database = l.path(v)
+	return nil
+}
+
+// path resolves a path of the file against the file's folder, and one of the
+// environment against the working directory.
+func (l *loader) path(v string) string {
+	if l.base == "" || filepath.IsAbs(v) {
+		return v
+	}
+	return filepath.Join(l.base, v)
+}
+
+func setPath(field func(*config) *string) func(*loader, string) error {
+	return func(l *loader, v string) error {
+		*field(l.c) = l.path(v)
+		return nil
+	}
+}
+
+func addProxies(l *loader, v string) error {
+	p, err := netip.ParsePrefix(v)
+	if err != nil {
+		a, bad := netip.ParseAddr(v)
+		if bad != nil {
+			return fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", v)
+		}
+		p = netip.PrefixFrom(a, a.BitLen())
+	}
+	if p.Bits() == 0 {
+		return fmt.Errorf("%q would let everybody choose their own address; name the proxies only", v)
+	}
+	l.c.TrustedProxies = append(l.c.TrustedProxies, p.Masked())
+	return nil
+}
+
+var suffixForm = regexp.MustCompile(`^[a-z0-9]{0,20}$`)
+
+func setSuffix(l *loader, v string) error {
+	if !suffixForm.MatchString(v) {
+		return errors.New("must be at most 20 of a-z and 0-9")
+	}
+	l.c.CookieSuffix = v
+	return nil
+}
+
+func setHome(l *loader, v string) error {
+	if _, ok := httpserve.SafePath(v); !ok {
+		return errors.New("must be a path on this server, such as /account/security")
+	}
+	l.c.Home = v
+	return nil
+}
+
+func setLevel(l *loader, v string) error {
+	switch v {
+	case "debug", "info", "warn", "error":
+		return l.c.LogLevel.UnmarshalText([]byte(v))
+	}
+	return errors.New("must be debug, info, warn or error")
+}
+
+func setFormat(l *loader, v string) error {
+	if v != "text" && v != "json" {
+		return errors.New("must be text or json")
+	}
+	l.c.LogFormat = v
+	return nil
+}

@@ -1,0 +1,208 @@
+// Package httpapi is the JSON API under /api/v1. It decides nothing: every
+// handler reads a request, asks a service, and writes what it said. The document
+// openapi.json stands beside the code; a test compares it with the routes and
+// runs each of its examples.
+//
+// # Who calls
+//
+// Each route takes exactly one kind of credential, fixed where it is mounted:
+//
+//   - none: beginning an attempt, and the document;
+//   - an attempt token, or the cookie of the browser that began the attempt;
+//   - a session token, or the session cookie.
+//
+// A token of the other kind is worth nothing (cve-31), nor is one in a query,
+// in Basic authentication, in a second Authorization header or in the other
+// cookie. A request with an Authorization header is judged by that alone: it
+// never falls back to a cookie. Cookies count only from our own origin, which
+// internal/httpserve has checked before (ruling 50).
+//
+// Nothing in a body chooses the company, the person or the rights: they are
+// those of the token.
+//
+// # Where a new session goes
+//
+// A change of the account and a step-up issue the session anew and kill the old
+// token (std-53, ruling 3). The new one goes back the way the credential came:
+// in the body to whoever showed a token, as a cookie that scripts cannot read to
+// whoever came by cookie.
+//
+// # What never leaves
+//
+// The secret of an authenticator app is in one answer, the one that makes it
+// (std-25). Answers are built from the structs of this package, field by field,
+// never from rows of the store (cve-59).
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/sallyport-mfa/sallyport/audit"
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/enroll"
+	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/session"
+	"github.com/sallyport-mfa/sallyport/signin"
+	"github.com/sallyport-mfa/sallyport/text"
+)
+
+// Config wires the API. SignIn, Enroll, Sessions, Directory and Texts are needed.
+type Config struct {
+	SignIn    *signin.Service
+	Enroll    *enroll.Service
+	Sessions  *session.Service
+	Directory *directory.Service
+	Audit     *audit.Service // not used yet; the event routes will
+	Cookies   httpserve.Cookies
+	Texts     *text.Catalogue
+	Locales   []string            // languages that a person may choose
+	Offered   map[authn.Kind]bool // kinds with a registered method
+}
+
+// API is the JSON API.
+type API struct {
+	Config
+}
+
+// New checks the configuration.
+func New(c Config) (*API, error) {
+	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Texts == nil {
+		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory and Texts are needed")
+	}
+	return &API{c}, nil
+}
+
+// Mount registers the routes.
+func (a *API) Mount(m *httpserve.Mux) {
+	m.Handle("GET /api/v1/openapi.json", a.forAnyone(a.openAPI))
+
+	m.Handle("POST /api/v1/attempts", a.forAnyone(a.begin))
+	m.Handle("GET /api/v1/attempts/{id}", a.inAttempt(a.attempt))
+	m.Handle("POST /api/v1/attempts/{id}/challenge", a.inAttempt(a.challenge))
+	m.Handle("POST /api/v1/attempts/{id}/verify", a.inAttempt(a.verify))
+	m.Handle("POST /api/v1/attempts/{id}/complete", a.inAttempt(a.complete))
+
+	m.Handle("GET /api/v1/session", a.inSession(a.session))
+	m.Handle("DELETE /api/v1/session", a.inSession(a.signOut))
+
+	m.Handle("GET /api/v1/account", a.inSession(a.account))
+	m.Handle("PATCH /api/v1/account", a.inSession(a.changeAccount))
+	m.Handle("GET /api/v1/account/factors", a.inSession(a.factors, "limit", "cursor"))
+	m.Handle("POST /api/v1/account/factors", a.inSession(a.beginFactor))
+	m.Handle("POST /api/v1/account/factors/{id}/confirm", a.inSession(a.confirmFactor))
+	m.Handle("PATCH /api/v1/account/factors/{id}", a.inSession(a.changeFactor))
+	m.Handle("DELETE /api/v1/account/factors/{id}", a.inSession(a.removeFactor))
+	m.Handle("PUT /api/v1/account/password", a.inSession(a.changePassword))
+	m.Handle("POST /api/v1/account/step-up", a.inSession(a.stepUp))
+}
+
+// forAnyone serves a route that takes no credential. One that is shown all the
+// same is refused rather than ignored: its sender believes that it counts.
+func (a *API) forAnyone(f httpserve.Func) http.Handler {
+	return httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
+		if len(r.Header["Authorization"]) > 0 {
+			return authn.Unauthenticated
+		}
+		if err := checkQuery(r); err != nil {
+			return err
+		}
+		return f(w, r)
+	})
+}
+
+// caller is whoever presents a good session.
+type caller struct {
+	session.Current
+	client authn.Client
+	cookie bool // shown as a cookie, so a new one goes back as a cookie
+}
+
+func (c caller) who() enroll.Who { return enroll.Who{Token: c.Token, Client: c.client} }
+
+// inSession serves a route that takes a session. params are the names that its
+// query may have.
+func (a *API) inSession(f func(http.ResponseWriter, *http.Request, caller) error, params ...string) http.Handler {
+	return httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
+		value, bearer := a.Cookies.Credential(r)
+		client := httpserve.ClientOf(r)
+		cur, err := a.Sessions.Check(r.Context(), value, client)
+		if err != nil {
+			return err
+		}
+		httpserve.Subject(r.Context(), cur.Company.ID, cur.User.ID, cur.Session.ID)
+		if err := checkQuery(r, params...); err != nil {
+			return err
+		}
+		return f(w, r, caller{Current: cur, client: client, cookie: !bearer})
+	})
+}
+
+// opener is whoever presents the attempt that the path names.
+type opener struct {
+	signin.Opener
+	cookie bool // opened by the browser cookie, so the session goes back as a cookie
+}
+
+// inAttempt serves a route below /attempts/{id}. Whether there is such an
+// attempt is found out by the service, in the transaction that uses it.
+func (a *API) inAttempt(f func(http.ResponseWriter, *http.Request, opener) error) http.Handler {
+	return httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
+		o, err := a.open(r)
+		if err != nil {
+			return err
+		}
+		httpserve.Subject(r.Context(), o.Company, o.Attempt)
+		return f(w, r, o)
+	})
+}
+
+func (a *API) open(r *http.Request) (opener, error) {
+	client, id := httpserve.ClientOf(r), r.PathValue("id")
+	if len(r.Header["Authorization"]) > 0 {
+		value, _ := a.Cookies.Credential(r)
+		t, ok := authn.ParseToken(authn.AttemptToken, value)
+		if !ok {
+			return opener{}, authn.Unauthenticated
+		}
+		if t.ID != id {
+			return opener{}, authn.NotFound
+		}
+		return opener{Opener: signin.OpenerOf(t, client)}, checkQuery(r)
+	}
+	if client.Browser == "" {
+		return opener{}, authn.Unauthenticated
+	}
+	if err := checkQuery(r, "company"); err != nil {
+		return opener{}, err
+	}
+	if !authn.CheckID(authn.AttemptID, id) {
+		return opener{}, authn.NotFound
+	}
+	// A cookie, unlike a token, does not say which company the attempt is of.
+	company, err := a.Directory.Company(r.Context(), r.URL.Query().Get("company"))
+	if err != nil {
+		return opener{}, err
+	}
+	return opener{Opener: signin.Opener{Company: company.ID, Attempt: id, Client: client}, cookie: true}, nil
+}
+
+// checkQuery refuses parameters that a route does not have, and repeated ones.
+// Tokens in addresses end up in logs and histories, so none is ever read there.
+func checkQuery(r *http.Request, known ...string) error {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	query, err := r.URL.Query(), error(nil)
+	for name, values := range query {
+		switch {
+		case !slices.Contains(known, name):
+			err = authn.InvalidField("?", "unknown", nil) // not repeated: it is the client's text
+		case len(values) > 1:
+			return authn.InvalidField(name, "duplicate", nil)
+		}
+	}
+	return err
+}

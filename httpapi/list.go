@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+)
+
+// Limits of a list.
+const (
+	usualLimit = 50
+	maxLimit   = 200
+)
+
+// page is a part of a list. Next is the cursor of the part after it; there is
+// none at the end.
+type page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next_cursor,omitempty"`
+}
+
+// paginate cuts a short list that is sorted by id. A cursor is the id of the
+// last item seen; it is read strictly (cve-67) and opens nothing: the list is
+// the caller's own, whatever the cursor says.
+func paginate[T any](r *http.Request, all []T, prefix string, id func(T) string) (page[T], error) {
+	query, limit := r.URL.Query(), usualLimit
+	if s, ok := query["limit"]; ok {
+		n, err := strconv.Atoi(s[0])
+		if err != nil || n < 1 || n > maxLimit || strconv.Itoa(n) != s[0] {
+			return page[T]{}, authn.InvalidField("limit", "invalid", nil)
+		}
+		limit = n
+	}
+	if s, ok := query["cursor"]; ok {
+		if !authn.CheckID(prefix, s[0]) {
+			return page[T]{}, authn.InvalidField("cursor", "invalid", nil)
+		}
+		for len(all) > 0 && id(all[0]) <= s[0] {
+			all = all[1:]
+		}
+	}
+	out := page[T]{Items: []T{}}
+	out.Items = append(out.Items, all[:min(limit, len(all))]...)
+	if len(all) > limit {
+		out.Next = id(out.Items[limit-1])
+	}
+	return out, nil
+}

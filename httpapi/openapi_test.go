@@ -1,0 +1,562 @@
+package httpapi_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/sallyporttest"
+	"github.com/sallyport-mfa/sallyport/throttle"
+
+	"github.com/sallyport-mfa/sallyport"
+)
+
+// document is the OpenAPI document, parsed once.
+var document = sync.OnceValues(func() (*openapi3.T, error) {
+	raw, err := os.ReadFile("openapi.json")
+	if err != nil {
+		return nil, err
+	}
+	doc, err := openapi3.NewLoader().LoadFromData(raw)
+	if err != nil {
+		return nil, err
+	}
+	return doc, doc.Validate(context.Background(), openapi3.EnableExamplesValidation(), openapi3.EnableSchemaFormatValidation())
+})
+
+func TestDocumentIsValid(t *testing.T) {
+	doc, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if doc.OpenAPI != "3.1.0" {
+		t.Errorf("version %s", doc.OpenAPI)
+	}
+	raw, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts struct {
+		Components map[string]map[string]json.RawMessage
+	}
+	if err := json.Unmarshal(raw, &parts); err != nil {
+		t.Fatal(err)
+	}
+	for kind, list := range parts.Components {
+		for name := range list {
+			used := strings.Contains(string(raw), fmt.Sprintf("%q", "#/components/"+kind+"/"+name))
+			if kind == "securitySchemes" {
+				used = strings.Contains(string(raw), fmt.Sprintf(`{%q: []}`, name))
+			}
+			if !used {
+				t.Errorf("nothing uses %s/%s", kind, name)
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for _, op := range operations(t) {
+		if op.OperationID == "" || seen[op.OperationID] || op.Summary == "" || len(op.Tags) != 1 || op.Security == nil {
+			t.Errorf("%s: operationId, summary, one tag and security are needed", op.pattern)
+		}
+		seen[op.OperationID] = true
+	}
+}
+
+func TestDocumentIsServed(t *testing.T) {
+	w := newWorld(t)
+	a := w.get("/api/v1/openapi.json", "").want(200)
+	raw, err := os.ReadFile("openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(a.body) != string(raw) || a.header.Get("Content-Type") != "application/json" {
+		t.Error("not the document")
+	}
+}
+
+type operation struct {
+	*openapi3.Operation
+	pattern string
+}
+
+func operations(t testing.TB) []operation {
+	t.Helper()
+	doc, err := document()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []operation
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			list = append(list, operation{op, method + " " + path})
+		}
+	}
+	slices.SortFunc(list, func(a, b operation) int { return strings.Compare(a.pattern, b.pattern) })
+	return list
+}
+
+// The document has every route, and no other; and it says of each which kind of
+// credential it takes.
+func TestDocumentHasTheRoutes(t *testing.T) {
+	w := newWorld(t)
+	var documented []string
+	schemes := map[string]authn.TokenKind{}
+	for _, op := range operations(t) {
+		documented = append(documented, op.pattern)
+		for _, s := range *op.Security {
+			for name := range s {
+				switch name {
+				case "attemptToken":
+					schemes[op.pattern] = authn.AttemptToken
+				case "sessionToken":
+					schemes[op.pattern] = authn.SessionToken
+				}
+			}
+		}
+	}
+	if got := w.apiRoutes(); !slices.Equal(got, documented) {
+		t.Errorf("routes:\n%s\ndocumented:\n%s", strings.Join(got, "\n"), strings.Join(documented, "\n"))
+	}
+	for _, r := range routes {
+		if schemes[r.pattern] != r.kind {
+			t.Errorf("%s takes %q, and the document says %q", r.pattern, r.kind, schemes[r.pattern])
+		}
+	}
+}
+
+// conform holds an answer against the document: the status is documented, and
+// the body has nothing but what the schema describes. Every answer of every
+// test in this package passes through here.
+func conform(a answer) error {
+	doc, err := document()
+	if err != nil {
+		return err
+	}
+	path, _, _ := strings.Cut(a.call.path, "?")
+	var op *openapi3.Operation
+	for pattern, item := range doc.Paths.Map() {
+		if matches(pattern, path) {
+			op = item.GetOperation(a.call.method)
+		}
+	}
+	if op == nil || a.status == http.StatusMethodNotAllowed {
+		return nil
+	}
+	ref := op.Responses.Value(strconv.Itoa(a.status))
+	if ref == nil {
+		return fmt.Errorf("status %d is not documented", a.status)
+	}
+	media, _, _ := strings.Cut(a.header.Get("Content-Type"), ";")
+	content := ref.Value.Content[media]
+	if len(ref.Value.Content) == 0 && len(a.body) == 0 {
+		return nil
+	}
+	if content == nil {
+		return fmt.Errorf("content type %q is not documented", media)
+	}
+	var v any
+	if err := json.Unmarshal(a.body, &v); err != nil {
+		return err
+	}
+	return content.Schema.Value.VisitJSON(v, openapi3.EnableJSONSchema2020(), openapi3.EnableFormatValidation(), openapi3.VisitAsResponse())
+}
+
+func matches(pattern, path string) bool {
+	p, q := strings.Split(pattern, "/"), strings.Split(path, "/")
+	if len(p) != len(q) {
+		return false
+	}
+	for i := range p {
+		if p[i] != q[i] && !strings.HasPrefix(p[i], "{") {
+			return false
+		}
+	}
+	return true
+}
+
+func TestConformFindsWhatIsWrong(t *testing.T) {
+	a := answer{call: call{method: "POST", path: "/api/v1/attempts/x/challenge"}, status: 200, header: http.Header{"Content-Type": {"application/json"}}}
+	for body, good := range map[string]bool{
+		`{"method":"totp"}`: true, `{"method":"totp","secret":"x"}`: false, `{}`: false, `{"method":"x"}`: false, `{"method":null}`: false,
+	} {
+		a.body = []byte(body)
+		if err := conform(a); (err == nil) != good {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+	a.status = 418
+	if conform(a) == nil {
+		t.Error("an undocumented status passes")
+	}
+}
+
+// scene brings the server to where an example begins, and puts what cannot be
+// known beforehand (ids, codes) into its request.
+type scene func(w *world, p sallyporttest.Person, c *call)
+
+// everywhere are the examples that any operation may have.
+var everywhere = map[string]scene{
+	"bad_request":       func(_ *world, _ sallyporttest.Person, c *call) { c.body = "{" },
+	"unsupported_media": func(_ *world, _ sallyporttest.Person, c *call) { c.header = map[string]string{"Content-Type": "text/plain"} },
+	"wrong_host":        func(_ *world, _ sallyporttest.Person, c *call) { c.host = "evil.example" },
+	"unauthenticated": func(_ *world, _ sallyporttest.Person, c *call) {
+		c.bearer = "sp_ses_that_is_none"
+	},
+	"forbidden": func(_ *world, _ sallyporttest.Person, c *call) {
+		c.bearer, c.header = "", map[string]string{"Sec-Fetch-Site": "cross-site"}
+	},
+	"too_large": func(_ *world, _ sallyporttest.Person, c *call) {
+		if c.body != nil {
+			c.body = strings.Repeat(" ", 70_000)
+		} else {
+			c.path += "?x=" + strings.Repeat("x", 5000)
+		}
+	},
+	"invalid": func(_ *world, _ sallyporttest.Person, c *call) {
+		if c.body == nil {
+			c.path += "?unheard_of=1"
+		} else if len(c.body.(object)) == 0 {
+			c.body = object{"unheard_of": 1}
+		}
+	},
+	"not_found": func(w *world, p sallyporttest.Person, c *call) {
+		if strings.Contains(c.path, "/factors/") {
+			c.path = regexp.MustCompile(`fac_\w+`).ReplaceAllString(c.path, "fac_06gvqojiq1tch8gdppkvf1jp7k")
+		} else if strings.Contains(c.path, "/attempts/") {
+			_, c.bearer = w.begin(p) // another attempt
+		}
+	},
+	"internal": func(w *world, _ sallyporttest.Person, c *call) { w.failing.left.Store(0) },
+	"busy":     func(w *world, _ sallyporttest.Person, c *call) { w.failing.busy.Store(true); w.failing.left.Store(0) },
+}
+
+// code fills in the person's next code.
+func code(w *world, p sallyporttest.Person, c *call) { c.body.(object)["code"] = w.code(p) }
+
+func wrong(n int, body object) scene {
+	return func(w *world, p sallyporttest.Person, c *call) {
+		before := *c
+		before.body = body
+		for range n {
+			w.do(before).want(422)
+		}
+	}
+}
+
+func wrongCodes(w *world, p sallyporttest.Person, c *call) {
+	path := strings.TrimSuffix(c.path, "/verify") + "/verify"
+	for range policy.FreeTries {
+		w.post(path, c.bearer, object{"method": "totp", "code": w.WrongCode(w.t, p.Secret)}).refused(authn.WrongCode)
+	}
+}
+
+func finish(w *world, p sallyporttest.Person, c *call) {
+	path, _, _ := strings.Cut(strings.TrimPrefix(c.path, "/api/v1/attempts/"), "/")
+	w.post("/api/v1/attempts/"+path+"/verify", c.bearer, object{"method": "totp", "code": w.code(p)}).want(200)
+}
+
+func later(d time.Duration) scene {
+	return func(w *world, _ sallyporttest.Person, _ *call) { w.Clock.Advance(d) }
+}
+
+// plain makes the request that of somebody without a factor, confirmed again or not.
+func plain(again bool) scene {
+	return func(w *world, _ sallyporttest.Person, c *call) {
+		lena := w.AddUser(w.t, w.Company, "lena", false)
+		if c.bearer = w.signIn(lena); again {
+			c.bearer = w.confirmed(lena)
+		}
+	}
+}
+
+// stepUpFor makes the request one about a step-up attempt of p.
+func stepUpFor(w *world, session string, c *call) {
+	a := w.post("/api/v1/account/step-up", session, object{}).want(201)
+	c.path = "/api/v1/attempts/" + a.str("id") + c.path[strings.LastIndex(c.path, "/"):]
+	c.bearer = a.str("token")
+}
+
+func passwordStepUp(w *world, _ sallyporttest.Person, c *call) {
+	stepUpFor(w, w.signIn(w.AddUser(w.t, w.Company, "lena", false)), c)
+}
+
+// scenes are the examples of single operations: what they need beyond a good
+// request of somebody with an app. nil: nothing.
+var scenes = map[string]scene{
+	"begin need_factor": nil,
+	"begin complete":    func(w *world, _ sallyporttest.Person, _ *call) { w.AddUser(w.t, w.Company, "lena", false) },
+	"begin denied": func(w *world, _ sallyporttest.Person, _ *call) {
+		w.AddUser(w.t, w.Company, "omar", false)
+		if err := w.Directory.SetRequire(w.t.Context(), w.Company, "omar", true); err != nil {
+			w.t.Fatal(err)
+		}
+	},
+	"begin wrong_credentials": nil,
+	"begin paused":            wrong(policy.FreeTries, object{"company": "acme", "login": "maya", "password": "not the right one"}),
+	"begin too_many_requests": func(w *world, _ sallyporttest.Person, c *call) { *w.slow = true; w.do(*c) },
+
+	"attempt need_factor": nil,
+	"attempt paused":      wrongCodes,
+	"attempt complete":    finish,
+	"attempt expired":     later(15 * time.Minute),
+
+	"challenge totp": func(_ *world, p sallyporttest.Person, c *call) { c.body.(object)["factor"] = p.Factor },
+	"challenge password": func(w *world, p sallyporttest.Person, c *call) {
+		passwordStepUp(w, p, c)
+	},
+	"challenge conflict": finish,
+	"challenge expired":  later(15 * time.Minute),
+
+	"verify complete": code,
+	"verify step_up": func(w *world, p sallyporttest.Person, c *call) {
+		stepUpFor(w, w.signIn(p), c)
+		code(w, p, c)
+		c.body.(object)["factor"] = p.Factor
+	},
+	"verify step_up_password": passwordStepUp,
+	"verify wrong_code": func(w *world, p sallyporttest.Person, c *call) {
+		c.body.(object)["code"] = w.WrongCode(w.t, p.Secret)
+	},
+	"verify code_used": func(w *world, p sallyporttest.Person, c *call) {
+		w.signIn(p)
+		c.body.(object)["code"] = w.Code(w.t, p.Secret)
+	},
+	"verify wrong_credentials": passwordStepUp,
+	"verify policy_forbids":    code,
+	"verify conflict":          finish,
+	"verify paused":            wrongCodes,
+	"verify locked": func(w *world, p sallyporttest.Person, c *call) {
+		b := w.browser()
+		b.signIn(p)
+		lock(b, p)
+		a := b.do(call{method: "POST", path: "/api/v1/attempts", body: object{"company": "acme", "login": "maya", "password": sallyporttest.Password}}).want(201)
+		c.path, c.bearer = "/api/v1/attempts/"+a.str("id")+"/verify", a.str("token")
+		code(w, p, c)
+	},
+	"verify expired": later(15 * time.Minute),
+
+	"complete conflict": nil,
+	"complete expired":  later(15 * time.Minute),
+
+	"session aal2":           nil,
+	"account with_app":       nil,
+	"account required":       func(w *world, _ sallyporttest.Person, _ *call) { w.SetTwoFactor(w.t, "acme", policy.Required) },
+	"change_account changed": nil,
+	"change_account nothing": nil,
+
+	"factors one":     nil,
+	"factors none":    plain(false),
+	"factors pending": func(w *world, p sallyporttest.Person, c *call) { plain(true)(w, p, c); w.post(c.path, c.bearer, object{"method": "totp"}).want(201) },
+	"factors more": func(w *world, p sallyporttest.Person, c *call) {
+		w.post(c.path, c.bearer, object{"method": "totp", "replaces": p.Factor}).want(201)
+		c.path += "?limit=1"
+	},
+
+	"begin_factor first":            plain(true),
+	"begin_factor replace":          func(_ *world, p sallyporttest.Person, c *call) { c.body.(object)["replaces"] = p.Factor },
+	"begin_factor conflict":         nil,
+	"begin_factor step_up_required": later(11 * time.Minute),
+	"begin_factor policy_forbids": func(w *world, p sallyporttest.Person, c *call) {
+		plain(true)(w, p, c)
+		w.SetTwoFactor(w.t, "acme", policy.Off)
+	},
+
+	"change_factor named":     nil,
+	"change_factor preferred": nil,
+
+	"remove_factor removed":          nil,
+	"remove_factor step_up_required": later(11 * time.Minute),
+	"remove_factor policy_forbids":   func(w *world, _ sallyporttest.Person, _ *call) { w.SetTwoFactor(w.t, "acme", policy.Required) },
+
+	"confirm_factor confirmed":  func(w *world, p sallyporttest.Person, c *call) { code(w, w.begunApp(c), c) },
+	"confirm_factor wrong_code": func(w *world, p sallyporttest.Person, c *call) { c.body.(object)["code"] = w.WrongCode(w.t, w.begunApp(c).Secret) },
+	"confirm_factor clock": func(w *world, p sallyporttest.Person, c *call) {
+		c.body.(object)["code"] = sallyporttest.CodeAt(w.t, w.begunApp(c).Secret, w.Clock.Now().Add(4*time.Minute))
+	},
+	"confirm_factor conflict": nil, // the one that is active already
+	"confirm_factor paused": func(w *world, p sallyporttest.Person, c *call) {
+		wrong(policy.FreeTries, object{"code": w.WrongCode(w.t, w.begunApp(c).Secret)})(w, p, c)
+	},
+	"confirm_factor expired": func(w *world, p sallyporttest.Person, c *call) { w.begunApp(c); w.Clock.Advance(30 * time.Minute) },
+
+	"change_password changed":           nil,
+	"change_password wrong_credentials": nil,
+	"change_password step_up_required":  later(11 * time.Minute),
+	"change_password paused":            wrong(policy.FreeTries, object{"current": "not the right one", "new": newPassword}),
+
+	"step_up need_factor":   nil,
+	"step_up need_password": plain(false),
+}
+
+// begunApp makes the request one about a new pending app of its person.
+func (w *world) begunApp(c *call) sallyporttest.Person {
+	w.t.Helper()
+	id := c.path[len("/api/v1/account/factors/"):]
+	id = id[:strings.Index(id, "/")]
+	a := w.post("/api/v1/account/factors", c.bearer, object{"method": "totp", "replaces": id}).want(201)
+	c.path = "/api/v1/account/factors/" + a.str("id") + "/confirm"
+	return sallyporttest.Person{Factor: a.str("id"), Secret: secretOf(w.t, a.str("totp.secret"))}
+}
+
+// stage is a server as the examples take it to be.
+func stage(t testing.TB) (*world, sallyporttest.Person) {
+	t.Helper()
+	f, slow := &failing{}, false
+	f.left.Store(never)
+	s := sallyporttest.NewServer(t, func(c *sallyport.Config) {
+		f.Store = c.Store
+		c.Store = f
+		c.Addresses = throttle.NewAddresses(throttle.AddressesConfig{Now: func() time.Time {
+			if !slow { // each request is an hour after the one before
+				c.Now().Add(time.Hour)
+			}
+			return c.Now()
+		}})
+	})
+	w := &world{Server: s, t: t, failing: f, slow: &slow}
+	u, err := w.Directory.CreateUser(t.Context(), w.Company, directory.NewUser{
+		Login: "maya", Name: "Maya Lindqvist", Email: "maya@acme.example", Verified: true, Password: sallyporttest.Password,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := sallyporttest.Person{User: u}
+	p.Factor, p.Secret = w.AddApp(t, u)
+	w.do(call{method: "PATCH", path: "/api/v1/account/factors/" + p.Factor, bearer: w.signIn(p), body: object{"name": "Maya's phone"}}).want(200)
+	return w, p
+}
+
+// Every example of an answer is what a server answers: to the example of the
+// request with the same name, or to a request made for it.
+func TestExamples(t *testing.T) {
+	played := map[string]bool{}
+	for _, op := range operations(t) {
+		i := slices.IndexFunc(routes, func(r route) bool { return r.pattern == op.pattern })
+		if i < 0 {
+			t.Fatalf("%s is not in the table of routes", op.pattern)
+		}
+		requests := openapi3.Examples{}
+		if op.RequestBody != nil {
+			requests = op.RequestBody.Value.Content["application/json"].Examples
+		}
+		for status, response := range op.Responses.Map() {
+			for _, media := range response.Value.Content {
+				for name, example := range media.Examples {
+					key := op.OperationID + " " + name
+					played[key] = true
+					t.Run(key, func(t *testing.T) {
+						t.Parallel()
+						play(t, routes[i], key, status, requests[name], example.Value.Value)
+					})
+				}
+			}
+		}
+		for name := range requests {
+			if !played[op.OperationID+" "+name] {
+				t.Errorf("%s: the request %q has no answer", op.OperationID, name)
+			}
+		}
+	}
+	for key := range scenes {
+		if !played[key] {
+			t.Errorf("the scene %q is of no example", key)
+		}
+	}
+}
+
+func play(t *testing.T, r route, key, status string, request *openapi3.ExampleRef, want any) {
+	w, p := stage(t)
+	set, known := scenes[key]
+	if !known {
+		_, name, _ := strings.Cut(key, " ")
+		if set, known = everywhere[name]; !known {
+			t.Fatal("no scene")
+		}
+	}
+	c := r.good(w, p)
+	if r.pattern == "POST /api/v1/account/factors/{id}/confirm" {
+		c.path = "/api/v1/account/factors/" + p.Factor + "/confirm"
+	}
+	if request != nil {
+		c.body = maps.Clone(request.Value.Value.(object))
+	}
+	if set != nil {
+		set(w, p, &c)
+	}
+	a := w.do(c)
+	if strconv.Itoa(a.status) != status {
+		t.Fatalf("status %d, the example says %s: %s", a.status, status, a.body)
+	}
+	if diff := compare("", want, any(a.json)); diff != "" {
+		t.Errorf("%s\nanswer: %s", diff, a.body)
+	}
+}
+
+// varies are the fields that no two answers share, or that translators change.
+var varies = map[string]bool{
+	"id": true, "factor": true, "token": true, "request_id": true, "detail": true, "text": true, "message": true, "title": true,
+	"secret": true, "otpauth_uri": true, "qr_svg": true, "next_cursor": true, "fields": true,
+}
+
+var moment = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
+
+// compare says where an answer is not as its example: other fields, or other
+// values of those that can be known.
+func compare(path string, want, got any) string {
+	switch x := want.(type) {
+	case map[string]any:
+		y, ok := got.(map[string]any)
+		if !ok {
+			return path + " is no object"
+		}
+		a, b := slices.Sorted(maps.Keys(x)), slices.Sorted(maps.Keys(y))
+		if !slices.Equal(a, b) {
+			return fmt.Sprintf("%s has the fields %v, the example %v", path, b, a)
+		}
+		for _, k := range a {
+			if varies[k] && reflect.TypeOf(x[k]) == reflect.TypeOf(y[k]) {
+				continue
+			}
+			// A factor is an object with one; its id is a text.
+			if diff := compare(path+"."+k, x[k], y[k]); diff != "" {
+				return diff
+			}
+		}
+	case []any:
+		y, ok := got.([]any)
+		if !ok || len(x) != len(y) {
+			return fmt.Sprintf("%s is %v, in the example %v", path, got, want)
+		}
+		for i := range x {
+			if diff := compare(fmt.Sprintf("%s.%d", path, i), x[i], y[i]); diff != "" {
+				return diff
+			}
+		}
+	case string:
+		y, _ := got.(string)
+		if x != y && !(moment.MatchString(x) && moment.MatchString(y)) {
+			return fmt.Sprintf("%s is %q, in the example %q", path, got, x)
+		}
+	default:
+		if fmt.Sprint(want) != fmt.Sprint(got) {
+			return fmt.Sprintf("%s is %v, in the example %v", path, got, want)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,213 @@
+// Package demo is what `sallyport demo` adds to a server: a made-up company
+// with people in all states, a tour, a practice authenticator app, and the
+// address that tells tests everybody's secret.
+//
+// # Flow
+//
+// [Open] makes or opens the database in a folder, marks it, and fills it
+// through the same services and decisions as a real one. [Demo.Config] is the
+// server's configuration with the demo's pages among its routes. Every
+// authenticator secret that the server stores passes [watched], which keeps a
+// copy for the practice app; the database alone shows none, here as elsewhere.
+//
+// # Threats
+//
+//   - Known passwords and shown secrets on anything real (ruling 34, cve-60): a
+//     demo database is marked before anybody is in it; [Marked] lets everything
+//     else refuse it, and Open refuses a database that is not marked. Secrets and
+//     keys are random for each database.
+//   - Other machines and other sites: the command listens on loopback only, the
+//     outer layer admits no other host name (DNS rebinding), and every route here
+//     is behind httpserve.LoopbackOnly, with no setting to change that.
+//   - Left-overs: a temporary database lies in a folder of mode 0700, which Close
+//     removes with its keys.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/sallyport-mfa/sallyport"
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/enroll"
+	"github.com/sallyport-mfa/sallyport/keyring"
+	"github.com/sallyport-mfa/sallyport/store"
+	"github.com/sallyport-mfa/sallyport/store/sqlite"
+	"github.com/sallyport-mfa/sallyport/throttle"
+)
+
+// Banner stands on top of every page of a demo.
+const Banner = "Demo: the company and its people are made up, and nothing is sent anywhere."
+
+// The note in the database (store.Mark), and what it says.
+const (
+	mark        = "demo"
+	markSeeding = "seeding" // not everybody is there yet
+	markReady   = "ready"
+)
+
+// Files in the folder.
+const (
+	databaseFile = "demo.db"
+	keyringFile  = "keyring"
+	secretsFile  = "practice-app.json"
+)
+
+// Marked reports whether a database is a demo's.
+func Marked(ctx context.Context, st *store.Store) (bool, error) {
+	v, err := st.Mark(ctx, mark)
+	return v != "", err
+}
+
+// Config says which demo. Methods, Passwords and Port are needed.
+type Config struct {
+	Dir       string // kept afterwards; empty: a temporary folder, removed by Close
+	Methods   []authn.Method
+	Passwords enroll.Passwords
+	Host      string // the loopback address that is listened on
+	Port      string
+	Log       *slog.Logger
+}
+
+// Demo is an open demo.
+type Demo struct {
+	c         Config
+	dir       string
+	store     watched
+	directory *directory.Service
+	company   authn.Company
+}
+
+// Open opens the demo in c.Dir, or makes a new one.
+func Open(ctx context.Context, c Config) (d *Demo, err error) {
+	d = &Demo{c: c, dir: c.Dir}
+	if c.Dir == "" {
+		if d.dir, err = os.MkdirTemp("", "sallyport-demo-"); err != nil {
+			return nil, fmt.Errorf("demo: %w", err)
+		}
+	} else if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("demo: %w", err)
+	}
+	if err := d.open(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// Close closes the database, and removes it if it is temporary.
+func (d *Demo) Close() error {
+	var err error
+	if d.store.Store != nil {
+		err = d.store.Close()
+	}
+	if d.c.Dir == "" {
+		err = errors.Join(err, os.RemoveAll(d.dir))
+	}
+	return err
+}
+
+func (d *Demo) open(ctx context.Context) error {
+	path := filepath.Join(d.dir, databaseFile)
+	_, err := os.Stat(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("demo: %w", err)
+	}
+	old := err == nil
+	ring, err := d.keyring(old)
+	if err != nil {
+		return err
+	}
+	seen, err := loadSecrets(d.file(secretsFile, d.c.Dir != ""))
+	if err != nil {
+		return err
+	}
+	st, err := sqlite.Open(ctx, sqlite.Config{Path: path, Exclusive: true, Keyring: ring, Log: d.c.Log})
+	if err != nil {
+		return err
+	}
+	d.store = watched{Store: st, seen: seen, log: d.c.Log}
+	if d.directory, err = directory.New(directory.Config{Store: d.store, Passwords: d.c.Passwords}); err != nil {
+		return err
+	}
+	if err := d.fill(ctx, old); err != nil {
+		return err
+	}
+	d.company, err = d.directory.Company(ctx, companySlug)
+	return err
+}
+
+// file is a path in the folder; empty, which means memory, unless it is kept.
+func (d *Demo) file(name string, kept bool) string {
+	if !kept {
+		return ""
+	}
+	return filepath.Join(d.dir, name)
+}
+
+// keyring has random keys of its own for each database.
+func (d *Demo) keyring(old bool) (*keyring.Keyring, error) {
+	path := d.file(keyringFile, d.c.Dir != "")
+	switch {
+	case path == "":
+		return keyring.Generate(nil)
+	case old:
+		return keyring.Load(path)
+	}
+	return keyring.Create(path, nil)
+}
+
+// fill puts the people into a new database, and refuses an old one that is not
+// a demo's.
+func (d *Demo) fill(ctx context.Context, old bool) error {
+	state, err := d.store.Mark(ctx, mark)
+	switch {
+	case err != nil:
+		return err
+	case old && state == "":
+		return fmt.Errorf("demo: %s is no demo's database, and is left alone; choose another folder with --data", filepath.Join(d.dir, databaseFile))
+	case old && state != markReady:
+		return fmt.Errorf("demo: making the demo in %s was cut off; remove that folder and start again", d.dir)
+	case old:
+		return nil
+	}
+	if err := d.store.SetMark(ctx, mark, markSeeding); err != nil {
+		return err
+	}
+	if err := d.seed(ctx); err != nil {
+		return fmt.Errorf("demo: seed: %w", err)
+	}
+	return d.store.SetMark(ctx, mark, markReady)
+}
+
+// URL is the address that people are told.
+func (d *Demo) URL() string { return "http://" + d.hostPort("localhost") }
+
+func (d *Demo) hostPort(host string) string {
+	if d.c.Port == "80" {
+		return host // browsers leave it out
+	}
+	return net.JoinHostPort(host, d.c.Port)
+}
+
+// Config is the configuration of the server. The limits per network address are
+// off: here everybody comes from one.
+func (d *Demo) Config() (sallyport.Config, error) {
+	extra, err := d.routes()
+	off := throttle.Rate{PerMinute: -1}
+	return sallyport.Config{
+		Store: d.store, Methods: d.c.Methods, Passwords: d.c.Passwords,
+		PublicURL: d.URL(), Hosts: []string{d.hostPort("127.0.0.1"), d.hostPort(d.c.Host)},
+		Banner: Banner, Extra: extra, Log: d.c.Log,
+		Addresses: throttle.NewAddresses(throttle.AddressesConfig{IPv4Address: off, IPv4Net: off, IPv6Subnet: off, IPv6Home: off, IPv6Site: off}),
+	}, err
+}
+
+// Company is the made-up company.
+func (d *Demo) Company() authn.Company { return d.company }

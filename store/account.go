@@ -1,0 +1,263 @@
+package store
+
+import (
+	"cmp"
+	"crypto/subtle"
+	"slices"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+)
+
+// writeAccount is the part of write about factors, the password and the user.
+func (s *Store) writeAccount(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) error {
+	switch w := w.(type) {
+	case authn.NewFactor:
+		return newFactor(tx, l, w)
+	case authn.ActivateFactor:
+		return activateFactor(tx, k, l, w)
+	case authn.PutFactor:
+		return putFactor(tx, l, w.Factor)
+	case authn.DeleteFactor:
+		n, err := tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND id = $3", l.company, l.uid, clean(w.ID, maxID))
+		return oneRow(n, err, "the factor to delete is gone")
+	case authn.SetPassword:
+		return setPassword(tx, l, w)
+	case authn.Rehash:
+		return rehash(tx, l, w)
+	case authn.PutUser:
+		return putUser(tx, l, w.User)
+	}
+	return internal("no such write: %T", w)
+}
+
+const insertFactor = `INSERT INTO factors (company, user_id, id, kind, state, name, sealed, data, last_step, epoch, attempt,
+	tries_s, paused_s, tries_k, paused_k, created_at, confirmed_at, last_used_at, expires_at)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, $12, $13, 0, $14) ON CONFLICT DO NOTHING`
+
+func newFactor(tx *Tx, l *loaded, w authn.NewFactor) error {
+	f := w.Factor
+	if err := l.ofUser("factor", f.Company, f.User, f.ID); err != nil {
+		return err
+	}
+	if f.Kind == authn.Password || f.Kind == "" || len(f.Kind) > maxWord || !goodID(string(f.Kind)) {
+		return internal("no new factor of kind %q; a password is set with SetPassword", clean(string(f.Kind), maxWord))
+	}
+	if f.State == authn.Pending {
+		if _, err := tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND kind = $3 AND state = 'pending'",
+			l.company, l.uid, string(f.Kind)); err != nil {
+			return err
+		}
+	}
+	data, err := document("the data of a factor", f.Data)
+	if err != nil {
+		return err
+	}
+	if len(w.Secret) > maxSecret {
+		return internal("the secret of factor %s is over %d bytes", f.ID, maxSecret)
+	}
+	sealed := l.key.Seal(factorPlace(l.company, l.uid, f.ID, f.Kind), w.Secret)
+	n, err := tx.exec(insertFactor, l.company, l.uid, f.ID, string(f.Kind), clean(string(f.State), maxWord), clean(f.Name, maxName),
+		sealed, data, max(f.LastStep, 0), f.Epoch, clean(f.Attempt, maxID), micros(f.CreatedAt), micros(f.ConfirmAt), micros(f.ExpiresAt))
+	return oneRow(n, err, "there is a factor of that id, or of that kind and state")
+}
+
+// activateFactor replaces the active factor of the kind by the pending one; of
+// security keys a person may have many.
+func activateFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.ActivateFactor) error {
+	var kind string
+	found, err := tx.one("SELECT kind FROM factors WHERE company = $1 AND user_id = $2 AND id = $3 AND state = 'pending' AND expires_at > $4",
+		[]any{&kind}, l.company, l.uid, clean(w.ID, maxID), micros(k.Now))
+	if err != nil {
+		return err
+	}
+	if !found {
+		return conflict("the factor to activate is not pending any more")
+	}
+	if kind != string(authn.WebAuthn) {
+		if _, err := tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND kind = $3 AND state = 'active'",
+			l.company, l.uid, kind); err != nil {
+			return err
+		}
+	}
+	n, err := tx.exec(`UPDATE factors SET state = 'active', confirmed_at = $4, expires_at = 0,
+		last_step = CASE WHEN last_step < $5 THEN $5 ELSE last_step END
+		WHERE company = $1 AND user_id = $2 AND id = $3 AND state = 'pending'`,
+		l.company, l.uid, w.ID, micros(w.At), w.Step)
+	return oneRow(n, err, "the factor to activate is not pending any more")
+}
+
+// putFactor cannot make a pending factor active: only a right answer does (cve-50).
+func putFactor(tx *Tx, l *loaded, f authn.Factor) error {
+	if err := l.ofUser("factor", f.Company, f.User, f.ID); err != nil {
+		return err
+	}
+	data, err := document("the data of a factor", f.Data)
+	if err != nil {
+		return err
+	}
+	n, err := tx.exec(`UPDATE factors SET name = $4, state = $5, data = $6
+		WHERE company = $1 AND user_id = $2 AND id = $3 AND (state = $5 OR state <> 'pending' AND $5 <> 'pending')
+		AND (state = $5 OR $5 = 'asleep' OR kind = 'webauthn' OR NOT EXISTS (SELECT 1 FROM factors o
+			WHERE o.company = $1 AND o.user_id = $2 AND o.kind = factors.kind AND o.state = $5))`,
+		l.company, l.uid, f.ID, clean(f.Name, maxName), clean(string(f.State), maxWord), data)
+	return oneRow(n, err, "the factor is gone, or another one is in its place")
+}
+
+// setPassword also ends what was counted against the old one.
+func setPassword(tx *Tx, l *loaded, w authn.SetPassword) error {
+	if len(w.Hash) == 0 || len(w.Hash) > maxSecret {
+		return internal("a password hash of %d bytes", len(w.Hash))
+	}
+	id := w.ID
+	var now string
+	found, err := tx.one("SELECT id FROM factors WHERE company = $1 AND user_id = $2 AND kind = 'password' AND state = 'active'",
+		[]any{&now}, l.company, l.uid)
+	if err != nil {
+		return err
+	}
+	if found {
+		id = now
+	}
+	if err := wantID("the password factor", id); err != nil {
+		return err
+	}
+	sealed := l.key.Seal(factorPlace(l.company, l.uid, id, authn.Password), w.Hash)
+	var n int64
+	if found {
+		n, err = tx.exec("UPDATE factors SET sealed = $4, confirmed_at = $5, last_used_at = 0 WHERE company = $1 AND user_id = $2 AND id = $3",
+			l.company, l.uid, id, sealed, micros(w.At))
+	} else {
+		n, err = tx.exec(insertFactor, l.company, l.uid, id, string(authn.Password), string(authn.Confirmed), "",
+			sealed, "", 0, l.epoch, "", micros(w.At), micros(w.At), 0)
+	}
+	if err := oneRow(n, err, "there is a factor of that id"); err != nil {
+		return err
+	}
+	who := throttleKey(l.key, l.company, l.uid, "")
+	if _, err := tx.exec("DELETE FROM throttles WHERE company = $1 AND who = $2", l.company, who[:]); err != nil {
+		return err
+	}
+	n, err = tx.exec(`UPDATE users SET password_changed_at = $3, wrong_in_row = 0, wrong_in_month = 0, month_start = 0, password_known_at = 0
+		WHERE company = $1 AND id = $2`, l.company, l.uid, micros(w.At))
+	return oneRow(n, err, "the user is gone")
+}
+
+// rehash does nothing if another sign-in was first, or the password was changed.
+func rehash(tx *Tx, l *loaded, w authn.Rehash) error {
+	if len(w.New) == 0 || len(w.New) > maxSecret {
+		return internal("a password hash of %d bytes", len(w.New))
+	}
+	var id string
+	var sealed []byte
+	found, err := tx.one(selectPassword, []any{&id, &sealed}, l.company, l.uid)
+	if err != nil || !found {
+		return err
+	}
+	now, err := l.open(id, authn.Password, sealed)
+	if err != nil || subtle.ConstantTimeCompare(now, w.Old) != 1 {
+		return err
+	}
+	_, err = tx.exec("UPDATE factors SET sealed = $4 WHERE company = $1 AND user_id = $2 AND id = $3",
+		l.company, l.uid, id, l.key.Seal(factorPlace(l.company, l.uid, id, authn.Password), w.New))
+	return err
+}
+
+// userArgs are the columns of a user from email_verified_at on, cleaned.
+func userArgs(u *authn.User) ([]any, error) {
+	if len(u.Login) > maxLogin {
+		return nil, authn.InvalidField("login", "too_long", nil)
+	}
+	if len(u.Email) > authn.MaxLogin {
+		return nil, authn.InvalidField("email", "too_long", nil)
+	}
+	return []any{clean(u.Login, maxLogin), clean(u.Email, authn.MaxLogin), micros(u.EmailVerifiedAt), clean(u.Name, maxName),
+		clean(u.Locale, maxLocale), clean(string(u.Audience), maxWord), clean(string(u.Status), maxWord), words(u.Roles),
+		u.RequireTwoFactor, u.Epoch, micros(u.PasswordChangedAt), u.WrongInRow, u.WrongInMonth, micros(u.MonthStart),
+		micros(u.PasswordKnownAt), micros(u.CreatedAt)}, nil
+}
+
+func putUser(tx *Tx, l *loaded, u authn.User) error {
+	if err := l.ofUser("user", u.Company, u.ID, u.ID); err != nil {
+		return err
+	}
+	args, err := userArgs(&u)
+	if err != nil {
+		return err
+	}
+	n, err := tx.exec(`UPDATE users SET login = $3, email = $4, email_verified_at = $5, name = $6, locale = $7, audience = $8, status = $9,
+		roles = $10, require_two_factor = $11, epoch = $12, password_changed_at = $13, wrong_in_row = $14, wrong_in_month = $15,
+		month_start = $16, password_known_at = $17, created_at = $18 WHERE company = $1 AND id = $2`,
+		append([]any{l.company, l.uid}, args...)...)
+	return oneRow(n, err, "the user is gone")
+}
+
+// newUser makes the user, and makes them the one that later writes of the same
+// verdict are about.
+func (s *Store) newUser(tx *Tx, k *authn.Keys, l *loaded, w authn.NewUser) error {
+	u := w.User
+	if err := wantID("user", u.ID); err != nil {
+		return err
+	}
+	if u.ID != k.User || u.Company != "" && u.Company != k.Company {
+		return internal("user %s is not the one that the decision names", u.ID)
+	}
+	if l.uid != "" {
+		return conflict("there is a user of that id")
+	}
+	u.Company = k.Company
+	if err := s.wantKey(tx, l); err != nil {
+		return err
+	}
+	args, err := userArgs(&u)
+	if err != nil {
+		return err
+	}
+	personKey, _, err := l.key.NewSubKey(personPlace(u.Company, u.ID), s.random)
+	if err != nil {
+		return internal("no key for the user: %w", err)
+	}
+	n, err := tx.exec(`INSERT INTO users (company, id, person_key, login, email, email_verified_at, name, locale, audience, status, roles,
+		require_two_factor, epoch, password_changed_at, wrong_in_row, wrong_in_month, month_start, password_known_at, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`,
+		append([]any{u.Company, u.ID, personKey}, args...)...)
+	if err := oneRow(n, err, "there is a user of that id"); err != nil {
+		return err
+	}
+	if err := insertLogins(tx, u.Company, u.ID, w.Logins); err != nil {
+		return err
+	}
+	l.setUser(&u, personKey)
+	return nil
+}
+
+// insertLogins takes them in the order of names, so that two new users with
+// the same ones do not wait for each other in a circle.
+func insertLogins(tx *Tx, company, user string, logins []authn.Login) error {
+	fieldOf := map[string]string{"name": "login", "email": "email"}
+	logins = slices.Clone(logins)
+	slices.SortFunc(logins, func(a, b authn.Login) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), -cmp.Compare(a.Kind, b.Kind)) // "name" before "email"
+	})
+	for i, login := range logins {
+		field, ok := fieldOf[login.Kind]
+		if !ok {
+			return internal("a login of kind %q", clean(login.Kind, maxWord))
+		}
+		name, ok := authn.CanonicalLogin(login.Name)
+		if !ok || name != login.Name {
+			return authn.InvalidField(field, "not_canonical", nil)
+		}
+		if i > 0 && logins[i-1].Name == name {
+			continue // somebody whose login is their address
+		}
+		n, err := tx.exec("INSERT INTO logins (company, name, user_id, kind) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+			company, name, user, login.Kind)
+		if err != nil {
+			return err
+		}
+		if n != 1 {
+			return &authn.Error{Code: authn.Conflict, Fields: []authn.Field{{Name: field, Code: "taken"}}}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,288 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/keyring"
+)
+
+const saltLen = 16
+
+// cleanPersonal bounds what an event says of a person; nil if it says nothing.
+func cleanPersonal(p authn.Personal) []byte {
+	q := authn.Personal{Address: clean(p.Address, maxWord), Agent: clean(p.Agent, maxName)}
+	for _, name := range slices.Sorted(maps.Keys(p.Detail)) {
+		if len(q.Detail) == maxDetails {
+			break
+		}
+		if q.Detail == nil {
+			q.Detail = make(map[string]string, len(p.Detail))
+		}
+		q.Detail[clean(name, maxWord)] = clean(p.Detail[name], maxDetail)
+	}
+	if q.Address == "" && q.Agent == "" && q.Detail == nil {
+		return nil
+	}
+	doc, err := json.Marshal(q)
+	if err != nil {
+		panic("store: personal does not marshal: " + err.Error()) // cannot happen: strings only
+	}
+	return doc
+}
+
+// personKeyOf is the key for what is said of a person: their own, or, where
+// they have none, the company's (person is then empty).
+func (s *Store) personKeyOf(tx *Tx, l *loaded, target string) (person string, key *keyring.DataKey, err error) {
+	sealed := l.personKey
+	switch {
+	case target == "":
+		return "", l.key, nil
+	case l.uid != target:
+		sealed = nil
+		if _, err := tx.one("SELECT person_key FROM users WHERE company = $1 AND id = $2", []any{&sealed}, l.company, target); err != nil {
+			return "", nil, err
+		}
+	}
+	if len(sealed) == 0 {
+		return "", l.key, nil
+	}
+	key, err = l.key.OpenSubKey(personPlace(l.company, target), sealed)
+	if err != nil {
+		return "", nil, internal("the key of user %s does not open: it was changed, moved, or sealed under another key", target)
+	}
+	return target, key, nil
+}
+
+func (s *Store) insertEvent(tx *Tx, k *authn.Keys, l *loaded, ev authn.Event) error {
+	if ev.Company != "" && ev.Company != k.Company {
+		return internal("an event of another company than the decision")
+	}
+	if ev.At.IsZero() {
+		ev.At = k.Now
+	}
+	if ev.ID == "" {
+		ev.ID = authn.NewID(authn.EventID, ev.At, s.random)
+	}
+	if err := wantID("event", ev.ID); err != nil {
+		return err
+	}
+	if err := s.wantKey(tx, l); err != nil {
+		return err
+	}
+	ev.Target = clean(ev.Target, maxID)
+	var person string
+	personal, commit := []byte(nil), []byte{}
+	if doc := cleanPersonal(ev.Personal); doc != nil {
+		var key *keyring.DataKey
+		var err error
+		if person, key, err = s.personKeyOf(tx, l, ev.Target); err != nil {
+			return err
+		}
+		salt := make([]byte, saltLen)
+		if _, err := io.ReadFull(s.random, salt); err != nil {
+			return internal("no randomness: %w", err)
+		}
+		personal = key.Seal(eventPlace(k.Company, ev.ID, person), packPersonal(salt, doc))
+		commit = commitment(l.key, salt, ev.ID, doc)
+	}
+	n, err := tx.exec(`INSERT INTO events (company, id, type, actor, target, result, at, person, personal, commitment)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
+		k.Company, ev.ID, clean(ev.Type, maxWord), clean(ev.Actor, maxID), ev.Target, clean(string(ev.Result), maxWord), micros(ev.At),
+		person, personal, commit)
+	return oneRow(n, err, "there is an event of that id")
+}
+
+const eventColumns = "e.company, e.id, e.type, e.actor, e.target, e.result, e.at, e.seq, e.prev, e.hash"
+
+func eventTargets(ev *authn.Event, seq **int64) []any {
+	return []any{&ev.Company, &ev.ID, &ev.Type, &ev.Actor, &ev.Target, (*string)(&ev.Result), asTime{&ev.At}, seq, &ev.Prev, &ev.Hash}
+}
+
+var (
+	selectEvents = "SELECT " + eventColumns + ", e.person, e.personal, u.person_key" +
+		" FROM events e LEFT JOIN users u ON u.company = e.company AND u.id = e.person" +
+		" WHERE e.company = $1 AND e.id < $2"
+	selectEventsAll    = selectEvents + " ORDER BY e.id DESC LIMIT $3"
+	selectEventsTarget = selectEvents + " AND e.target = $4 AND e.target <> '' ORDER BY e.id DESC LIMIT $3"
+)
+
+// lastID is after every id: ids hold letters, digits, _ and -.
+const lastID = "~"
+
+func limitOf(limit int) int {
+	switch {
+	case limit <= 0:
+		return 50
+	case limit > 200:
+		return 200
+	}
+	return limit
+}
+
+// Events returns events of a company, newest first. What an event said of a
+// person whose key was destroyed is empty.
+func (s *Store) Events(ctx context.Context, company string, q authn.EventQuery) ([]authn.Event, error) {
+	before := q.Before
+	if before == "" {
+		before = lastID
+	}
+	if !goodID(company) || before != lastID && !goodID(before) || q.Target != "" && !goodID(q.Target) {
+		return nil, nil
+	}
+	var list []authn.Event
+	err := s.b.Read(ctx, func(tx *Tx) error {
+		l := &loaded{company: company}
+		if err := l.wantCompany(tx, company); err != nil {
+			return err
+		}
+		if err := s.wantKey(tx, l); err != nil {
+			return err
+		}
+		text, args := selectEventsAll, []any{company, before, limitOf(q.Limit)}
+		if q.Target != "" {
+			text, args = selectEventsTarget, append(args, q.Target)
+		}
+		open := personOpener{l: l, keys: map[string]*keyring.DataKey{}}
+		list = nil
+		return tx.each(text, args, func(scan func(...any) error) (bool, error) {
+			var ev authn.Event
+			var seq *int64
+			var person string
+			var personal, personKey []byte
+			if err := scan(append(eventTargets(&ev, &seq), &person, &personal, &personKey)...); err != nil {
+				return false, err
+			}
+			if seq != nil {
+				ev.Seq = *seq
+			}
+			if len(personal) > 0 {
+				if err := open.into(&ev, person, personal, personKey); err != nil {
+					return false, err
+				}
+			}
+			list = append(list, ev)
+			return true, nil
+		})
+	})
+	return list, in("events", err)
+}
+
+// personOpener opens what events say, remembering the keys of one call.
+type personOpener struct {
+	l    *loaded
+	keys map[string]*keyring.DataKey
+}
+
+func (o *personOpener) into(ev *authn.Event, person string, personal, personKey []byte) error {
+	key := o.l.key
+	if person != "" {
+		if len(personKey) == 0 {
+			return nil // erased
+		}
+		if key = o.keys[person]; key == nil {
+			var err error
+			if key, err = o.l.key.OpenSubKey(personPlace(ev.Company, person), personKey); err != nil {
+				return internal("the key of user %s does not open", person)
+			}
+			o.keys[person] = key
+		}
+	}
+	plain, err := key.Open(eventPlace(ev.Company, ev.ID, person), personal)
+	if err != nil {
+		return internal("event %s does not open", ev.ID)
+	}
+	_, doc, ok := unpackPersonal(plain)
+	if !ok || json.Unmarshal(doc, &ev.Personal) != nil {
+		return internal("event %s is damaged", ev.ID)
+	}
+	return nil
+}
+
+// Sealing: the lease keeps nodes from doing the same work; that a number is
+// given once is due to the locked row of chains.
+const sealLease = 30 * time.Second
+
+var selectChain = locking("SELECT seq, hash FROM chains WHERE company = $1", "FOR UPDATE")
+
+// SealEvents numbers and chains up to max events that are committed and not
+// yet sealed, in the order of their ids, and returns how many: 0 too if another
+// node is at it. On PostgreSQL an event can commit after one with a later id;
+// it is then sealed after it. chain returns the hash of an event, which is
+// given without what it says of a person: the commitment stands for that.
+func (s *Store) SealEvents(ctx context.Context, company string, now time.Time, max int,
+	chain func(prev []byte, seq int64, e authn.Event, commitment []byte) []byte) (int, error) {
+	if !goodID(company) {
+		return 0, nil
+	}
+	if ok, err := s.Acquire(ctx, "seal "+company, s.holder, now, sealLease); err != nil || !ok {
+		return 0, in("seal events", err)
+	}
+	var sealed int
+	err := s.b.Do(ctx, func(tx *Tx) error {
+		var err error
+		sealed, err = sealEvents(tx, company, min(max, 1000), chain)
+		return err
+	})
+	if err != nil {
+		return 0, in("seal events", err)
+	}
+	return sealed, nil
+}
+
+type unsealed struct {
+	event      authn.Event
+	commitment []byte
+}
+
+func sealEvents(tx *Tx, company string, max int, chain func([]byte, int64, authn.Event, []byte) []byte) (int, error) {
+	if _, err := tx.exec("INSERT INTO chains (company, seq, hash) VALUES ($1, 0, $2) ON CONFLICT DO NOTHING", company, []byte{}); err != nil {
+		return 0, err
+	}
+	var seq int64
+	var prev []byte
+	if _, err := tx.one(selectChain.text(tx, true), []any{&seq, &prev}, company); err != nil {
+		return 0, err
+	}
+	var list []unsealed
+	err := tx.each("SELECT "+eventColumns+", e.commitment FROM events e WHERE e.company = $1 AND e.seq IS NULL ORDER BY e.id LIMIT $2",
+		[]any{company, max}, func(scan func(...any) error) (bool, error) {
+			var u unsealed
+			var none *int64
+			if err := scan(append(eventTargets(&u.event, &none), &u.commitment)...); err != nil {
+				return false, err
+			}
+			list = append(list, u)
+			return true, nil
+		})
+	if err != nil || len(list) == 0 {
+		return 0, err
+	}
+	for _, u := range list {
+		seq++
+		hash := chain(prev, seq, u.event, u.commitment)
+		if len(hash) == 0 {
+			return 0, internal("the chain gives no hash")
+		}
+		n, err := tx.exec("UPDATE events SET seq = $3, prev = $4, hash = $5 WHERE company = $1 AND id = $2 AND seq IS NULL",
+			company, u.event.ID, seq, nonNil(prev), hash)
+		if err := oneRow(n, err, "an event was sealed meanwhile"); err != nil {
+			return 0, err
+		}
+		prev = hash
+	}
+	n, err := tx.exec("UPDATE chains SET seq = $2, hash = $3 WHERE company = $1", company, seq, prev)
+	return len(list), oneRow(n, err, "the chain is gone")
+}
+
+func nonNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}

@@ -1,0 +1,106 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Acquire takes or renews the lease of a name for holder until now + ttl, and
+// reports whether holder has it (ruling 55). Leases spare work; no promise
+// rests on them, since a holder may be slow.
+func (s *Store) Acquire(ctx context.Context, name, holder string, now time.Time, ttl time.Duration) (bool, error) {
+	var got bool
+	err := s.b.Do(ctx, func(tx *Tx) error {
+		n, err := tx.exec(`INSERT INTO leases (name, holder, expires_at) VALUES ($1, $2, $3)
+			ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
+			WHERE leases.holder = excluded.holder OR leases.expires_at <= $4`,
+			clean(name, maxName), clean(holder, maxName), micros(now.Add(ttl)), micros(now))
+		got = n == 1
+		return err
+	})
+	if err != nil {
+		return false, in("acquire", err)
+	}
+	return got, nil
+}
+
+// How long what has ended stays, so that whoever comes late is told "expired".
+// A throttle row is stale after two days: with pauses of up to an hour, waiting
+// for that gains a guesser nothing over going on.
+const (
+	keepEnded    = time.Hour
+	keepThrottle = 48 * time.Hour
+	sweepBatch   = 500
+)
+
+var sweeps = []struct {
+	text string
+	keep time.Duration
+}{
+	{"DELETE FROM attempts WHERE (company, id) IN (SELECT company, id FROM attempts WHERE expires_at <= $1 LIMIT $2)", keepEnded},
+	{"DELETE FROM sessions WHERE (company, id) IN (SELECT company, id FROM sessions WHERE ends_at <= $1 LIMIT $2)", keepEnded},
+	{"DELETE FROM factors WHERE (company, user_id, id) IN" +
+		" (SELECT company, user_id, id FROM factors WHERE state = 'pending' AND expires_at <= $1 LIMIT $2)", keepEnded},
+	{"DELETE FROM throttles WHERE (company, who) IN (SELECT company, who FROM throttles" +
+		" WHERE updated_at <= $1 AND paused_s <= $1 AND paused_k <= $1 LIMIT $2)", keepThrottle},
+	{"DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE expires_at <= $1 LIMIT $2)", keepThrottle},
+}
+
+// Sweep deletes what ended a while ago, in batches, so that sign-ins get in between.
+func (s *Store) Sweep(ctx context.Context, now time.Time) error {
+	for _, sweep := range sweeps {
+		for {
+			n, err := s.sweep(ctx, sweep.text, now.Add(-sweep.keep))
+			if err != nil {
+				return in("sweep", err)
+			}
+			if n < sweepBatch {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) sweep(ctx context.Context, text string, until time.Time) (n int64, err error) {
+	err = s.b.Do(ctx, func(tx *Tx) error {
+		n, err = tx.exec(text, micros(until), sweepBatch)
+		return err
+	})
+	return n, err
+}
+
+// Ready reports whether the database can be read and written now.
+func (s *Store) Ready(ctx context.Context) error {
+	if _, err := s.Mark(ctx, MarkKeyring); err != nil {
+		return err
+	}
+	return s.SetMark(ctx, markReady, s.holder)
+}
+
+// Mark reads a note about the whole installation, such as "demo"; empty if
+// there is none.
+func (s *Store) Mark(ctx context.Context, key string) (string, error) {
+	var value string
+	err := s.b.Read(ctx, func(tx *Tx) (err error) {
+		value, err = tx.mark(key)
+		return err
+	})
+	return value, in("mark", err)
+}
+
+// SetMark writes such a note.
+func (s *Store) SetMark(ctx context.Context, key, value string) error {
+	return in("set mark", s.b.Do(ctx, func(tx *Tx) error { return tx.setMark(key, value) }))
+}
+
+func (tx *Tx) mark(key string) (value string, err error) {
+	_, err = tx.one("SELECT value FROM meta WHERE name = $1", []any{&value}, clean(key, maxName))
+	return value, err
+}
+
+func (tx *Tx) setMark(key, value string) error {
+	_, err := tx.exec("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+		clean(key, maxName), clean(value, maxDocument))
+	return err
+}

@@ -1,0 +1,306 @@
+package store
+
+import (
+	"crypto/subtle"
+	"slices"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/keyring"
+)
+
+// loaded is what the keys lead to, with what only the store may know of it.
+// The callbacks get Rows and may change what its pointers lead to; what the
+// store relies on afterwards is kept apart, in the fields in lower case.
+type loaded struct {
+	authn.Rows
+	company   string
+	uid       string // of User, or empty
+	epoch     int64  // of User
+	personKey []byte // sealed, of User
+	attempt   string // id of Attempt, or empty
+	session   authn.Session
+	lane      authn.Lane
+	factor    string // that is charged or settled
+	login     string // canonical, if the keys gave one
+	key       *keyring.DataKey
+	who       []byte // of the throttle row, once it is needed
+	// void: something that the keys ask for is not there, is not open to whoever
+	// asks, or has ended. Then nothing is charged (security.md decision 2: who
+	// has not got past the password can cause no pause), so nothing is evaluated.
+	void bool
+}
+
+func (l *loaded) setUser(u *authn.User, personKey []byte) {
+	l.User, l.uid, l.epoch, l.personKey = u, u.ID, u.Epoch, personKey
+}
+
+// The user is locked before the attempt and the session; that is also the order
+// in which PostgreSQL locks the tables of one statement. The company is not
+// locked: it changes only by a compare-and-set on its version.
+var (
+	selectCompany = "SELECT " + companyColumns + " FROM companies c WHERE c.id = $1"
+
+	selectUser = locking("SELECT "+companyColumns+", "+userColumns+
+		" FROM users u JOIN companies c ON c.id = u.company WHERE u.company = $1 AND u.id = $2",
+		"FOR UPDATE OF u")
+
+	// An address signs in only once it is verified (ruling 5); it can be looked up before.
+	selectLogin = locking("SELECT "+userColumns+
+		" FROM logins l JOIN users u ON u.company = l.company AND u.id = l.user_id"+
+		" WHERE l.company = $1 AND l.name = $2 AND (l.kind <> 'email' OR u.email_verified_at > 0 OR $3)",
+		"FOR UPDATE OF u")
+
+	selectAttempt = locking("SELECT "+companyColumns+", "+userColumns+", "+attemptColumns+
+		" FROM attempts a JOIN users u ON u.company = a.company AND u.id = a.user_id JOIN companies c ON c.id = a.company"+
+		" WHERE a.company = $1 AND a.id = $2",
+		"FOR UPDATE OF u, a")
+
+	selectSession = locking("SELECT "+companyColumns+", "+userColumns+", "+sessionColumns+
+		" FROM sessions s JOIN users u ON u.company = s.company AND u.id = s.user_id JOIN companies c ON c.id = s.company"+
+		" WHERE s.company = $1 AND s.id = $2",
+		"FOR UPDATE OF u, s")
+
+	// The user's lock covers the factors.
+	selectFactors = "SELECT " + factorColumns + " FROM factors f WHERE f.company = $1 AND f.user_id = $2 ORDER BY f.created_at, f.id"
+
+	selectDevice = "SELECT 1 FROM devices WHERE company = $1 AND user_id = $2 AND browser = $3"
+)
+
+// load finds what the keys name, and charges nothing.
+func (s *Store) load(tx *Tx, k *authn.Keys, lock bool) (*loaded, error) {
+	l := &loaded{company: k.Company, factor: k.Factor}
+	if !goodID(k.Company) {
+		return nil, authn.NotFound
+	}
+	if err := s.loadNamed(tx, k, lock, l); err != nil {
+		return nil, err
+	}
+	if err := s.loadAttempt(tx, k, lock, l); err != nil {
+		return nil, err
+	}
+	if err := s.loadSession(tx, k, lock, l); err != nil {
+		return nil, err
+	}
+	if err := l.wantCompany(tx, k.Company); err != nil {
+		return nil, err
+	}
+	if err := s.loadLane(tx, k, l); err != nil {
+		return nil, err
+	}
+	return l, s.loadFactors(tx, k, l)
+}
+
+func (l *loaded) wantCompany(tx *Tx, id string) error {
+	if l.Company != nil {
+		return nil
+	}
+	var c authn.Company
+	found, err := tx.one(selectCompany, companyTargets(&c), id)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return authn.NotFound
+	}
+	l.Company = &c
+	return nil
+}
+
+// loadNamed finds the user of Login or User. If both are given and lead to
+// different people, there is nobody.
+func (s *Store) loadNamed(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
+	var c authn.Company
+	var u authn.User
+	var personKey []byte
+	switch {
+	case k.Login != "":
+		// An unknown name costs the same statements as a known one.
+		if err := l.wantCompany(tx, k.Company); err != nil {
+			return err
+		}
+		l.login = clean(k.Login, maxLogin)
+		name, ok := authn.CanonicalLogin(k.Login)
+		if ok {
+			l.login = name
+		}
+		found, err := tx.one(selectLogin.text(tx, lock), userTargets(&u, &personKey), k.Company, l.login,
+			k.Charge != authn.GuessPassword)
+		if err != nil {
+			return err
+		}
+		if found && ok && (k.User == "" || k.User == u.ID) {
+			l.setUser(&u, personKey)
+		}
+	case goodID(k.User):
+		found, err := tx.one(selectUser.text(tx, lock), slices.Concat(companyTargets(&c), userTargets(&u, &personKey)), k.Company, k.User)
+		if err != nil {
+			return err
+		}
+		if found {
+			l.Company = &c
+			l.setUser(&u, personKey)
+		}
+	}
+	return nil
+}
+
+// named reports whether the keys say who the user is; an attempt or a session
+// of somebody else is then as good as none.
+func named(k *authn.Keys) bool { return k.Login != "" || k.User != "" }
+
+func (s *Store) loadAttempt(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
+	if k.Attempt == "" && k.AttemptToken.IsZero() {
+		return nil
+	}
+	l.void = true
+	id, ok := rowID(k.Attempt, k.AttemptToken, authn.AttemptToken, k.Company)
+	if !ok || k.AttemptToken.IsZero() && k.Browser == "" {
+		return nil
+	}
+	var c authn.Company
+	var u authn.User
+	var a authn.Attempt
+	var personKey, token, browser []byte
+	found, err := tx.one(selectAttempt.text(tx, lock),
+		slices.Concat(companyTargets(&c), userTargets(&u, &personKey), attemptTargets(&a, &token, &browser)), k.Company, id)
+	if err != nil || !found {
+		return err
+	}
+	l.Company = &c
+	if err := s.wantKey(tx, l); err != nil {
+		return err
+	}
+	if k.AttemptToken.IsZero() {
+		want := attemptBrowser(l.key, k.Browser, &a)
+		ok = subtle.ConstantTimeCompare(browser, want[:]) == 1
+	} else {
+		want := attemptToken(l.key, k.AttemptToken, &a)
+		ok = subtle.ConstantTimeCompare(token, want[:]) == 1
+	}
+	if ok && l.adopt(k, &u, personKey) {
+		l.Attempt, l.attempt = &a, a.ID
+		l.void = !a.ExpiresAt.After(k.Now)
+	}
+	return nil
+}
+
+// loadSession finds the session that the keys name, or else the one that the
+// attempt is a step-up of.
+func (s *Store) loadSession(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
+	id, ok := rowID(k.Session, k.SessionToken, authn.SessionToken, k.Company)
+	switch {
+	case k.Session == "" && k.SessionToken.IsZero():
+		if l.Attempt == nil || l.Attempt.Session == "" {
+			return nil
+		}
+		id, ok = l.Attempt.Session, true
+	case k.SessionToken.IsZero() && k.User == "":
+		ok = false
+	}
+	void := l.void
+	l.void = true
+	if !ok {
+		return nil
+	}
+	var c authn.Company
+	var u authn.User
+	var se authn.Session
+	var idle int64
+	var personKey, token []byte
+	found, err := tx.one(selectSession.text(tx, lock),
+		slices.Concat(companyTargets(&c), userTargets(&u, &personKey), sessionTargets(&se, &idle, &token)), k.Company, id)
+	if err != nil || !found {
+		return err
+	}
+	se.Idle = time.Duration(idle) * time.Microsecond
+	l.Company = &c
+	if !k.SessionToken.IsZero() {
+		if err := s.wantKey(tx, l); err != nil {
+			return err
+		}
+		want := sessionToken(l.key, k.SessionToken, &se)
+		ok = subtle.ConstantTimeCompare(token, want[:]) == 1
+	}
+	if ok && l.adopt(k, &u, personKey) {
+		l.Session, l.session = &se, se
+		l.void = void || !endOf(&se).After(k.Now)
+	}
+	return nil
+}
+
+// adopt makes u the user of the decision, unless it is about somebody else.
+func (l *loaded) adopt(k *authn.Keys, u *authn.User, personKey []byte) bool {
+	if l.User == nil && !named(k) {
+		l.setUser(u, personKey)
+	}
+	return l.uid == u.ID
+}
+
+// rowID is the id of an attempt or a session. A token that is for another
+// company, kind or row leads nowhere.
+func rowID(id string, t authn.Token, kind authn.TokenKind, company string) (string, bool) {
+	if !t.IsZero() {
+		if t.Kind != kind || t.Company != company || len(t.Secret) == 0 || id != "" && id != t.ID {
+			return "", false
+		}
+		id = t.ID
+	}
+	return id, goodID(id)
+}
+
+// endOf is when the session ends if it is not seen again.
+func endOf(se *authn.Session) time.Time {
+	if end := se.LastSeenAt.Add(se.Idle); se.Idle > 0 && end.Before(se.ExpiresAt) {
+		return end
+	}
+	return se.ExpiresAt
+}
+
+func (s *Store) wantKey(tx *Tx, l *loaded) (err error) {
+	if l.key == nil {
+		l.key, err = s.dataKey(tx, l.company)
+	}
+	return err
+}
+
+// loadLane asks whether the user has signed in with this browser. An attempt
+// keeps the lane it began in.
+func (s *Store) loadLane(tx *Tx, k *authn.Keys, l *loaded) error {
+	l.lane = authn.Stranger
+	defer func() { l.Lane = l.lane }()
+	if l.Attempt != nil {
+		l.lane = l.Attempt.Lane
+		return nil
+	}
+	// For an unknown name the same statement is asked in vain.
+	if k.Browser == "" || l.uid == "" && k.Login == "" {
+		return nil
+	}
+	if err := s.wantKey(tx, l); err != nil {
+		return err
+	}
+	browser := deviceBrowser(l.key, k.Browser, l.company, l.uid)
+	var one int64
+	known, err := tx.one(selectDevice, []any{&one}, l.company, l.uid, browser[:])
+	if known && l.uid != "" {
+		l.lane = authn.Known
+	}
+	return err
+}
+
+func (s *Store) loadFactors(tx *Tx, k *authn.Keys, l *loaded) error {
+	if l.uid == "" && k.Login == "" {
+		return nil
+	}
+	return tx.each(selectFactors, []any{l.company, l.uid}, func(scan func(...any) error) (bool, error) {
+		var f authn.Factor
+		var stranger, known authn.Count
+		if err := scan(factorTargets(&f, &stranger, &known)...); err != nil {
+			return false, err
+		}
+		f.Counts = map[authn.Lane]authn.Count{authn.Stranger: stranger, authn.Known: known}
+		l.Factors = append(l.Factors, f)
+		return true, nil
+	})
+}

@@ -1,0 +1,200 @@
+package store
+
+import (
+	"github.com/sallyport-mfa/sallyport/authn"
+)
+
+// apply writes a verdict: the changes in order, then the events.
+func (s *Store) apply(tx *Tx, k *authn.Keys, l *loaded, paid bool, v authn.Verdict) error {
+	for _, w := range v.Writes() {
+		if err := s.write(tx, k, l, paid, w); err != nil {
+			return err
+		}
+	}
+	for _, ev := range v.Events() {
+		if err := s.insertEvent(tx, k, l, ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write) error {
+	switch w := w.(type) {
+	case authn.Settle:
+		return s.settle(tx, k, l, paid, w)
+	case authn.SetPolicy:
+		return setPolicy(tx, k, w)
+	case authn.NewUser:
+		return s.newUser(tx, k, l, w)
+	}
+	// All others are about the user that was locked.
+	if l.uid == "" {
+		return internal("%T without a user", w)
+	}
+	if err := s.wantKey(tx, l); err != nil {
+		return err
+	}
+	switch w := w.(type) {
+	case authn.NewAttempt:
+		return newAttempt(tx, k, l, w)
+	case authn.PutAttempt:
+		return putAttempt(tx, l, w.Attempt)
+	case authn.EndAttempts:
+		_, err := tx.exec("DELETE FROM attempts WHERE company = $1 AND user_id = $2 AND state NOT IN ('complete', 'denied')", l.company, l.uid)
+		return err
+	case authn.NewSession:
+		return newSession(tx, l, w)
+	case authn.PutSession:
+		return putSession(tx, l, w.Session)
+	case authn.EndSession:
+		n, err := tx.exec("DELETE FROM sessions WHERE company = $1 AND user_id = $2 AND id = $3", l.company, l.uid, clean(w.ID, maxID))
+		return oneRow(n, err, "the session to end is gone")
+	case authn.EndSessions:
+		_, err := tx.exec("DELETE FROM sessions WHERE company = $1 AND user_id = $2 AND id <> $3", l.company, l.uid, clean(w.Except, maxID))
+		return err
+	case authn.KnowBrowser:
+		return knowBrowser(tx, k, l)
+	}
+	return s.writeAccount(tx, k, l, w)
+}
+
+func oneRow(n int64, err error, otherwise string) error {
+	if err == nil && n != 1 {
+		return conflict(otherwise)
+	}
+	return err
+}
+
+// ofUser refuses a row that is not of the locked user: a decision about one
+// person writes nothing of another.
+func (l *loaded) ofUser(what, company, user, id string) error {
+	if company != "" && company != l.company || user != "" && user != l.uid {
+		return internal("%s %s is of another company or user than the decision", what, clean(id, maxID))
+	}
+	return wantID(what, id)
+}
+
+func newAttempt(tx *Tx, k *authn.Keys, l *loaded, w authn.NewAttempt) error {
+	a := w.Attempt
+	if err := l.ofUser("attempt", a.Company, a.User, a.ID); err != nil {
+		return err
+	}
+	a.Company, a.User = l.company, l.uid
+	if w.Token.Kind != authn.AttemptToken || w.Token.Company != a.Company || w.Token.ID != a.ID || len(w.Token.Secret) == 0 {
+		return internal("the token of attempt %s is not its own", a.ID)
+	}
+	if a.Lane == "" {
+		a.Lane = l.lane
+	}
+	token := attemptToken(l.key, w.Token, &a)
+	var browser []byte
+	if k.Browser != "" {
+		sum := attemptBrowser(l.key, k.Browser, &a)
+		browser = sum[:]
+	}
+	n, err := tx.exec(`INSERT INTO attempts (company, id, user_id, purpose, state, version, proofs, lane, session_id, action,
+		return_to, epoch, created_at, expires_at, token, browser)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING`,
+		a.Company, a.ID, a.User, clean(string(a.Purpose), maxWord), clean(string(a.State), maxWord), a.Version, proofs(a.Proofs),
+		string(a.Lane), clean(a.Session, maxID), clean(a.Action, maxWord), returnTo(a.ReturnTo), a.Epoch,
+		micros(a.CreatedAt), micros(a.ExpiresAt), token[:], browser)
+	return oneRow(n, err, "there is an attempt of that id")
+}
+
+// putAttempt never changes what the attempt was begun for, nor whose budget it spends.
+func putAttempt(tx *Tx, l *loaded, a authn.Attempt) error {
+	if err := l.ofUser("attempt", a.Company, a.User, a.ID); err != nil {
+		return err
+	}
+	if l.attempt != a.ID {
+		return internal("attempt %s was not loaded for the decision", a.ID)
+	}
+	n, err := tx.exec(`UPDATE attempts SET state = $4, version = $5, proofs = $6, action = $7, return_to = $8, epoch = $9, expires_at = $10
+		WHERE company = $1 AND id = $2 AND user_id = $3 AND version = $5 - 1`,
+		l.company, a.ID, l.uid, clean(string(a.State), maxWord), a.Version, proofs(a.Proofs), clean(a.Action, maxWord),
+		returnTo(a.ReturnTo), a.Epoch, micros(a.ExpiresAt))
+	return oneRow(n, err, "the attempt has moved on")
+}
+
+func proofs(list []authn.Proof) string {
+	if len(list) == 0 {
+		return "[]"
+	}
+	return encode(list)
+}
+
+// returnTo drops a path that is too long: half of one leads somewhere else.
+func returnTo(path string) string {
+	if len(path) > maxReturnTo {
+		return ""
+	}
+	return clean(path, maxReturnTo)
+}
+
+func newSession(tx *Tx, l *loaded, w authn.NewSession) error {
+	se := w.Session
+	if err := l.ofUser("session", se.Company, se.User, se.ID); err != nil {
+		return err
+	}
+	se.Company, se.User = l.company, l.uid
+	if w.Token.Kind != authn.SessionToken || w.Token.Company != se.Company || w.Token.ID != se.ID || len(w.Token.Secret) == 0 {
+		return internal("the token of session %s is not its own", se.ID)
+	}
+	se.ACR = clean(se.ACR, maxWord) // before it is hashed
+	token := sessionToken(l.key, w.Token, &se)
+	n, err := tx.exec(`INSERT INTO sessions (company, id, user_id, epoch, amr, acr, auth_time, factor_time, confirmed_at, created_at,
+		last_seen_at, expires_at, ends_at, idle, agent, attempt, return_to, token)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
+		se.Company, se.ID, se.User, se.Epoch, words(se.AMR), se.ACR, micros(se.AuthTime), micros(se.FactorTime), micros(se.ConfirmedAt),
+		micros(se.CreatedAt), micros(se.LastSeenAt), micros(se.ExpiresAt), micros(endOf(&se)), se.Idle.Microseconds(),
+		clean(se.Agent, maxName), clean(se.Attempt, maxID), returnTo(se.ReturnTo), token[:])
+	return oneRow(n, err, "there is a session of that id")
+}
+
+func putSession(tx *Tx, l *loaded, se authn.Session) error {
+	if err := l.ofUser("session", se.Company, se.User, se.ID); err != nil {
+		return err
+	}
+	if l.session.ID != se.ID {
+		return internal("session %s was not loaded for the decision", se.ID)
+	}
+	end := l.session // how long it lives is not to be changed
+	end.LastSeenAt = se.LastSeenAt
+	n, err := tx.exec(`UPDATE sessions SET last_seen_at = $4, factor_time = $5, confirmed_at = $6, ends_at = $7
+		WHERE company = $1 AND id = $2 AND user_id = $3`,
+		l.company, se.ID, l.uid, micros(se.LastSeenAt), micros(se.FactorTime), micros(se.ConfirmedAt), micros(endOf(&end)))
+	return oneRow(n, err, "the session is gone")
+}
+
+// knowBrowser does nothing where no browser cookie came with the request.
+func knowBrowser(tx *Tx, k *authn.Keys, l *loaded) error {
+	if k.Browser == "" {
+		return nil
+	}
+	browser := deviceBrowser(l.key, k.Browser, l.company, l.uid)
+	n, err := tx.exec("UPDATE devices SET used_at = $4 WHERE company = $1 AND user_id = $2 AND browser = $3",
+		l.company, l.uid, browser[:], micros(k.Now))
+	if err != nil || n == 1 {
+		return err
+	}
+	if _, err := tx.exec("INSERT INTO devices (company, user_id, browser, used_at) VALUES ($1, $2, $3, $4)",
+		l.company, l.uid, browser[:], micros(k.Now)); err != nil {
+		return err
+	}
+	// The new one is kept even if the clock of another node is ahead.
+	_, err = tx.exec(`DELETE FROM devices WHERE company = $1 AND user_id = $2 AND browser IN
+		(SELECT browser FROM devices WHERE company = $1 AND user_id = $2 AND browser <> $3 ORDER BY used_at DESC, browser LIMIT 1000 OFFSET $4)`,
+		l.company, l.uid, browser[:], MaxDevices-1)
+	return err
+}
+
+func setPolicy(tx *Tx, k *authn.Keys, w authn.SetPolicy) error {
+	policy, err := document("the policy", w.Policy)
+	if err != nil {
+		return err
+	}
+	n, err := tx.exec("UPDATE companies SET policy = $2, policy_version = $3 WHERE id = $1 AND policy_version = $3 - 1",
+		k.Company, policy, w.Version)
+	return oneRow(n, err, "the policy was saved by somebody else")
+}

@@ -1,0 +1,122 @@
+// Everything works without this file; it makes things nicer. No eval, no inline
+// code, no markup out of strings (Trusted Types refuse it).
+'use strict';
+
+// The time zone, so that the server writes times as this clock shows them.
+{
+  const zone = String(-new Date().getTimezoneOffset());
+  const secure = location.protocol === 'https:' ? '; Secure' : '';
+  document.cookie = `sallyport_zone=${zone}; Path=/; Max-Age=34560000; SameSite=Lax${secure}`;
+}
+
+// A pasted code: spaces, dashes, a whole message, full-width or Arabic digits.
+// What is typed is left alone.
+const digits = s => [...s.normalize('NFKC')].map(c => {
+  const p = c.codePointAt(0);
+  if (p >= 0x660 && p <= 0x669) return String(p - 0x660); // Arabic-Indic
+  if (p >= 0x6F0 && p <= 0x6F9) return String(p - 0x6F0); // Persian
+  return c;
+}).join('');
+
+// The first run of exactly n digits, which may be split by blanks and dashes.
+const findCode = (s, n) => {
+  const run = digits(s).match(/\d(?:[ \u00a0\u2009\u202f\-\u2010-\u2015]?\d)*/g) || [];
+  return run.map(r => r.replace(/\D/g, '')).find(r => r.length === n) || '';
+};
+
+document.addEventListener('paste', e => {
+  const el = e.target;
+  if (!(el instanceof HTMLInputElement) || !el.dataset.code || !e.clipboardData) return;
+  const code = findCode(e.clipboardData.getData('text'), Number(el.dataset.code));
+  if (!code) return; // nothing recognised: let the browser paste it as it is
+  e.preventDefault();
+  el.value = code;
+  el.dispatchEvent(new Event('input', { bubbles: true }));
+});
+
+// One submit only; the button says what is happening and keeps the focus.
+document.addEventListener('submit', e => {
+  const form = e.target;
+  if (form.dataset.sent) { e.preventDefault(); return; }
+  form.dataset.sent = '1';
+  const button = e.submitter;
+  if (button && button.dataset.busy) {
+    button.dataset.text = button.textContent;
+    button.setAttribute('aria-disabled', 'true');
+    button.textContent = button.dataset.busy;
+  }
+});
+
+// Back brings a page as it was left: its buttons work again.
+addEventListener('pageshow', e => {
+  if (!e.persisted) return;
+  for (const form of document.forms) delete form.dataset.sent;
+  for (const button of document.querySelectorAll('[data-text][aria-disabled]')) {
+    button.removeAttribute('aria-disabled');
+    button.textContent = button.dataset.text;
+    delete button.dataset.text;
+  }
+});
+
+const say = text => { document.getElementById('live').textContent = text; };
+
+// Buttons that need this script.
+for (const b of document.querySelectorAll('[data-copy], [data-show]')) b.hidden = false;
+
+document.addEventListener('click', async e => {
+  const copy = e.target.closest('[data-copy]');
+  if (copy) {
+    const source = document.getElementById(copy.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(source.dataset.value || source.textContent);
+      say(copy.dataset.copied);
+      const label = [...copy.childNodes].find(n => n.nodeType === Node.TEXT_NODE && n.textContent.trim());
+      if (label && !copy.dataset.was) {
+        copy.dataset.was = label.textContent;
+        label.textContent = copy.dataset.copied;
+        setTimeout(() => { label.textContent = copy.dataset.was; delete copy.dataset.was; }, 2500);
+      }
+    } catch {
+      // No permission, or no https: select it for Ctrl+C.
+      getSelection().selectAllChildren(source);
+      say(document.body.dataset.selected);
+    }
+    return;
+  }
+  const show = e.target.closest('[data-show]');
+  if (show) {
+    const field = document.getElementById(show.dataset.show);
+    const visible = field.type === 'password';
+    field.type = visible ? 'text' : 'password';
+    show.setAttribute('aria-pressed', String(visible));
+    field.focus();
+  }
+});
+
+// A shown password is sent as a password: nothing keeps it as typed text.
+document.addEventListener('submit', e => {
+  for (const b of e.target.querySelectorAll('[data-show][aria-pressed=true]')) document.getElementById(b.dataset.show).type = 'password';
+});
+
+// The live length of a new password, counted in characters as the server does.
+for (const field of document.querySelectorAll('[data-length]')) {
+  const out = document.getElementById(field.dataset.length);
+  const update = () => {
+    const n = [...field.value.normalize('NFC')].length;
+    const enough = n >= Number(out.dataset.min);
+    out.hidden = n === 0;
+    out.classList.toggle('ok', enough);
+    out.textContent = (enough ? out.dataset.enough : out.dataset.text).replace('{n}', n);
+  };
+  field.addEventListener('input', update);
+  update();
+}
+
+// The menu closes on Escape and on a click elsewhere.
+const menu = document.getElementById('menu');
+if (menu) {
+  document.addEventListener('click', e => { if (!menu.contains(e.target)) menu.open = false; });
+  document.addEventListener('keydown', e => {
+    if (e.key === 'Escape' && menu.open) { menu.open = false; menu.querySelector('summary').focus(); }
+  });
+}

@@ -1,0 +1,65 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/session"
+)
+
+// profilePage is the data of profile.html.
+type profilePage struct {
+	Name, Login, Email string
+	Verified           bool
+	Locale             string
+	Locales            []Choice
+	NameError          string
+}
+
+func (h *Handler) getProfile(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	return h.drawProfile(w, http.StatusOK, h.personal(r, cur), cur, profilePage{Name: cur.User.Name, Locale: cur.User.Locale})
+}
+
+func (h *Handler) drawProfile(w http.ResponseWriter, status int, v *View, cur session.Current, p profilePage) error {
+	p.Login, p.Email, p.Verified = cur.User.Login, cur.User.Email, !cur.User.EmailVerifiedAt.IsZero()
+	if languages := v.Languages(); len(languages) > 1 {
+		p.Locales = append(p.Locales, Choice{Label: v.T("page.profile.language_auto"), Chosen: p.Locale == ""})
+		for _, l := range languages {
+			l.Chosen = l.Value == p.Locale
+			p.Locales = append(p.Locales, l)
+		}
+	}
+	v.Section, v.Title, v.Failed, v.Data = "profile", v.T("page.profile.title"), p.NameError != "", p
+	return h.draw(w, status, "profile.html", v)
+}
+
+func (h *Handler) postProfile(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	name := r.PostForm.Get("name")
+	change := directory.Profile{Name: &name}
+	locale := cur.User.Locale
+	if values, ok := r.PostForm["locale"]; ok && len(values) == 1 {
+		// A language that was chosen once stays allowed, also after it was taken
+		// off the list; another one must be on it.
+		if locale = values[0]; locale != cur.User.Locale {
+			change.Locale = &locale
+		}
+	}
+	u, err := h.c.Directory.UpdateProfile(r.Context(), cur.Token, h.c.Texts.Languages(), change)
+	if err != nil {
+		e, v := authn.AsError(err), h.personal(r, cur)
+		p := profilePage{Name: name, Locale: locale, NameError: v.fieldText(e, "name")}
+		if p.NameError == "" {
+			return err
+		}
+		httpserve.Record(r, err)
+		return h.drawProfile(w, httpserve.Status(e.Code), v, cur, p)
+	}
+	if u.Locale == "" || slices.Contains(h.c.Texts.Languages(), u.Locale) {
+		h.remember(w, langCookie, u.Locale)
+	}
+	seeOther(w, accountPath+"?done=profile")
+	return nil
+}

@@ -1,0 +1,152 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/signin"
+)
+
+// signInPage is the data of signin.html (S1).
+type signInPage struct {
+	Action, Login, ReturnTo string
+	Reason                  string // why the form is shown, if not for the first time
+	Problem                 string // what was wrong, above the form
+	Both                    bool   // the problem is with both fields
+	LoginError, PassError   string
+	Pause                   *pause
+}
+
+// signInForm is what the posted form said, without the password.
+func signInForm(r *http.Request, form url.Values) signInPage {
+	return signInPage{Action: r.URL.Path, Login: form.Get("login"), ReturnTo: safe(form.Get("return_to"), "")}
+}
+
+func (h *Handler) drawSignIn(w http.ResponseWriter, r *http.Request, status int, company string, p signInPage) error {
+	v := h.anonymous(w, r)
+	v.Company, v.Data = company, p
+	v.Title = v.T("page.signin.title")
+	v.Failed = p.Problem != "" || p.LoginError != "" || p.PassError != ""
+	v.Notice = notices[r.URL.Query().Get("done")]
+	return h.draw(w, status, "signin.html", v)
+}
+
+func (h *Handler) getSignIn(w http.ResponseWriter, r *http.Request) error {
+	returnTo := safe(r.URL.Query().Get("return_to"), "")
+	company, err := h.c.Directory.Company(r.Context(), r.PathValue("company"))
+	if errors.Is(err, authn.NotFound) && r.PathValue("company") == "" {
+		return h.askCompany(w, r, returnTo)
+	}
+	if err != nil {
+		return err
+	}
+	if cur, err := h.current(r); err == nil && cur.Company.ID == company.ID {
+		seeOther(w, safe(returnTo, h.c.Home))
+		return nil
+	}
+	return h.drawSignIn(w, r, http.StatusOK, company.Name, signInPage{Action: r.URL.Path, ReturnTo: returnTo})
+}
+
+// companyPage is the data of company.html.
+type companyPage struct{ Slug, ReturnTo, Problem string }
+
+// askCompany is for a server with several companies: the short name leads to
+// the company's own sign-in.
+func (h *Handler) askCompany(w http.ResponseWriter, r *http.Request, returnTo string) error {
+	v := h.anonymous(w, r)
+	v.Title = v.T("page.company.title")
+	p := companyPage{Slug: h.layout.cookie(r, companyCookie), ReturnTo: returnTo}
+	status := http.StatusOK
+	if q := r.URL.Query(); q.Has("company") {
+		p.Slug = strings.ToLower(strings.TrimSpace(q.Get("company")))
+		_, err := h.c.Directory.Company(r.Context(), p.Slug)
+		switch {
+		case p.Slug == "":
+			p.Problem, status = v.T("page.company.empty"), http.StatusUnprocessableEntity
+		case errors.Is(err, authn.NotFound):
+			p.Problem, status = v.T("page.company.unknown"), http.StatusNotFound
+		case err != nil:
+			return err
+		default:
+			seeOther(w, withQuery("/c/"+url.PathEscape(p.Slug)+signInPath, "return_to", returnTo))
+			return nil
+		}
+	}
+	v.Failed, v.Data = p.Problem != "", p
+	return h.draw(w, status, "company.html", v)
+}
+
+func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request) error {
+	form, err := httpserve.Form(r)
+	if err != nil {
+		return err
+	}
+	company, err := h.c.Directory.Company(r.Context(), r.PathValue("company"))
+	if err != nil {
+		return err
+	}
+	p, v := signInForm(r, form), h.layout.view(r)
+	if httpserve.ClientOf(r).Browser == "" {
+		p.Problem = v.T("page.signin.cookies")
+		return h.drawSignIn(w, r, http.StatusBadRequest, company.Name, p)
+	}
+	if err := h.c.Cookies.CheckSignInForm(r); err != nil {
+		httpserve.Record(r, err)
+		p.Problem = httpserve.Message(h.c.Texts, v.Lang, authn.AsError(err))
+		return h.drawSignIn(w, r, http.StatusForbidden, company.Name, p)
+	}
+	st, err := h.c.SignIn.Begin(r.Context(), signin.Begin{
+		Company: company.Slug, Login: p.Login, Password: form.Get("password"), ReturnTo: p.ReturnTo, Client: httpserve.ClientOf(r),
+	})
+	if err != nil {
+		return h.refuseSignIn(w, r, v, company.Name, p, err)
+	}
+	httpserve.Subject(r.Context(), st.Company.ID, st.User.ID, st.Attempt.ID)
+	h.remember(w, companyCookie, company.Slug)
+	if st.Session != nil {
+		return h.completed(w, r, st)
+	}
+	seeOther(w, r.URL.Path+"/"+st.Attempt.ID)
+	return nil
+}
+
+// refuseSignIn shows the form again, with everything but the password.
+func (h *Handler) refuseSignIn(w http.ResponseWriter, r *http.Request, v *View, company string, p signInPage, err error) error {
+	e := authn.AsError(err)
+	switch e.Code {
+	case authn.Invalid:
+		if p.LoginError = v.fieldText(e, "login"); p.LoginError != "" {
+			p.LoginError = v.T("page.signin.login_empty")
+		} else if p.PassError = v.fieldText(e, "password"); p.PassError == "" {
+			return err
+		} else if e.Fields[0].Code == "required" {
+			p.PassError = v.T("page.signin.password_empty")
+		}
+	case authn.WrongCredentials:
+		p.Problem, p.Both = v.T("page.signin.wrong"), true
+	case authn.Paused, authn.TooManyRequests:
+		retryAfter(w, e.RetryAfter)
+		p.Problem, p.Pause = v.T("page.signin.paused"), v.pauseOf(v.now.Add(e.RetryAfter))
+	case authn.Busy, authn.ProviderUnavailable:
+		retryAfter(w, e.RetryAfter)
+		p.Problem = httpserve.Message(h.c.Texts, v.Lang, e)
+	default:
+		return err
+	}
+	httpserve.Record(r, err)
+	return h.drawSignIn(w, r, httpserve.Status(e.Code), company, p)
+}
+
+// completed gives a finished sign-in to the browser.
+func (h *Handler) completed(w http.ResponseWriter, r *http.Request, st signin.Status) error {
+	h.signedIn(w, r, st.SessionToken)
+	if st.User.Locale != "" {
+		h.remember(w, langCookie, st.User.Locale)
+	}
+	seeOther(w, continuePath)
+	return nil
+}

@@ -1,0 +1,186 @@
+// Package web serves the pages that people see: signing in, and their own
+// account. They are drawn on the server, work without JavaScript, and say
+// nothing that is not in the catalogues of package text.
+//
+// # Flow
+//
+// POST /signin gives name and password to signin.Begin and answers 303 to
+// /signin/{attempt}, which draws what the attempt still needs; the answer to
+// that completes it, sets the session cookie and leads to /continue, a page
+// with status 200: a redirect from a form to another origin would be stopped by
+// form-action of our own policy. Whatever sends or changes answers 303 to a GET;
+// what was refused is drawn again in place with 422 (ruling 49). A GET changes
+// nothing.
+//
+// A sensitive act that needs a more recent proof answers 303 to
+// /account/confirm, which names the act, asks for the code (or, from people
+// without an app, the password), and goes on with the act.
+//
+// # Threats
+//
+//   - Forged requests (cve-66): the outer layer refuses other sites; each form
+//     also carries a value bound to the session or, before there is one, to the
+//     browser.
+//   - An attempt's address in the wrong hands (ruling 47): only the browser that
+//     began it opens it; to others it does not exist.
+//   - Reload and Back (ruling 49): each form of an attempt carries its version,
+//     and an old one is never evaluated.
+//   - Open redirects (cve-64): return_to and then are paths that
+//     httpserve.SafePath accepts, checked where they enter and where they are used.
+//   - Hostile names (cve-65): html/template escapes by context; names stand in
+//     <bdi>, so that marks of direction end where the name ends. The only markup
+//     not made by a template is the QR code's (see setup.go).
+//   - Shared computers: every page is no-store, and the sign-out page says when
+//     it is done.
+package web
+
+import (
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/audit"
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/enroll"
+	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/session"
+	"github.com/sallyport-mfa/sallyport/signin"
+	"github.com/sallyport-mfa/sallyport/text"
+)
+
+// Config wires a Handler. The services and Texts are needed.
+type Config struct {
+	SignIn    *signin.Service
+	Enroll    *enroll.Service
+	Sessions  *session.Service
+	Directory *directory.Service
+	Audit     *audit.Service
+
+	Cookies httpserve.Cookies
+	Texts   *text.Catalogue
+	// Offered are the kinds of proof that this server has a method for.
+	Offered map[authn.Kind]bool
+	// Home is where people land after signing in from nowhere; empty: /account/security.
+	Home string
+	// Banner stands on top of every page; empty: none.
+	Banner string
+	Now    func() time.Time            // nil: time.Now
+	Random io.Reader                   // for what pages may have to make up one day; not read yet
+	Ready  func(context.Context) error // nil: always ready
+}
+
+// Handler draws the pages. It is safe for concurrent use.
+type Handler struct {
+	c      Config
+	layout *Layout
+	pages  map[string]*page
+}
+
+// New checks the configuration and parses the pages.
+func New(c Config) (*Handler, error) {
+	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Texts == nil {
+		return nil, errors.New("web: Config needs SignIn, Enroll, Sessions, Directory, Audit and Texts")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Home == "" {
+		c.Home = securityPath
+	}
+	if _, ok := httpserve.SafePath(c.Home); !ok {
+		return nil, errors.New("web: Config.Home is not a path on this server")
+	}
+	c.Offered = maps.Clone(c.Offered)
+	layout, err := NewLayout(LayoutConfig{Texts: c.Texts, Cookies: c.Cookies, Banner: c.Banner, Now: c.Now})
+	if err != nil {
+		return nil, err
+	}
+	pages, err := parsePages(layout)
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{c: c, layout: layout, pages: pages}, nil
+}
+
+// The addresses that more than one page leads to.
+const (
+	signInPath    = "/signin"
+	continuePath  = "/continue"
+	accountPath   = "/account"
+	securityPath  = "/account/security"
+	appPath       = "/account/security/app"
+	appOffPath    = "/account/security/app/off"
+	passwordPath  = "/account/password"
+	confirmPath   = "/account/confirm"
+	appearancePth = "/appearance"
+	signOutPath   = "/signout"
+)
+
+// Mount registers all pages, a line each.
+func (h *Handler) Mount(m *httpserve.Mux) {
+	m.Handle("GET /{$}", httpserve.Page(h.root))
+	for _, prefix := range []string{"", "/c/{company}"} {
+		m.Handle("GET "+prefix+signInPath, httpserve.Page(h.getSignIn))
+		m.Handle("POST "+prefix+signInPath, httpserve.Page(h.postSignIn))
+		m.Handle("GET "+prefix+signInPath+"/{attempt}", httpserve.Page(h.getAttempt))
+		m.Handle("POST "+prefix+signInPath+"/{attempt}", httpserve.Page(h.postAttempt))
+	}
+	m.Handle("GET "+continuePath, h.account(h.getContinue))
+	m.Handle("GET "+signOutPath, h.account(h.getSignOut))
+	m.Handle("POST "+signOutPath, httpserve.Page(h.postSignOut))
+	m.Handle("POST "+appearancePth, httpserve.Page(h.postAppearance))
+
+	m.Handle("GET "+accountPath, h.account(h.getProfile))
+	m.Handle("POST "+accountPath, h.account(h.postProfile))
+	m.Handle("GET "+securityPath, h.account(h.getSecurity))
+	m.Handle("POST "+securityPath+"/sign-out-others", h.account(h.postSignOutOthers))
+	m.Handle("POST "+appPath, h.account(h.postSetUp))
+	m.Handle("GET "+appPath+"/{factor}", h.account(h.getSetUp))
+	m.Handle("POST "+appPath+"/{factor}/confirm", h.account(h.postSetUpConfirm))
+	m.Handle("POST "+appPath+"/{factor}/cancel", h.account(h.postSetUpCancel))
+	m.Handle("GET "+appOffPath, h.account(h.getTurnOff))
+	m.Handle("POST "+appOffPath, h.account(h.postTurnOff))
+	m.Handle("GET "+passwordPath, h.account(h.getPassword))
+	m.Handle("POST "+passwordPath, h.account(h.postPassword))
+	m.Handle("GET "+confirmPath, h.account(h.getConfirm))
+	m.Handle("POST "+confirmPath, h.account(h.postConfirm))
+	m.Handle("GET "+confirmPath+"/{attempt}", h.account(h.getConfirmAttempt))
+	m.Handle("POST "+confirmPath+"/{attempt}", h.account(h.postConfirmAttempt))
+
+	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
+	m.Handle("GET /assets/{file}", httpserve.Page(serveAsset))
+	m.Handle("GET /healthz", httpserve.Page(h.healthz))
+	m.Handle("GET /readyz", httpserve.Page(h.readyz))
+}
+
+// root leads a bare host name to where people begin.
+func (h *Handler) root(w http.ResponseWriter, r *http.Request) error {
+	seeOther(w, h.c.Home)
+	return nil
+}
+
+// wellKnownPassword is where password managers look (W3C, "A Well-Known URL for
+// Changing Passwords").
+func (h *Handler) wellKnownPassword(w http.ResponseWriter, r *http.Request) error {
+	seeOther(w, passwordPath)
+	return nil
+}
+
+// seeOther answers 303. The address is ours or was checked by SafePath; unlike
+// http.Redirect it is not resolved against the request's.
+func seeOther(w http.ResponseWriter, address string) {
+	w.Header().Set("Location", address)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// safe is a path that people may be sent to, or otherwise the fallback.
+func safe(path, fallback string) string {
+	if p, ok := httpserve.SafePath(path); ok {
+		return p
+	}
+	return fallback
+}
