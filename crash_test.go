@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -155,35 +154,35 @@ func startCrash(t *testing.T, path string) (url string, kill func()) {
 // crashVerify signs in by JSON and gives the answer's status and error code.
 func crashVerify(t *testing.T, url, login, code string) (int, string) {
 	t.Helper()
-	call := func(path, token, body string) (int, map[string]any) {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+path, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/json")
-		if token != "" {
-			req.Header.Set("Authorization", "Bearer "+token)
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		raw, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var v map[string]any
-		if err := json.Unmarshal(raw, &v); err != nil {
-			t.Fatalf("%s: %v", raw, err)
-		}
-		return resp.StatusCode, v
-	}
-	status, a := call("/api/v1/attempts", "", fmt.Sprintf(`{"login":%q,"password":%q}`, login, sallyporttest.Password))
+	status, a := postJSON(t, url+"/api/v1/attempts", "", fmt.Sprintf(`{"login":%q,"password":%q}`, login, sallyporttest.Password))
 	if status != http.StatusCreated {
 		t.Fatalf("%d %v", status, a)
 	}
-	status, v := call("/api/v1/attempts/"+a["id"].(string)+"/verify", a["token"].(string), fmt.Sprintf(`{"method":"totp","code":%q}`, code))
+	status, v := postJSON(t, url+"/api/v1/attempts/"+a["id"].(string)+"/verify", a["token"].(string), fmt.Sprintf(`{"method":"totp","code":%q}`, code))
 	got, _ := v["code"].(string)
 	return status, got
+}
+
+// postJSON posts a document and reads the answer's.
+func postJSON(t *testing.T, url, token, body string) (int, map[string]any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Error(err) // also called from goroutines, where Fatal would end the wrong one
+		return 0, nil
+	}
+	defer resp.Body.Close()
+	var v map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&v); err != nil {
+		t.Errorf("%d: %v", resp.StatusCode, err)
+	}
+	return resp.StatusCode, v
 }

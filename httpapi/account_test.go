@@ -199,7 +199,7 @@ func TestFactorLifeByCookie(t *testing.T) {
 	renewed(b.do(call{method: "POST", path: "/api/v1/account/factors/" + p.Factor + "/confirm", body: object{"code": w.code(p)}}).want(200))
 	w.get("/api/v1/session", elsewhere).refused(authn.Unauthenticated)
 
-	renewed(b.do(call{method: "PUT", path: "/api/v1/account/password", body: object{"current": sallyporttest.Password, "new": "seven quiet lamps outside"}}).want(200))
+	renewed(b.do(call{method: "PUT", path: "/api/v1/account/password", body: object{"current": sallyporttest.Password, "new": "seven small lamps outside"}}).want(200))
 	renewed(b.do(call{method: "DELETE", path: "/api/v1/account/factors/" + p.Factor}).want(200))
 	b.do(call{method: "GET", path: "/api/v1/session"}).want(200)
 }
@@ -266,7 +266,7 @@ func TestChangePassword(t *testing.T) {
 		t.Helper()
 		return w.do(call{method: "PUT", path: "/api/v1/account/password", bearer: session, body: object{"current": current, "new": next}})
 	}
-	const good = "seven quiet lamps outside"
+	const good = "seven small lamps outside"
 	put(session, "", good).field("current", "required")
 	put(session, sallyporttest.Password, "").field("new", "required")
 	put(session, sallyporttest.Password, "short").field("new", "too_short")

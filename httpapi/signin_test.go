@@ -338,15 +338,15 @@ func TestTooManyRequests(t *testing.T) {
 	// cve-20: no header makes it another network.
 	for _, h := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip"} {
 		a := w.do(call{method: "POST", path: "/api/v1/attempts", body: begin, header: map[string]string{h: "192.0.2.77"}}).refused(authn.TooManyRequests)
-		if a.at("retry_after") != 60.0 || a.header.Get("Retry-After") != "60" {
+		if a.at("retry_after") != 30.0 || a.header.Get("Retry-After") != "30" {
 			t.Errorf("%s: %s", h, a.body)
 		}
 	}
 }
 
-// fewRequests lets a network begin one sign-in per minute.
+// fewRequests lets an address begin one sign-in in 30 seconds.
 func fewRequests(c *sallyport.Config) {
-	c.Addresses = throttle.NewAddresses(throttle.AddressesConfig{Now: c.Now, IPv4Address: throttle.Rate{PerMinute: 1, Burst: 1}})
+	c.Addresses = throttle.NewAddresses(throttle.AddressesConfig{Now: c.Now, IPv4Address: throttle.Rate{PerMinute: 2, Burst: 1}})
 }
 
 func TestAttemptExpires(t *testing.T) {
@@ -378,7 +378,7 @@ func TestAttemptEndsWithTheAccount(t *testing.T) {
 	for name, change := range map[string]func(u string) error{
 		"suspended": func(u string) error { return w.Directory.SetStatus(t.Context(), w.Company, u, authn.Suspended) },
 		"password": func(u string) error {
-			return w.Directory.SetPassword(t.Context(), w.Company, u, "seven quiet lamps outside")
+			return w.Directory.SetPassword(t.Context(), w.Company, u, "seven small lamps outside")
 		},
 		"factors": func(u string) error { return w.Directory.ResetFactors(t.Context(), w.Company, u) },
 	} {

@@ -17,8 +17,9 @@ import (
 // world is a real server with two companies; requests go over a socket.
 type world struct {
 	*sallyporttest.Server
-	t     testing.TB
-	other authn.Company
+	t       testing.TB
+	other   authn.Company
+	failing *failing // nil: the store is as it is
 }
 
 func newWorld(t testing.TB, opts ...sallyporttest.Option) *world {
@@ -100,6 +101,9 @@ func (w *world) do(c call) answer {
 		if err := json.Unmarshal(raw, &a.json); err != nil {
 			w.t.Fatalf("%s %s: not JSON: %s", c.method, c.path, raw)
 		}
+	}
+	if err := conform(a); err != nil {
+		w.t.Errorf("%s %s: %d %s\nis not as the document says: %v", c.method, c.path, a.status, raw, err)
 	}
 	return a
 }

@@ -185,11 +185,13 @@ func (h *Handler) postAttempt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.c.Cookies.CheckSignInForm(r); err != nil {
-		return err
-	}
 	kept := signInForm(r, form)
 	s, company, err := h.openAttempt(r)
+	if err == nil {
+		// After the attempt: it opens in its own browser only, and to any other
+		// the page that says so is of more use than one about forms.
+		err = h.c.Cookies.CheckSignInForm(r)
+	}
 	if err != nil {
 		return h.attemptGone(w, r, s, company, kept, err)
 	}

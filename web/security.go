@@ -181,6 +181,10 @@ const operator = "operator"
 // one, of the type with its method or reason.
 func (v *View) Event(e authn.Event) string {
 	key := "event." + e.Type
+	if e.Actor == "" && v.texts.Has(key+".nobody") {
+		// At sign-in: the password was right, and that does not say who it was.
+		return v.T(key + ".nobody")
+	}
 	for _, detail := range []string{"reason", "method", "acr"} {
 		if d := e.Personal.Detail[detail]; d != "" && v.texts.Has(key+"."+d) {
 			return v.T(key + "." + d)

@@ -39,7 +39,7 @@ type setUpPage struct {
 	Link            template.URL // for the app on this device
 	Key, Grouped    string
 	Issuer, Account string
-	Replaces        *Part // when the one that ends was added
+	Replaces        Part // when the one that ends was added; zero: none does
 	Refusal         refusal
 	Skewed          bool // the phone's clock is off, and the text says by how much
 	Pause           *pause
@@ -102,8 +102,7 @@ func setUpData(v *View, pending enroll.Pending) (setUpPage, error) {
 		Issuer: pending.Shown.Issuer, Account: pending.Shown.Account,
 	}
 	if old := pending.Replaces; old != nil {
-		day := v.Day(old.ConfirmAt)
-		p.Replaces = &day
+		p.Replaces = v.Day(old.ConfirmAt)
 	}
 	svg, err := qrcode.SVG(pending.Shown.URI, v.T("page.setup.qr_label"))
 	if err != nil {

@@ -269,6 +269,7 @@ type Field struct {
 	ID, Label, Text string
 	Refusal         refusal
 	Advice          []Part
+	Focus           bool
 }
 
 // Show is the button that shows what is in a password field.
@@ -276,9 +277,10 @@ func (v *View) Show(id string) Field {
 	return Field{ID: id, Label: v.T("page.show.label"), Text: v.T("page.show")}
 }
 
-// Code is the field for the code of the app.
-func (v *View) Code(why refusal) Field {
-	f := Field{ID: "code", Label: v.T("page.code.label"), Refusal: why}
+// Code is the field for the code of the app. It has the focus on a page whose
+// only job it is, and wherever it was not right.
+func (v *View) Code(why refusal, focus bool) Field {
+	f := Field{ID: "code", Label: v.T("page.code.label"), Refusal: why, Focus: focus || why.Text != ""}
 	if why.Advice {
 		f.Advice = v.Rich("page.code.clock", "Setting", v.T("page.code.clock_setting"), "Time", v.Seconds(v.now))
 	}
