@@ -64,7 +64,7 @@ type body struct {
 	Raw      json.RawMessage `json:"raw"`
 	Hidden   string          `json:"-"`
 	Plain    string
-	private  string
+	private  string //lint:ignore U1000 a field that no request may reach
 }
 
 func decodeString(s string, contentType ...string) (body, error) {

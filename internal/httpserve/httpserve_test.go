@@ -510,6 +510,7 @@ func TestNoSecretInTheLog(t *testing.T) {
 	token := authn.NewToken(authn.SessionToken, authn.NewID("cmp", time.Now(), zeros{}), authn.NewID("ses", time.Now(), zeros{}), zeros{})
 	_, numErr := strconv.Atoi(canary)
 	_, timeErr := time.Parse(time.RFC3339, canary)
+	//lint:ignore SA1007 the error of a bad address is what is tested
 	_, urlErr := url.Parse("https://x.example/%zz?key=" + canary)
 	var n int
 	typeErr := json.Unmarshal([]byte(`"`+canary+`"`), &n)
