@@ -57,9 +57,10 @@ var mayImport = map[string][]string{
 	".":                  append([]string{"httpapi", "web", "oidc"}, handlers...),
 
 	// What puts everything together. The root package is below all three.
-	"sallyporttest": {".", "*", "method/*", "message/*", "store/*", "internal/httpserve", "internal/qrcode"},
-	"internal/demo": {".", "*", "method/*", "message/*", "store/*", "internal/httpserve", "internal/qrcode"},
-	"cmd/*":         {".", "*", "method/*", "message/*", "store/*", "internal/*"},
+	"sallyporttest":   {".", "*", "method/*", "message/*", "store/*", "internal/httpserve", "internal/qrcode"},
+	"web/browsertest": {}, // tests only
+	"internal/demo":   {".", "*", "method/*", "message/*", "store/*", "internal/httpserve", "internal/qrcode"},
+	"cmd/*":           {".", "*", "method/*", "message/*", "store/*", "internal/*"},
 }
 
 var handlers = append([]string{"authn", "text", "otp", "internal/httpserve", "internal/qrcode"}, domain...)

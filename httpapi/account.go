@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -41,8 +42,16 @@ func (a *API) traits(k authn.Kind) (authn.Traits, bool) {
 	return authn.Traits{Knowledge: k == authn.Password}, a.Offered[k]
 }
 
-func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error) {
+func policyOf(c caller) (policy.Document, error) {
 	doc, err := policy.Parse(c.Company.Policy)
+	if err != nil {
+		return doc, fmt.Errorf("httpapi: policy of %s: %w", c.Company.ID, err)
+	}
+	return doc, nil
+}
+
+func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error) {
+	doc, err := policyOf(c)
 	if err != nil {
 		return account{}, err
 	}

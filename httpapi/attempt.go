@@ -51,7 +51,7 @@ func (a *API) show(r *http.Request, st signin.Status) attempt {
 	case authn.NeedPassword:
 		out.Methods = []way{{Method: authn.Password, Preferred: true}}
 	case authn.Denied:
-		out.Detail = a.Texts.Text(a.language(r, st.User), "attempt.denied", nil)
+		out.Detail = a.Texts.Text(a.language(r, st.User), "attempt.denied", map[string]any{"Company": st.Company.Name})
 	}
 	return out
 }
@@ -185,7 +185,7 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request, o opener) error {
 		return authn.InvalidField("password", "unknown", nil)
 	}
 	if in.TrustBrowser {
-		return &authn.Error{Code: authn.PolicyForbids, Key: "error.trust_browser"}
+		return &authn.Error{Code: authn.PolicyForbids, Key: "error.no_trusted_browsers"} // until there are some
 	}
 	st, err := a.SignIn.Verify(r.Context(), o.Opener, signin.Verify{
 		Method: in.Method, Factor: in.Factor, Answer: authn.Answer{Code: in.Code, Password: in.Password},
@@ -209,7 +209,7 @@ func (a *API) complete(w http.ResponseWriter, r *http.Request, o opener) error {
 	if st.Need.State == authn.Complete {
 		return &authn.Error{Code: authn.Conflict, Key: "error.attempt_complete"}
 	}
-	return &authn.Error{Code: authn.Conflict, Key: "error.attempt_not_ready"}
+	return authn.Conflict
 }
 
 // stepUp is POST /account/step-up.

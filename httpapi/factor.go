@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func factorOf(f authn.Factor, lane authn.Lane, preferred bool) factor {
 
 // preferred is the id of the factor that sign-in offers first.
 func (a *API) preferred(c caller) (string, error) {
-	doc, err := policy.Parse(c.Company.Policy)
+	doc, err := policyOf(c)
 	if err != nil {
 		return "", err
 	}
@@ -97,7 +98,7 @@ func (a *API) beginFactor(w http.ResponseWriter, r *http.Request, c caller) erro
 	if p.Shown.URI != "" {
 		svg, err := qrcode.SVG(p.Shown.URI, a.Texts.Text(a.language(r, c.User), "page.setup.qr_label", nil))
 		if err != nil {
-			return err
+			return fmt.Errorf("httpapi: set-up: %w", err)
 		}
 		out.TOTP = &appSetup{Secret: p.Shown.Key, URI: p.Shown.URI, QR: svg}
 	}

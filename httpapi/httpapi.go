@@ -39,7 +39,6 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
@@ -55,7 +54,6 @@ type Config struct {
 	Enroll    *enroll.Service
 	Sessions  *session.Service
 	Directory *directory.Service
-	Audit     *audit.Service // not used yet; the event routes will
 	Cookies   httpserve.Cookies
 	Texts     *text.Catalogue
 	Locales   []string            // languages that a person may choose

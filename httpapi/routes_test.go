@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -484,6 +486,51 @@ func TestNoSecretInAnyAnswer(t *testing.T) {
 			look(w.post("/api/v1/account/factors", good.bearer, object{"method": "totp"}))
 		}
 	})
+}
+
+// logged is a log that can be read while it is written.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+// std-63, inv-H: neither does the log hold a token, a password or a code,
+// whatever the request looks like.
+func TestNoSecretInTheLog(t *testing.T) {
+	var log logged
+	w := newWorld(t, func(c *sallyport.Config) { c.Log = slog.New(slog.NewJSONHandler(&log, nil)) })
+	var secrets []string
+	each(t, w, func(t *testing.T, w *world, r route, p sallyporttest.Person) {
+		good := r.good(w, p)
+		broken, odd := good, good
+		broken.body = `{"password":"` + sallyporttest.Password + `","code":"` + good.bearer
+		odd.path += "?token=" + good.bearer
+		odd.header = map[string]string{"User-Agent": good.bearer, "X-Forwarded-For": good.bearer, "Cookie": cookies.Session() + "=" + good.bearer}
+		if good.body != nil {
+			w.do(broken)
+		}
+		w.do(odd)
+		a := w.do(good).want(r.status)
+		secrets = append(secrets, good.bearer, p.Secret.Base32(), a.str("token"), a.str("session.token"), a.str("totp.secret"))
+		if body, ok := good.body.(object); ok {
+			secrets = append(secrets, fmt.Sprint(body["code"]))
+		}
+	})
+	text := log.b.String()
+	if strings.Count(text, "\n") < 3*len(routes) {
+		t.Errorf("only %d records", strings.Count(text, "\n"))
+	}
+	for _, s := range append(secrets, sallyporttest.Password, newPassword, "sp_ses_", "sp_att_") {
+		if s != "" && s != "<nil>" && strings.Contains(text, s) {
+			t.Errorf("the log holds %.8s…", s)
+		}
+	}
 }
 
 // failing is a store that fails from the nth call on.

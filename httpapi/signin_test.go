@@ -316,18 +316,56 @@ func lock(b *browser, p sallyporttest.Person) {
 	b.Clock.Advance(2 * time.Hour)
 }
 
+// F5, cve-15, cve-16: every spelling that leads to a person leads to one count;
+// a name that leads to nobody is paused alike.
 func TestWrongPasswordsPause(t *testing.T) {
 	w := newWorld(t)
-	w.AddUser(t, w.Company, "maya", true)
-	for _, login := range []string{"maya", "nobody"} { // F5: the same for both
-		for range policy.FreeTries {
+	maya := w.AddUser(t, w.Company, "maya", true)
+	for _, spellings := range [][]string{{"maya", "MAYA ", "ｍａｙａ", maya.Email, strings.ToUpper(maya.Email)}, {"nobody", "NOBODY ", "ｎｏｂｏｄｙ", "Nobody", " nobody"}} {
+		for n := range policy.FreeTries {
+			login := spellings[n%len(spellings)]
 			w.post("/api/v1/attempts", "", object{"company": "acme", "login": login, "password": "not the right one"}).refused(authn.WrongCredentials)
 		}
-		a := w.post("/api/v1/attempts", "", object{"company": "acme", "login": strings.ToUpper(login) + " ", "password": sallyporttest.Password}).refused(authn.Paused)
-		if a.at("retry_after") != 30.0 || a.header.Get("Retry-After") != "30" {
-			t.Errorf("%s: %s", login, a.body)
+		for _, login := range spellings {
+			a := w.post("/api/v1/attempts", "", object{"company": "acme", "login": login, "password": sallyporttest.Password}).refused(authn.Paused)
+			if a.at("retry_after") != 30.0 || a.header.Get("Retry-After") != "30" {
+				t.Errorf("%s: %s", login, a.body)
+			}
 		}
 	}
+}
+
+// cve-1, cve-4, cve-5, inv-B (AuthQuake): many half-logins, all guessing at
+// once, share one count.
+func TestManyAttemptsShareOneCount(t *testing.T) {
+	w := newWorld(t)
+	maya := w.AddUser(t, w.Company, "maya", true)
+	const n = 60
+	calls := make([]call, n)
+	for i := range n {
+		id, token := w.begin(maya)
+		calls[i] = call{method: "POST", path: "/api/v1/attempts/" + id + "/verify", bearer: token, body: object{"method": "totp", "code": w.WrongCode(t, maya.Secret)}}
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	count := map[any]int{}
+	for _, c := range calls {
+		for range 3 {
+			wg.Go(func() {
+				a := w.do(c)
+				mu.Lock()
+				defer mu.Unlock()
+				count[a.json["code"]]++
+			})
+		}
+	}
+	wg.Wait()
+	if count["wrong_code"] != policy.FreeTries || count["wrong_code"]+count["paused"] != 3*n {
+		t.Errorf("evaluated: %v", count)
+	}
+	// Ruling 10: ten wrong codes after the right password, from strangers.
+	w.Clock.Advance(time.Minute)
+	w.post("/api/v1/attempts", "", object{"company": "acme", "login": "maya", "password": sallyporttest.Password}).refused(authn.WrongCredentials)
 }
 
 func TestTooManyRequests(t *testing.T) {

@@ -3,8 +3,10 @@ package httpapi_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +14,18 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
+	"github.com/sallyport-mfa/sallyport/text"
 )
+
+// Every sentence of every answer in these tests is in the catalogue.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if missing := text.Default().Missing(); code == 0 && len(missing) > 0 {
+		fmt.Fprintln(os.Stderr, "texts that are not in the catalogue:", missing)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // world is a real server with two companies; requests go over a socket.
 type world struct {
