@@ -156,7 +156,11 @@ func complain(err error) complaint {
 		c.Code, c.Problems = "config", bad
 	case errors.As(err, &e):
 		c.Code = string(e.Code)
-		if e.Code != authn.Internal && e.Code != authn.Busy { // the operator may see the cause of those
+		switch e.Code {
+		case authn.Internal: // the operator may see the cause
+		case authn.Busy:
+			c.Message += "; the database did not answer in time, or another program is writing to it; try again"
+		default:
 			c.Message, c.Problems = sentence(e)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"text/tabwriter"
@@ -65,7 +66,7 @@ func (p *program) demo(ctx context.Context, address, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	log := quiet(p.err)
+	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelError}))
 	d, err := demo.Open(ctx, demo.Config{Dir: dir, Methods: all, Passwords: pw, Host: host, Port: port, Log: log})
 	if err != nil {
 		return err

@@ -106,10 +106,14 @@ func (p *program) init(ctx context.Context, o initOptions) error {
 			return err
 		}
 	}
+	_, missing := os.Stat(o.dir)
 	made, err := p.install(ctx, o, pass)
 	if err != nil {
 		for _, name := range made {
 			os.Remove(name)
+		}
+		if missing != nil {
+			os.Remove(o.dir) // only if it is empty
 		}
 		c := complain(err)
 		return said{c.Code, c.Message + "\nNothing was left behind.", c.Problems}
@@ -156,7 +160,7 @@ func (p *program) install(ctx context.Context, o initOptions, pass string) (made
 	if !c.postgres() {
 		made = append(made, c.Database, c.Database+"-wal", c.Database+"-shm")
 	}
-	opened, err := open(ctx, c, anew, quiet(p.err))
+	opened, err := open(ctx, c, anew, silent)
 	if err != nil {
 		return made, err
 	}
@@ -214,7 +218,11 @@ func (p *program) nextSteps(o initOptions) error {
 		return p.showJSON(v)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "A new installation is in %s.\n\nNext:\n", o.dir)
+	where, err := filepath.Abs(o.dir)
+	if err != nil {
+		where = o.dir
+	}
+	fmt.Fprintf(&b, "A new installation is in %s.\n\nNext:\n", where)
 	steps := []string{"Keep a copy of " + v.Keyring + " apart from the database and its backups: without it nothing sealed can be read."}
 	if o.company == "" {
 		steps = append(steps, "sallyport company add SLUG --name NAME")
@@ -231,6 +239,6 @@ func (p *program) nextSteps(o initOptions) error {
 	for i, s := range steps {
 		fmt.Fprintf(&b, "  %d. %s\n", i+1, s)
 	}
-	_, err := fmt.Fprint(p.out, b.String())
+	_, err = fmt.Fprint(p.out, b.String())
 	return err
 }

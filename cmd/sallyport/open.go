@@ -108,7 +108,7 @@ func refuseDemo(ctx context.Context, st *store.Store) error {
 	return err
 }
 
-// logger writes to w as the configuration says.
+// logger is the log of the server.
 func (c *config) logger(w io.Writer) *slog.Logger {
 	o := &slog.HandlerOptions{Level: c.LogLevel}
 	if c.LogFormat == "json" {
@@ -123,7 +123,7 @@ func (p *program) operate(ctx context.Context, f func(*opened) error) error {
 	if err != nil {
 		return err
 	}
-	o, err := open(ctx, c, beside, quiet(p.err))
+	o, err := open(ctx, c, beside, silent)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,6 @@ func (p *program) operate(ctx context.Context, f func(*opened) error) error {
 	return err
 }
 
-// quiet is the log of a command that answers in words.
-func quiet(w io.Writer) *slog.Logger {
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelError}))
-}
+// silent is the log of commands that answer in words: what goes wrong is in
+// the answer, and a program that reads --json is not confused by further lines.
+var silent = slog.New(slog.DiscardHandler)
