@@ -49,6 +49,9 @@ func (h *Handler) remember(w http.ResponseWriter, name, value string) {
 // postAppearance saves light or dark, and the language of the pages before
 // signing in, and goes back.
 func (h *Handler) postAppearance(w http.ResponseWriter, r *http.Request) error {
+	if _, bearer := h.c.Cookies.Credential(r); bearer {
+		return authn.Forbidden // see current
+	}
 	if err := h.c.Cookies.CheckSignInForm(r); err != nil {
 		return err
 	}

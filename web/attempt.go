@@ -37,9 +37,10 @@ type choosePage struct {
 }
 
 type way struct {
-	Factor, Label, Name, Icon string
-	Preferred, Locked         bool
-	Pause                     *pause
+	Factor, Label, Name string
+	Hint                string // instead of a name
+	Preferred, Locked   bool
+	Pause               *pause
 }
 
 // stoppedPage is the data of stopped.html (S10).
@@ -132,7 +133,10 @@ func (h *Handler) drawChoose(w http.ResponseWriter, v *View, s step) error {
 	v.Title = v.T("page.choose.title")
 	p := choosePage{Action: s.path}
 	for _, o := range s.Need.Offers {
-		x := way{Factor: o.Factor, Label: v.T("page.way." + string(o.Kind)), Name: o.Name, Icon: string(o.Kind), Preferred: o.Preferred, Locked: o.Locked}
+		x := way{Factor: o.Factor, Label: v.T("page.way." + string(o.Kind)), Name: o.Name, Preferred: o.Preferred, Locked: o.Locked}
+		if o.Kind == appKind {
+			x.Hint = v.T("page.choose.code")
+		}
 		if !o.PausedUntil.IsZero() {
 			x.Pause = v.pauseOf(o.PausedUntil)
 		}

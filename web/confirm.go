@@ -70,10 +70,13 @@ func intentOf(values url.Values) intent {
 // first answer is posted.
 func (h *Handler) getConfirm(w http.ResponseWriter, r *http.Request, cur session.Current) error {
 	in := intentOf(r.URL.Query())
-	err := h.c.Enroll.Ready(r.Context(), who(r, cur))
-	if err == nil && in.run == nil {
-		seeOther(w, in.then) // confirmed already, in another tab
-		return nil
+	if in.name != "" && in.run == nil {
+		// One of our own pages, confirmed already in another tab. Other pages may
+		// want a more recent proof than ours, and would send the person back here.
+		if h.c.Enroll.Ready(r.Context(), who(r, cur)) == nil {
+			seeOther(w, in.then)
+			return nil
+		}
 	}
 	p := confirmPage{Action: confirmPath}
 	ru, err := h.rulesOf(cur)

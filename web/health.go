@@ -25,7 +25,6 @@ func (h *Handler) readyz(w http.ResponseWriter, r *http.Request) error {
 func plain(w http.ResponseWriter, status int, s string) error {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
-	_, err := w.Write([]byte(s))
-	_ = err // the client has gone
+	_, _ = w.Write([]byte(s)) // fails only if the client has gone
 	return nil
 }

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
@@ -57,8 +56,8 @@ func (h *Handler) postProfile(w http.ResponseWriter, r *http.Request, cur sessio
 		httpserve.Record(r, err)
 		return h.drawProfile(w, httpserve.Status(e.Code), v, cur, p)
 	}
-	if u.Locale == "" || slices.Contains(h.c.Texts.Languages(), u.Locale) {
-		h.remember(w, langCookie, u.Locale)
+	if change.Locale != nil {
+		h.remember(w, langCookie, u.Locale) // for the pages before signing in
 	}
 	seeOther(w, accountPath+"?done=profile")
 	return nil

@@ -41,7 +41,6 @@ type setUpPage struct {
 	Issuer, Account string
 	Replaces        Part // when the one that ends was added; zero: none does
 	Refusal         refusal
-	Skewed          bool // the phone's clock is off, and the text says by how much
 	Pause           *pause
 }
 
@@ -131,7 +130,7 @@ func (p *setUpPage) explain(w http.ResponseWriter, v *View, e *authn.Error) bool
 		return true
 	}
 	why, ok := v.codeRefusal(e)
-	p.Refusal, p.Skewed = why, e.ClockSkew != 0
+	p.Refusal = why
 	return ok
 }
 
@@ -193,10 +192,10 @@ func (h *Handler) setUpGone(w http.ResponseWriter, r *http.Request, v *View, err
 // postSetUpCancel gives the set-up up. Only what is still pending: the address
 // of an app that counts is not one to remove it by.
 func (h *Handler) postSetUpCancel(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	w2 := who(r, cur)
-	p, err := h.c.Enroll.Show(r.Context(), w2, r.PathValue("factor"))
+	asker := who(r, cur)
+	p, err := h.c.Enroll.Show(r.Context(), asker, r.PathValue("factor"))
 	if err == nil {
-		_, err = h.c.Enroll.Remove(r.Context(), w2, p.Factor.ID)
+		_, err = h.c.Enroll.Remove(r.Context(), asker, p.Factor.ID)
 	}
 	switch authn.AsError(err).Code {
 	case authn.NotFound, authn.Expired, authn.Conflict:

@@ -20,7 +20,7 @@ func (h *Handler) getSignOut(w http.ResponseWriter, r *http.Request, cur session
 // postSignOut ends the session. Someone whose session is over already is not
 // asked to sign in first.
 func (h *Handler) postSignOut(w http.ResponseWriter, r *http.Request) error {
-	if h.c.Cookies.ReadSession(r) == "" {
+	if value, bearer := h.c.Cookies.Credential(r); value == "" || bearer {
 		return h.askSignIn(w, r)
 	}
 	if err := h.c.Cookies.CheckForm(r); err != nil {

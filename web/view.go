@@ -200,9 +200,6 @@ func (v *View) timePart(t time.Time, s string, utc bool) Part {
 	return Part{Text: s, ISO: t.UTC().Format(time.RFC3339)}
 }
 
-// Now is the clock of the server.
-func (v *View) Now() time.Time { return v.now }
-
 // Agent is the browser of a session or event in the reader's language.
 func (v *View) Agent(s string) string {
 	if s == "" || strings.HasPrefix(s, "Unknown") {

@@ -69,7 +69,7 @@ type Config struct {
 	// Banner stands on top of every page; empty: none.
 	Banner string
 	Now    func() time.Time            // nil: time.Now
-	Random io.Reader                   // for what pages may have to make up one day; not read yet
+	Random io.Reader                   // what the services use; the pages make up nothing themselves
 	Ready  func(context.Context) error // nil: always ready
 }
 
@@ -108,16 +108,16 @@ func New(c Config) (*Handler, error) {
 
 // The addresses that more than one page leads to.
 const (
-	signInPath    = "/signin"
-	continuePath  = "/continue"
-	accountPath   = "/account"
-	securityPath  = "/account/security"
-	appPath       = "/account/security/app"
-	appOffPath    = "/account/security/app/off"
-	passwordPath  = "/account/password"
-	confirmPath   = "/account/confirm"
-	appearancePth = "/appearance"
-	signOutPath   = "/signout"
+	signInPath     = "/signin"
+	continuePath   = "/continue"
+	accountPath    = "/account"
+	securityPath   = "/account/security"
+	appPath        = "/account/security/app"
+	appOffPath     = "/account/security/app/off"
+	passwordPath   = "/account/password"
+	confirmPath    = "/account/confirm"
+	appearancePath = "/appearance"
+	signOutPath    = "/signout"
 )
 
 // Mount registers all pages, a line each.
@@ -132,7 +132,7 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("GET "+continuePath, h.account(h.getContinue))
 	m.Handle("GET "+signOutPath, h.account(h.getSignOut))
 	m.Handle("POST "+signOutPath, httpserve.Page(h.postSignOut))
-	m.Handle("POST "+appearancePth, httpserve.Page(h.postAppearance))
+	m.Handle("POST "+appearancePath, httpserve.Page(h.postAppearance))
 
 	m.Handle("GET "+accountPath, h.account(h.getProfile))
 	m.Handle("POST "+accountPath, h.account(h.postProfile))

@@ -45,18 +45,19 @@ document.addEventListener('submit', e => {
     button.setAttribute('aria-disabled', 'true');
     button.textContent = button.dataset.busy;
   }
+  setTimeout(ready, 10000); // no answer came, or somebody pressed Stop
 });
 
-// Back brings a page as it was left: its buttons work again.
-addEventListener('pageshow', e => {
-  if (!e.persisted) return;
+// Buttons work again; also on a page that Back brings as it was left.
+function ready() {
   for (const form of document.forms) delete form.dataset.sent;
   for (const button of document.querySelectorAll('[data-text][aria-disabled]')) {
     button.removeAttribute('aria-disabled');
     button.textContent = button.dataset.text;
     delete button.dataset.text;
   }
-});
+}
+addEventListener('pageshow', e => { if (e.persisted) ready(); });
 
 const say = text => { document.getElementById('live').textContent = text; };
 
