@@ -319,7 +319,7 @@ func (m *model) confirm(p *person) {
 	if m.r.IntN(3) == 0 {
 		c = m.WrongCode(m.t, secret)
 	}
-	ch, err := m.Enroll.Confirm(context.Background(), enroll.Who{Token: s.token, Client: s.client}, p.pending.Factor.ID, authn.Answer{Code: c})
+	ch, err := m.Enroll.Confirm(context.Background(), enroll.Who{Token: s.token, Client: s.client}, p.pending.Factor.ID, 0, authn.Answer{Code: c})
 	m.note("confirm %s: %v", p.Login, err)
 	if err == nil {
 		p.Secret, p.Factor, p.pending = secret, ch.Factor.ID, nil

@@ -102,6 +102,7 @@ type Pending struct {
 	Company  authn.Company
 	User     authn.User
 	Factor   authn.Factor
+	Version  int64 // moves with every answer; a form carries it (ruling 49)
 	Shown    authn.Presented
 	Replaces *authn.Factor // the active one that ends when this is confirmed
 }
@@ -194,6 +195,7 @@ func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 
 func (s *Service) present(m authn.Enroller, p Pending, secret []byte) (Pending, error) {
 	var err error
+	p.Version = versionOf(p.Factor)
 	p.Shown, err = m.Present(authn.Request{Company: p.Company, User: p.User, Factor: p.Factor, Secret: secret})
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: present: %w", err)
@@ -227,6 +229,16 @@ func (s *Service) Show(ctx context.Context, w Who, id string) (Pending, error) {
 		Replaces: rows.FactorOf(f.Kind, authn.Confirmed)}, secret)
 }
 
+// versionOf counts the answers that a pending factor had: a right one ends it,
+// so its wrong ones are all there are.
+func versionOf(f authn.Factor) int64 {
+	v := int64(1)
+	for _, c := range f.Counts {
+		v += int64(c.Tries)
+	}
+	return v
+}
+
 // pending finds a factor that can still be confirmed.
 func pending(rows *authn.Rows, id string, now time.Time) (*authn.Factor, error) {
 	if err := policy.CheckSession(rows, now); err != nil {
@@ -247,9 +259,13 @@ func pending(rows *authn.Rows, id string, now time.Time) (*authn.Factor, error) 
 // Confirm makes a pending factor count. The step of the confirming code is
 // spent: the same code does not also sign in (ruling 11).
 //
-// Errors: Invalid, NotFound, Conflict, Expired, WrongCode (with ClockSkew if
-// the code is right for another minute, requirement A8), Paused, Locked, Busy.
-func (s *Service) Confirm(ctx context.Context, w Who, id string, a authn.Answer) (Changed, error) {
+// version is that of the form that the answer was typed into; 0: not given. An
+// answer to an older form is never evaluated, so that Reload charges nothing.
+//
+// Errors: Invalid, NotFound, Conflict (confirmed already, or an older form),
+// Expired, WrongCode (with ClockSkew if the code is right for another minute,
+// requirement A8), Paused, Locked, Busy.
+func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, a authn.Answer) (Changed, error) {
 	k := s.keys(w)
 	rows, err := s.store.View(ctx, k)
 	if err != nil {
@@ -268,7 +284,10 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, a authn.Answer)
 	}
 	k.Factor, k.Charge = id, authn.GuessFactor
 	k.Choose = func(rows *authn.Rows) (string, error) {
-		_, err := pending(rows, id, k.Now)
+		f, err := pending(rows, id, k.Now)
+		if err == nil && version != 0 && version != versionOf(*f) {
+			err = &authn.Error{Code: authn.Conflict, Key: "error.attempt_moved"}
+		}
 		return id, err
 	}
 	var out Changed

@@ -105,13 +105,13 @@ func TestFirstApp_A1_A2_A3(t *testing.T) {
 		t.Errorf("a pending factor counts: %v %v", st.Attempt.State, err)
 	}
 	secret := w.secretOf(pend)
-	if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, authn.Answer{Code: w.WrongCode(t, secret)}); code(err) != authn.WrongCode {
+	if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, 0, authn.Answer{Code: w.WrongCode(t, secret)}); code(err) != authn.WrongCode {
 		t.Errorf("%v", err)
 	}
 	if again, err = w.Enroll.Show(t.Context(), who, pend.Factor.ID); err != nil || again.Shown != pend.Shown {
 		t.Errorf("a wrong code changed the key: %v", err)
 	}
-	done, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, authn.Answer{Code: w.Code(t, secret)})
+	done, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, 0, authn.Answer{Code: w.Code(t, secret)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestReset_A5(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, authn.Answer{Code: w.Code(t, w.secretOf(pend))}); code(err) != authn.NotFound {
+	if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, 0, authn.Answer{Code: w.Code(t, w.secretOf(pend))}); code(err) != authn.NotFound {
 		t.Errorf("%v", err)
 	}
 	// The old secret works until the new one is confirmed …
@@ -169,7 +169,7 @@ func TestReset_A5(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done, err := w.Enroll.Confirm(t.Context(), who, second.Factor.ID, authn.Answer{Code: w.Code(t, w.secretOf(second))})
+	done, err := w.Enroll.Confirm(t.Context(), who, second.Factor.ID, 0, authn.Answer{Code: w.Code(t, w.secretOf(second))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,14 +250,14 @@ func TestClockHint_A8(t *testing.T) {
 	}
 	secret := w.secretOf(pend)
 	for _, min := range []int{-9, -3, 2, 9} {
-		_, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID,
+		_, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, 0,
 			authn.Answer{Code: sallyporttest.CodeAt(t, secret, w.Clock.Now().Add(time.Duration(min)*time.Minute))})
 		e := authn.AsError(err)
 		if e.Code != authn.WrongCode || e.ClockSkew.Round(time.Minute) != time.Duration(min)*time.Minute {
 			t.Errorf("%+d min: %v, skew %v", min, err, e.ClockSkew)
 		}
 	}
-	_, err = w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, authn.Answer{Code: sallyporttest.CodeAt(t, secret, w.Clock.Now().Add(12*time.Minute))})
+	_, err = w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, 0, authn.Answer{Code: sallyporttest.CodeAt(t, secret, w.Clock.Now().Add(12*time.Minute))})
 	if e := authn.AsError(err); e.Code != authn.WrongCode || e.ClockSkew != 0 {
 		t.Errorf("12 min: %+v", e)
 	}
@@ -288,7 +288,7 @@ func TestConfirmGuesses(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Go(func() {
-			_, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, authn.Answer{Code: bad})
+			_, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, 0, authn.Answer{Code: bad})
 			if code(err) == authn.WrongCode {
 				evaluated.Add(1)
 			} else if code(err) != authn.Paused {
@@ -316,7 +316,7 @@ func TestConfirmTwice(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, authn.Answer{Code: c}); err == nil {
+			if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, 0, authn.Answer{Code: c}); err == nil {
 				won.Add(1)
 			}
 		})
@@ -339,7 +339,7 @@ func TestSetupExpires_rul45(t *testing.T) {
 	if _, err := w.Enroll.Show(t.Context(), who, pend.Factor.ID); code(err) != authn.Expired {
 		t.Errorf("%v", err)
 	}
-	if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, authn.Answer{Code: w.Code(t, w.secretOf(pend))}); code(err) != authn.Expired {
+	if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, 0, authn.Answer{Code: w.Code(t, w.secretOf(pend))}); code(err) != authn.Expired {
 		t.Errorf("%v", err)
 	}
 }
@@ -357,7 +357,7 @@ func TestOthersFactors(t *testing.T) {
 	if _, err := w.Enroll.Show(t.Context(), other, pend.Factor.ID); code(err) != authn.NotFound {
 		t.Errorf("show: %v", err)
 	}
-	if _, err := w.Enroll.Confirm(t.Context(), other, pend.Factor.ID, c); code(err) != authn.NotFound {
+	if _, err := w.Enroll.Confirm(t.Context(), other, pend.Factor.ID, 0, c); code(err) != authn.NotFound {
 		t.Errorf("confirm: %v", err)
 	}
 	if _, err := w.Enroll.Remove(t.Context(), other, a.Factor); code(err) != authn.NotFound {
@@ -489,5 +489,32 @@ func TestDeadSessionChangesNothing(t *testing.T) {
 		if code(err) != authn.Unauthenticated {
 			t.Errorf("call %d: %v", i, err)
 		}
+	}
+}
+
+// rul-49: Reload of a refused answer charges nothing.
+func TestStaleSetUpForm(t *testing.T) {
+	w := newWorld(t)
+	p := w.AddUser(t, w.Company, "lena", false)
+	who := w.confirmPassword(w.signIn(p))
+	pend, err := w.Enroll.Begin(t.Context(), who, authn.TOTP, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := authn.Answer{Code: w.WrongCode(t, w.secretOf(pend))}
+	if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, pend.Version, bad); code(err) != authn.WrongCode {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, pend.Version, bad); code(err) != authn.Conflict {
+			t.Errorf("%v", err)
+		}
+	}
+	again, err := w.Enroll.Show(t.Context(), who, pend.Factor.ID)
+	if err != nil || again.Version != pend.Version+1 || again.Factor.Counts[authn.Known].Tries+again.Factor.Counts[authn.Stranger].Tries != 1 {
+		t.Errorf("%+v %v", again.Factor.Counts, err)
+	}
+	if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, again.Version, authn.Answer{Code: w.Code(t, w.secretOf(pend))}); err != nil {
+		t.Error(err)
 	}
 }

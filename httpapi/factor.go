@@ -113,7 +113,7 @@ func (a *API) confirmFactor(w http.ResponseWriter, r *http.Request, c caller) er
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	done, err := a.Enroll.Confirm(r.Context(), c.who(), r.PathValue("id"), authn.Answer{Code: in.Code})
+	done, err := a.Enroll.Confirm(r.Context(), c.who(), r.PathValue("id"), 0, authn.Answer{Code: in.Code})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package web
 import (
 	"html/template"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -35,6 +36,7 @@ func appIn(factors []authn.Factor, states ...authn.FactorState) *authn.Factor {
 // setUpPage is the data of setup.html (S16).
 type setUpPage struct {
 	Confirm, Cancel string // addresses of the forms
+	Version         int64
 	QR              template.HTML
 	Link            template.URL // for the app on this device
 	Key, Grouped    string
@@ -96,6 +98,7 @@ func (h *Handler) drawSetUp(w http.ResponseWriter, r *http.Request, cur session.
 func setUpData(v *View, pending enroll.Pending) (setUpPage, error) {
 	base := appPath + "/" + pending.Factor.ID
 	p := setUpPage{
+		Version: pending.Version,
 		Confirm: base + "/confirm", Cancel: base + "/cancel",
 		Key: pending.Shown.Key, Grouped: grouped(pending.Shown.Key),
 		Issuer: pending.Shown.Issuer, Account: pending.Shown.Account,
@@ -148,7 +151,13 @@ func grouped(key string) string {
 
 func (h *Handler) postSetUpConfirm(w http.ResponseWriter, r *http.Request, cur session.Current) error {
 	replaced := activeApp(cur.Factors) != nil
-	changed, err := h.c.Enroll.Confirm(r.Context(), who(r, cur), r.PathValue("factor"), authn.Answer{Code: r.PostForm.Get("code")})
+	here := appPath + "/" + r.PathValue("factor")
+	version, err := strconv.ParseInt(r.PostForm.Get("version"), 10, 64)
+	if err != nil || version <= 0 {
+		seeOther(w, here) // no form of ours: show the one that is
+		return nil
+	}
+	changed, err := h.c.Enroll.Confirm(r.Context(), who(r, cur), r.PathValue("factor"), version, authn.Answer{Code: r.PostForm.Get("code")})
 	e := authn.AsError(err)
 	switch {
 	case err == nil:
@@ -158,6 +167,9 @@ func (h *Handler) postSetUpConfirm(w http.ResponseWriter, r *http.Request, cur s
 			done = "app_replaced"
 		}
 		seeOther(w, securityPath+"?done="+done)
+		return nil
+	case e.Key == "error.attempt_moved":
+		seeOther(w, here) // Reload, or a second click
 		return nil
 	case e.Code == authn.Conflict:
 		seeOther(w, securityPath+"?done=app_on") // a second click: it is on already

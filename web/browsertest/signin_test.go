@@ -83,6 +83,21 @@ func factor(t *testing.T, s *sallyporttest.Server, p sallyporttest.Person, kind 
 	return authn.Factor{}
 }
 
+// events counts a person's entries of one type in the log.
+func events(t *testing.T, s *sallyporttest.Server, p sallyporttest.Person, typ string) (n int) {
+	t.Helper()
+	list, err := s.Audit.Events(context.Background(), s.Company.ID, authn.EventQuery{Target: p.ID, Limit: 200})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		if e.Type == typ {
+			n++
+		}
+	}
+	return n
+}
+
 // charged checks how many wrong codes were counted.
 func charged(t *testing.T, s *sallyporttest.Server, p sallyporttest.Person, lane authn.Lane, want int) {
 	t.Helper()

@@ -89,12 +89,12 @@
   const root = document.documentElement;
   if (root.scrollWidth > root.clientWidth) say('sideways', root.scrollWidth + ' of ' + root.clientWidth);
   for (const e of document.querySelectorAll('body *')) {
-    if (!shown(e) || hidden(e) || e.closest('.side, .tbl, .skip, svg')) continue;
+    if (!shown(e) || hidden(e) || e.closest('.side, .tbl, .skip, .menu-name, svg')) continue;
     const r = e.getBoundingClientRect();
     if (r.right > root.clientWidth + 1 || r.left < -1) say('sideways', brief(e) + ' ' + Math.round(r.left) + '…' + Math.round(r.right));
     const s = getComputedStyle(e);
     const cut = s.overflowX !== 'visible' && s.overflowX !== 'auto' || ['BUTTON', 'SUMMARY'].includes(e.tagName);
-    if (cut && e.tagName !== 'INPUT' && !e.matches('.menu-name, .menu summary') && e.scrollWidth > e.clientWidth + 1) say('cut off', brief(e) + ' ' + e.scrollWidth + ' of ' + e.clientWidth);
+    if (cut && e.tagName !== 'INPUT' && !e.matches('.menu summary') && e.scrollWidth > e.clientWidth + 1) say('cut off', brief(e) + ' ' + e.scrollWidth + ' of ' + e.clientWidth);
   }
 
   // The document.
