@@ -52,7 +52,7 @@ func serveForCrash(path string) error {
 	if err != nil {
 		return err
 	}
-	pw, tp := sallyporttest.Methods(&testing.B{}, nil)
+	pw, tp := sallyporttest.Methods(&testing.B{})
 	srv, err := sallyport.New(sallyport.Config{Store: st, Methods: []authn.Method{pw, tp}, Passwords: pw,
 		PublicURL: "http://" + l.Addr().String(), Log: sallyporttest.Quiet()})
 	if err != nil {

@@ -2,6 +2,7 @@ package sallyport
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -49,4 +50,29 @@ func (s *Server) job(ctx context.Context, name string, f func(context.Context) e
 	if err := f(ctx); err != nil && ctx.Err() == nil {
 		s.cfg.Log.ErrorContext(ctx, "job failed", "job", name, "error", err)
 	}
+}
+
+// readiness asks the store at most once a second, however often it is asked
+// itself: the question writes a row, and anybody may ask.
+type readiness struct {
+	ask func(context.Context) error
+
+	mu   sync.Mutex
+	at   time.Time // of the last answer, by the monotonic clock
+	last error
+}
+
+const readyEvery = time.Second
+
+func (r *readiness) check(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.at.IsZero() || time.Since(r.at) >= readyEvery {
+		// Not the asker's context: whoever hangs up decides nothing for the next.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		r.last = r.ask(ctx)
+		r.at = time.Now()
+	}
+	return r.last
 }

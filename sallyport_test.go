@@ -29,7 +29,7 @@ func TestNewSaysEverythingThatIsWrong(t *testing.T) {
 
 func TestPublicURL(t *testing.T) {
 	w := sallyporttest.NewServer(t)
-	pw, tp := sallyporttest.Methods(t, w.Clock)
+	pw, tp := sallyporttest.Methods(t)
 	for url, ok := range map[string]bool{
 		"https://login.example.com": true, "https://login.example.com/": true, "https://login.example.com:8443": true,
 		"http://localhost:8080": true, "http://127.0.0.1": true, "http://[::1]:80": true,

@@ -3,8 +3,7 @@
 // Events are written by the decisions they belong to, in the same
 // transaction. Numbering them there would make every sign-in of a company wait
 // for the one before; so a sealer numbers and chains committed rows a little
-// later, under a lease, and verifying names the unsealed tail (rulings 40 and
-// 53). Each link covers a salted commitment to the personal part of the event
+// later, under a lease (rulings 40 and 53). Each link covers a salted commitment to the personal part of the event
 // rather than that part itself, so that erasing a person leaves the chain
 // verifiable.
 package audit
@@ -85,15 +84,15 @@ func (s *Service) SealSome(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("audit: seal: %w", err)
 	}
-	total := 0
-	for _, c := range companies {
+	total, failed := 0, []error(nil)
+	for _, c := range companies { // one that fails holds up no other
 		n, err := s.c.Store.SealEvents(ctx, c.ID, now, batch, Link)
 		total += n
 		if err != nil {
-			return total, fmt.Errorf("audit: seal %s: %w", c.ID, err)
+			failed = append(failed, fmt.Errorf("audit: seal %s: %w", c.ID, err))
 		}
 	}
-	return total, nil
+	return total, errors.Join(failed...)
 }
 
 // Link is the chain hash of one event: SHA-256 over the hash before, the

@@ -127,6 +127,15 @@ type Count struct {
 	PausedUntil time.Time // zero: not paused
 }
 
+// LongestPause is the longest that wrong answers can pause a lane for.
+const LongestPause = time.Hour
+
+// Paused reports whether the lane rests at now. A pause that would last longer
+// than any can was set by a clock that has been put back since, and is over.
+func (c Count) Paused(now time.Time) bool {
+	return c.PausedUntil.After(now) && !c.PausedUntil.After(now.Add(LongestPause))
+}
+
 // Factor is one person's enrolled instance of a method. Its secret is not in
 // it: only [Charged] carries one.
 type Factor struct {
@@ -139,7 +148,7 @@ type Factor struct {
 	Data       []byte // JSON of the method's own, nothing secret
 	LastStep   int64  // greatest counter ever accepted; only a larger one is
 	Epoch      int64  // of the user when the factor was begun
-	Attempt    string // the sign-in that created it, if one did (ruling 1)
+	Attempt    string // the sign-in whose session, or which itself, began it (ruling 1)
 	Counts     map[Lane]Count
 	CreatedAt  time.Time
 	ConfirmAt  time.Time // when it became active
@@ -214,7 +223,7 @@ type Session struct {
 	ExpiresAt   time.Time
 	Idle        time.Duration // ends when not seen for this long; 0: never
 	Agent       string        // "Chrome on Windows", never the raw string
-	Attempt     string        // the attempt it came from
+	Attempt     string        // the sign-in it came from; a step-up does not change it
 	ReturnTo    string        // where /continue leads
 }
 

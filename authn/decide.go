@@ -150,8 +150,9 @@ const (
 )
 
 type (
-	// Settle ends a charge. With Right and Step > 0 the store also moves the
-	// factor's last step forward, only ever to a larger one.
+	// Settle ends a charge. PausedUntil is stored with Wrong and Void. With Right
+	// and Step > 0 the store also moves the factor's last step forward, only ever
+	// to a larger one.
 	Settle struct {
 		Outcome     Outcome
 		PausedUntil time.Time
@@ -181,6 +182,8 @@ type (
 	EndAttempts struct{}
 	// KnowBrowser makes the decision's browser one of the user's own (ruling 47).
 	KnowBrowser struct{}
+	// ForgetBrowsers makes strangers of all the user's browsers but the decision's.
+	ForgetBrowsers struct{}
 	// NewFactor stores a factor with its secret, sealed. A pending one replaces
 	// the user's other pending factor of that kind.
 	NewFactor struct {
@@ -236,6 +239,7 @@ func (EndSession) write()     {}
 func (EndSessions) write()    {}
 func (EndAttempts) write()    {}
 func (KnowBrowser) write()    {}
+func (ForgetBrowsers) write() {}
 func (NewFactor) write()      {}
 func (ActivateFactor) write() {}
 func (PutFactor) write()      {}

@@ -285,9 +285,9 @@ func (s *Service) SetPassword(ctx context.Context, company authn.Company, user, 
 	if err != nil {
 		return err
 	}
-	return s.change(ctx, company.ID, user, "password.set_by_operator", func(u *authn.User) []authn.Write {
+	return s.change(ctx, company.ID, user, "password.set_by_operator", func(_ *authn.Rows, u *authn.User) []authn.Write {
 		u.PasswordChangedAt, u.PasswordKnownAt, u.WrongInRow, u.WrongInMonth = now, time.Time{}, 0, 0
-		return []authn.Write{set}
+		return []authn.Write{set, authn.ForgetBrowsers{}}
 	})
 }
 
@@ -298,7 +298,7 @@ func (s *Service) SetStatus(ctx context.Context, company authn.Company, user str
 	if st == authn.Active {
 		typ = "user.activated"
 	}
-	return s.change(ctx, company.ID, user, typ, func(u *authn.User) []authn.Write { u.Status = st; return nil })
+	return s.change(ctx, company.ID, user, typ, func(_ *authn.Rows, u *authn.User) []authn.Write { u.Status = st; return nil })
 }
 
 // SetRequire raises or lowers "require two-factor authentication" for a person.
@@ -307,19 +307,15 @@ func (s *Service) SetRequire(ctx context.Context, company authn.Company, user st
 	if !require {
 		typ = "user.two_factor_not_required"
 	}
-	return s.change(ctx, company.ID, user, typ, func(u *authn.User) []authn.Write { u.RequireTwoFactor = require; return nil })
+	return s.change(ctx, company.ID, user, typ, func(_ *authn.Rows, u *authn.User) []authn.Write { u.RequireTwoFactor = require; return nil })
 }
 
 // ResetFactors removes all factors of a person except the password, for the
 // operator: the way out for someone who lost their phone.
 func (s *Service) ResetFactors(ctx context.Context, company authn.Company, user string) error {
-	u, factors, err := s.Lookup(ctx, company, user)
-	if err != nil {
-		return err
-	}
-	return s.change(ctx, company.ID, u.ID, "factors.reset_by_operator", func(*authn.User) []authn.Write {
-		var writes []authn.Write
-		for _, f := range factors {
+	return s.change(ctx, company.ID, user, "factors.reset_by_operator", func(rows *authn.Rows, _ *authn.User) []authn.Write {
+		writes := []authn.Write{authn.ForgetBrowsers{}}
+		for _, f := range rows.Factors {
 			if f.Kind != authn.Password {
 				writes = append(writes, authn.DeleteFactor{ID: f.ID})
 			}
@@ -330,7 +326,7 @@ func (s *Service) ResetFactors(ctx context.Context, company authn.Company, user 
 
 // change applies what the operator decided, raises the epoch and ends what was
 // open (ruling 3).
-func (s *Service) change(ctx context.Context, company, user, typ string, f func(*authn.User) []authn.Write) error {
+func (s *Service) change(ctx context.Context, company, user, typ string, f func(*authn.Rows, *authn.User) []authn.Write) error {
 	k := authn.Keys{Company: company, Now: s.c.Now()}
 	if authn.CheckID(authn.UserID, user) {
 		k.User = user
@@ -344,7 +340,7 @@ func (s *Service) change(ctx context.Context, company, user, typ string, f func(
 			return authn.Drop(authn.NotFound)
 		}
 		u := *rows.User
-		writes := f(&u)
+		writes := f(rows, &u)
 		u.Epoch++
 		ev := s.operator(typ, k.Now)
 		ev.Company, ev.Target = company, u.ID

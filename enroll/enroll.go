@@ -10,8 +10,10 @@
 //
 // Beginning, removing and changing need a recent proof (policy.Fresh): an open
 // session alone, stolen or left behind, changes nothing. Confirming needs none,
-// because only a fresh session could begin; its guesses are charged like any
-// other (ruling 11).
+// because a pending factor belongs to the sign-in that began it, and is not
+// there for the person's other sessions: one of those may be a thief's, waiting
+// for the owner to prove themselves. Guesses are charged like any other
+// (ruling 11).
 package enroll
 
 import (
@@ -128,8 +130,13 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) (policy.Document, error
 	if err != nil {
 		return policy.Document{}, fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err)
 	}
-	has := len(policy.Second(doc, rows.Factors, s.traits)) > 0
-	return doc, policy.Fresh(rows, has, s.life.StepUpAge, now)
+	// Whoever has a factor proves a factor, also while policy lets it sleep: else
+	// the password alone could remove it.
+	err = policy.Fresh(rows, policy.Enrolled(rows.Factors), s.life.StepUpAge, now)
+	if err != nil && policy.Enrolled(rows.Factors) && len(policy.Second(doc, rows.Factors, s.traits)) == 0 {
+		err = &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
+	}
+	return doc, err
 }
 
 // Ready says whether w may change the account now: nil, or StepUpRequired.
@@ -182,7 +189,7 @@ func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 		}
 		f := authn.Factor{
 			Company: rows.Company.ID, ID: authn.NewID(authn.FactorID, k.Now, s.random), User: rows.User.ID, Kind: kind,
-			State: authn.Pending, Data: shown.Data, Epoch: rows.User.Epoch, CreatedAt: k.Now, ExpiresAt: k.Now.Add(s.life.Setup),
+			State: authn.Pending, Data: shown.Data, Epoch: rows.User.Epoch, Attempt: rows.Session.Attempt, CreatedAt: k.Now, ExpiresAt: k.Now.Add(s.life.Setup),
 		}
 		p = Pending{Company: *rows.Company, User: *rows.User, Factor: f, Replaces: old}
 		return authn.Accept(s.event("factor.begun", rows, w, k.Now, f), authn.NewFactor{Factor: f, Secret: shown.Secret})
@@ -250,6 +257,8 @@ func pending(rows *authn.Rows, id string, now time.Time) (*authn.Factor, error) 
 		return nil, authn.NotFound
 	case f.State != authn.Pending:
 		return nil, &authn.Error{Code: authn.Conflict, Key: "error.factor_confirmed"}
+	case f.Attempt != rows.Session.Attempt:
+		return nil, authn.NotFound
 	case !now.Before(f.ExpiresAt) || f.Epoch != rows.User.Epoch:
 		return nil, &authn.Error{Code: authn.Expired, Key: "error.setup_expired"}
 	}
@@ -299,7 +308,7 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 		match, err := m.Confirm(ctx, authn.Request{Company: *rows.Company, User: *rows.User, Factor: *rows.Charged.Factor,
 			Secret: rows.Charged.Secret, Client: w.Client, Now: k.Now.Unix()}, a)
 		if err != nil { // not evaluated, so not a guess
-			return authn.Drop(err, authn.Settle{Outcome: authn.Void})
+			return authn.Drop(err, policy.GiveBack(rows.Charged))
 		}
 		if match.Outcome != authn.Right {
 			return s.unconfirmed(rows, w, match, k.Now)
@@ -316,7 +325,7 @@ func (s *Service) unconfirmed(rows *authn.Rows, w Who, match authn.Match, now ti
 	ev := s.event("factor.refused", rows, w, now, *rows.Charged.Factor)
 	ev.Result = authn.Refused
 	if match.Outcome == authn.Void {
-		return authn.Refuse(authn.CodeUsed, ev, authn.Settle{Outcome: authn.Void})
+		return authn.Refuse(authn.CodeUsed, ev, policy.GiveBack(rows.Charged))
 	}
 	refusal := policy.WrongCode(rows.Charged, now)
 	refusal.ClockSkew = time.Duration(match.Skew) * time.Second
@@ -367,7 +376,11 @@ func (s *Service) Remove(ctx context.Context, w Who, id string) (Changed, error)
 		if f == nil || f.Kind == authn.Password {
 			return authn.Drop(authn.NotFound)
 		}
-		if f.State == authn.Pending { // nothing was on, so nothing is weakened
+		if f.State == authn.Pending {
+			if f.Attempt != rows.Session.Attempt {
+				return authn.Drop(authn.NotFound)
+			}
+			// Nothing was on, so nothing is weakened.
 			out = Changed{Factor: *f, Session: *rows.Session, Token: w.Token}
 			return authn.Accept(s.event("factor.given_up", rows, w, k.Now, *f), authn.DeleteFactor{ID: id})
 		}

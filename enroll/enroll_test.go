@@ -1,6 +1,7 @@
 package enroll_test
 
 import (
+	"context"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -516,5 +517,91 @@ func TestStaleSetUpForm(t *testing.T) {
 	}
 	if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, again.Version, authn.Answer{Code: w.Code(t, w.secretOf(pend))}); err != nil {
 		t.Error(err)
+	}
+}
+
+// inv-E: a session that waits for the owner to begin a set-up has no part in it.
+func TestPendingBelongsToItsSignIn(t *testing.T) {
+	w := newWorld(t)
+	p := w.AddUser(t, w.Company, "lena", false)
+	stolen, who := w.signIn(p), w.confirmPassword(w.signIn(p))
+	pend, err := w.Enroll.Begin(t.Context(), who, authn.TOTP, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Enroll.Show(t.Context(), stolen, pend.Factor.ID); code(err) != authn.NotFound {
+		t.Errorf("show: %v", err)
+	}
+	if _, err := w.Enroll.Confirm(t.Context(), stolen, pend.Factor.ID, 0, authn.Answer{Code: w.Code(t, w.secretOf(pend))}); code(err) != authn.NotFound {
+		t.Errorf("confirm: %v", err)
+	}
+	if _, err := w.Enroll.Remove(t.Context(), stolen, pend.Factor.ID); code(err) != authn.NotFound {
+		t.Errorf("remove: %v", err)
+	}
+	// A step-up in between changes the session, not the sign-in.
+	who = w.confirmPassword(who)
+	if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, 0, authn.Answer{Code: w.Code(t, w.secretOf(pend))}); err != nil {
+		t.Errorf("%v", err)
+	}
+}
+
+// inv-E, cve-51: while policy lets it sleep, the password alone does not remove
+// the app either.
+func TestRemoveWhileOff(t *testing.T) {
+	w := newWorld(t)
+	p := w.AddUser(t, w.Company, "maya", true)
+	w.SetTwoFactor(t, "acme", policy.Off)
+	q := p
+	q.Secret = nil // signs in by password alone now
+	who := w.signIn(q)
+	if _, err := w.Enroll.Remove(t.Context(), who, p.Factor); code(err) != authn.PolicyForbids {
+		t.Errorf("%v", err)
+	}
+	st, err := w.SignIn.StepUp(t.Context(), who.Token, "", "", here)
+	if err != nil || st.Attempt.State != authn.Denied {
+		t.Errorf("%v %v", st.Attempt.State, err)
+	}
+}
+
+// full is a password method whose gate turns everything away while it is set.
+type full struct {
+	enroll.Passwords
+	verify, hash bool
+}
+
+func (f *full) Verify(ctx context.Context, r authn.Request, a authn.Answer) (authn.Match, error) {
+	if f.verify {
+		return authn.Match{}, &authn.Error{Code: authn.Busy}
+	}
+	return f.Passwords.Verify(ctx, r, a)
+}
+
+func (f *full) Hash(ctx context.Context, p string) ([]byte, error) {
+	if f.hash {
+		return nil, &authn.Error{Code: authn.Busy}
+	}
+	return f.Passwords.Hash(ctx, p)
+}
+
+func TestChangePasswordAtAFullGate(t *testing.T) {
+	w := newWorld(t)
+	p := w.AddUser(t, w.Company, "omar", false)
+	pw, tp := sallyporttest.Methods(t)
+	gate := &full{Passwords: pw}
+	s, err := enroll.New(enroll.Config{Store: w.Store, Methods: []authn.Method{pw, tp}, Passwords: gate, Now: w.Clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := w.signIn(p)
+	const next = "an entirely new secret phrase"
+	for i := range 30 {
+		gate.verify, gate.hash = i%2 == 0, i%2 == 1
+		if _, err := s.ChangePassword(t.Context(), who, sallyporttest.Password, next); code(err) != authn.Busy {
+			t.Fatal(err)
+		}
+	}
+	gate.verify, gate.hash = false, false
+	if _, err := s.ChangePassword(t.Context(), who, sallyporttest.Password, next); err != nil {
+		t.Errorf("paused by a full gate: %v", err)
 	}
 }

@@ -29,10 +29,16 @@ func (s *Service) ChangePassword(ctx context.Context, w Who, current, next strin
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: password: %w", err)
 	}
-	if err := s.mayChange(&rows, next, k); err != nil {
+	// Judging the new one takes time that no transaction may, so it comes first,
+	// under the policy that the last transaction compares.
+	doc, err := s.mayChange(&rows, k.Now)
+	if err != nil {
 		return Changed{}, err
 	}
-	secret, lane, err := s.payPassword(ctx, w, next)
+	if err := s.passwords.Check("new", next, *rows.User, *rows.Company, policy.MinimumPassword(doc, *rows.User)); err != nil {
+		return Changed{}, err
+	}
+	secret, lane, err := s.payPassword(ctx, w)
 	if err != nil {
 		return Changed{}, err
 	}
@@ -40,40 +46,42 @@ func (s *Service) ChangePassword(ctx context.Context, w Who, current, next strin
 		Company: *rows.Company, User: *rows.User, Secret: secret, Client: w.Client,
 		Lane: lane,
 	}, authn.Answer{Password: current})
+	var hash []byte
+	if err == nil && match.Outcome == authn.Right {
+		hash, err = s.passwords.Hash(ctx, next)
+	}
 	if err != nil {
+		s.giveBack(ctx, w) // a full queue is no guess
 		return Changed{}, fmt.Errorf("enroll: password: %w", err)
 	}
-	var hash []byte
-	if match.Outcome == authn.Right {
-		if hash, err = s.passwords.Hash(ctx, next); err != nil {
-			return Changed{}, fmt.Errorf("enroll: password: %w", err)
-		}
-	}
-	return s.setPassword(ctx, w, hash)
+	return s.setPassword(ctx, w, hash, rows.Company.PolicyVersion)
 }
 
 // mayChange holds what can be said before a guess at the password is paid for.
-func (s *Service) mayChange(rows *authn.Rows, next string, k authn.Keys) error {
-	if err := policy.CheckSession(rows, k.Now); err != nil {
-		return err
+func (s *Service) mayChange(rows *authn.Rows, now time.Time) (policy.Document, error) {
+	if err := policy.CheckSession(rows, now); err != nil {
+		return policy.Document{}, err
 	}
 	doc, err := policy.Parse(rows.Company.Policy)
 	if err != nil {
-		return fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err)
+		return policy.Document{}, fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err)
 	}
 	if len(policy.Second(doc, rows.Factors, s.traits)) > 0 {
-		if err := policy.Fresh(rows, true, s.life.StepUpAge, k.Now); err != nil {
-			return err
-		}
+		return doc, policy.Fresh(rows, true, s.life.StepUpAge, now)
 	}
-	return s.passwords.Check("new", next, *rows.User, *rows.Company, policy.MinimumPassword(doc, *rows.User))
+	return doc, nil
 }
 
-func (s *Service) payPassword(ctx context.Context, w Who, next string) (secret []byte, lane authn.Lane, err error) {
+func (s *Service) payPassword(ctx context.Context, w Who) ([]byte, authn.Lane, error) {
 	k := s.keys(w)
 	k.Charge = authn.GuessPassword
-	k.Choose = func(rows *authn.Rows) (string, error) { return "", s.mayChange(rows, next, k) }
-	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+	k.Choose = func(rows *authn.Rows) (string, error) {
+		_, err := s.mayChange(rows, k.Now)
+		return "", err
+	}
+	var secret []byte // read only after Decide returned nil: it may return before the decision has run
+	var lane authn.Lane
+	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		if !rows.Charged.Paid {
 			return authn.Drop(policy.Unpaid(rows.Charged, k.Now))
 		}
@@ -86,8 +94,17 @@ func (s *Service) payPassword(ctx context.Context, w Who, next string) (secret [
 	return secret, lane, nil
 }
 
+// giveBack undoes payPassword. If that fails too, the charge stands.
+func (s *Service) giveBack(ctx context.Context, w Who) {
+	k := s.keys(w)
+	k.Charge = authn.SettlePassword
+	_ = s.store.Decide(context.WithoutCancel(ctx), k, func(rows *authn.Rows) authn.Verdict {
+		return authn.Continue(policy.GiveBack(rows.Charged))
+	})
+}
+
 // setPassword writes the new hash; nil: the current password was wrong.
-func (s *Service) setPassword(ctx context.Context, w Who, hash []byte) (Changed, error) {
+func (s *Service) setPassword(ctx context.Context, w Who, hash []byte, version int64) (Changed, error) {
 	k := s.keys(w)
 	k.Charge = authn.SettlePassword
 	var out Changed
@@ -102,13 +119,16 @@ func (s *Service) setPassword(ctx context.Context, w Who, hash []byte) (Changed,
 			return authn.Refuse(&authn.Error{Code: authn.WrongCredentials, Key: "error.wrong_password",
 				Fields: []authn.Field{{Name: "current", Code: "wrong"}}}, ev)
 		}
+		if rows.Company.PolicyVersion != version {
+			return authn.Drop(&authn.Error{Code: authn.Conflict}, authn.Settle{Outcome: authn.Right})
+		}
 		rows.User.PasswordChangedAt = k.Now
 		rows.User.WrongInRow, rows.User.WrongInMonth, rows.User.PasswordKnownAt = 0, 0, time.Time{}
 		writes, changed := s.moved(rows, *rows.Session, k.Now)
 		out = changed
 		set := authn.SetPassword{ID: authn.NewID(authn.FactorID, k.Now, s.random), Hash: hash, At: k.Now}
 		return authn.Accept(s.event("password.changed", rows, w, k.Now, authn.Factor{}),
-			append([]authn.Write{authn.Settle{Outcome: authn.Right}, set}, writes...)...)
+			append([]authn.Write{authn.Settle{Outcome: authn.Right}, set, authn.ForgetBrowsers{}}, writes...)...)
 	})
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: password: %w", err)

@@ -63,7 +63,7 @@ func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error
 	if out.Roles == nil {
 		out.Roles = []string{}
 	}
-	for _, why := range policy.Why(doc, u, c.Factors, a.traits) {
+	for _, why := range policy.Why(doc, u, c.Factors) {
 		out.Why = append(out.Why, reason{Rule: why, Text: a.Texts.Text(a.language(r, u), "why."+string(why), map[string]any{"Company": c.Company.Name})})
 	}
 	for _, k := range slices.Sorted(maps.Keys(a.Offered)) {

@@ -59,9 +59,17 @@ func (a *API) show(r *http.Request, st signin.Status) attempt {
 // answer is an attempt after a step, with the session if that was the last.
 func (a *API) answer(w http.ResponseWriter, r *http.Request, st signin.Status, cookie bool) attempt {
 	out := a.show(r, st)
-	if st.Session != nil {
-		out.Session = a.issue(w, *st.Session, st.SessionToken, cookie)
+	if st.Session == nil {
+		return out
 	}
+	if old, ok := authn.ParseToken(authn.SessionToken, a.Cookies.ReadSession(r)); ok && cookie {
+		// The browser has one session: the one before ends (std-53). The new one
+		// stands whether or not that works.
+		if err := a.Sessions.SignOut(r.Context(), old, httpserve.ClientOf(r)); err != nil {
+			httpserve.Record(r, err)
+		}
+	}
+	out.Session = a.issue(w, *st.Session, st.SessionToken, cookie)
 	return out
 }
 

@@ -492,3 +492,22 @@ func TestReturnTo(t *testing.T) {
 		w.post("/api/v1/account/step-up", session, object{"action": bad}).field("action", "invalid")
 	}
 }
+
+// std-53: signing in again in one browser ends the session it had.
+func TestSecondSignInEndsTheFirst(t *testing.T) {
+	w := newWorld(t)
+	omar := w.AddUser(t, w.Company, "omar", false)
+	begin := object{"company": "acme", "login": omar.Login, "password": sallyporttest.Password}
+	jar := map[string]string{}
+	var tokens []string
+	for range 2 {
+		a := w.do(call{method: "POST", path: "/api/v1/attempts", body: begin, header: map[string]string{"Origin": w.URL}, cookies: jar}).want(201)
+		token, ok := a.cookie(cookies.Session())
+		if !ok || token == "" {
+			t.Fatal("no session cookie")
+		}
+		jar[cookies.Session()], tokens = token, append(tokens, token)
+	}
+	w.get("/api/v1/session", tokens[0]).refused(authn.Unauthenticated)
+	w.get("/api/v1/session", tokens[1]).want(200)
+}

@@ -14,7 +14,7 @@ const (
 	FreeTries = 10
 	// FirstPause doubles with every further wrong answer up to LongestPause.
 	FirstPause   = 30 * time.Second
-	LongestPause = time.Hour
+	LongestPause = authn.LongestPause
 	// KnownAfterRow wrong codes after a right password, from unknown browsers and
 	// without a completed sign-in between, mark the password as known to others;
 	// so do KnownAfterMonth within Month, whatever came between.
@@ -52,6 +52,16 @@ func PausedUntil(now time.Time, tries int) time.Time {
 		return now.Add(d)
 	}
 	return time.Time{}
+}
+
+// GiveBack undoes a charge for what was not evaluated: the try, and the pause
+// if that try made it.
+func GiveBack(c *authn.Charged) authn.Settle {
+	s := authn.Settle{Outcome: authn.Void, PausedUntil: c.Count.PausedUntil}
+	if Pause(c.Count.Tries-1) == 0 {
+		s.PausedUntil = time.Time{}
+	}
+	return s
 }
 
 // Unpaid is the refusal of a guess that was not evaluated.

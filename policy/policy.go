@@ -6,9 +6,12 @@
 //  1. Without a proof of knowledge nothing else is looked at.
 //  2. Once a person has a factor, or policy demands one, the password alone is
 //     never enough (requirement F2). A paused or locked factor still counts as
-//     having one: guessing at it must not make a sign-in easier.
-//  3. Who must have a factor and has none is not let in on the password
+//     having one: guessing at it must not make a sign-in easier. So does one of
+//     a kind that this server does not offer: a node that lacks a method must
+//     not let in those who have it.
+//  3. Who must have a factor and can use none is not let in on the password
 //     (ruling 1).
+//  4. A session that showed less than these rules ask is over (ruling 52).
 //
 // The level of the outcome ("acr") is computed from what was proven in this
 // ceremony, never from what the person could have proven.
@@ -148,7 +151,7 @@ type Asked struct {
 // Why says which rules make a second factor necessary for a person, strictest
 // first; none means that the password is enough. Off outranks the person's own
 // setting: where no method is offered, nothing can be demanded.
-func Why(d Document, u authn.User, factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool)) []Reason {
+func Why(d Document, u authn.User, factors []authn.Factor) []Reason {
 	if d.TwoFactor == Off {
 		return nil
 	}
@@ -159,10 +162,16 @@ func Why(d Document, u authn.User, factors []authn.Factor, traits func(authn.Kin
 	if u.RequireTwoFactor {
 		why = append(why, UserRequired)
 	}
-	if len(Second(d, factors, traits)) > 0 {
+	if slices.ContainsFunc(factors, func(f authn.Factor) bool { return f.State == authn.Confirmed && f.Kind != authn.Password }) {
 		why = append(why, HasFactor)
 	}
 	return why
+}
+
+// Enrolled reports whether the person has a factor of their own that counts or
+// sleeps, whatever the policy and whatever this server offers.
+func Enrolled(factors []authn.Factor) bool {
+	return slices.ContainsFunc(factors, func(f authn.Factor) bool { return f.State != authn.Pending && f.Kind != authn.Password })
 }
 
 // Demanded reports whether policy itself demands a second factor of the
@@ -204,14 +213,18 @@ func Evaluate(a Asked) Need {
 		has = has || p.Traits.Possession || p.Traits.PhishingResistant
 	}
 	second := Second(a.Document, a.Factors, a.Traits)
-	need := Need{Why: Why(a.Document, a.User, a.Factors, a.Traits)}
+	need := Need{Why: Why(a.Document, a.User, a.Factors)}
 	if a.Purpose == authn.StepUp {
 		// A step-up matches the strongest usable factor; the password counts only
 		// for those who have nothing else (ruling 26).
 		switch {
-		case len(second) > 0 && !has:
+		case has:
+			need.State = authn.Complete
+		case len(second) > 0:
 			need.State = authn.NeedFactor
-		case len(second) == 0 && !knows:
+		case Enrolled(a.Factors):
+			need.State = authn.Denied // has one that cannot be used here
+		case !knows:
 			need.State = authn.NeedPassword
 		default:
 			need.State = authn.Complete
@@ -242,7 +255,7 @@ func offers(second []authn.Factor, lane authn.Lane, now time.Time) []Offer {
 	for _, f := range second {
 		c := f.Counts[lane]
 		o := Offer{Kind: f.Kind, Factor: f.ID, Name: f.Name, Locked: c.Tries >= Share(lane)}
-		if c.PausedUntil.After(now) {
+		if c.Paused(now) {
 			o.PausedUntil = c.PausedUntil
 		}
 		out = append(out, o)

@@ -62,7 +62,8 @@ func TestEvaluate_F2_rul1_rul26(t *testing.T) {
 		{name: "on, factor, both", tf: policy.On, factors: []authn.Factor{active}, proofs: []authn.Proof{pw, otp}, state: authn.Complete, acr: authn.AAL2, why: []policy.Reason{policy.HasFactor}},
 		{name: "pending does not count", tf: policy.On, factors: []authn.Factor{pending}, proofs: []authn.Proof{pw}, state: authn.Complete, acr: authn.AAL1},
 		{name: "asleep does not count", tf: policy.On, factors: []authn.Factor{asleep}, proofs: []authn.Proof{pw}, state: authn.Complete, acr: authn.AAL1},
-		{name: "kind not offered", tf: policy.On, factors: []authn.Factor{sms}, proofs: []authn.Proof{pw}, state: authn.Complete, acr: authn.AAL1},
+		{name: "kind not offered: not let in on the password (inv-I)", tf: policy.On, factors: []authn.Factor{sms}, proofs: []authn.Proof{pw}, state: authn.Denied, why: []policy.Reason{policy.HasFactor}},
+		{name: "step-up, kind not offered", tf: policy.On, purpose: authn.StepUp, factors: []authn.Factor{sms}, proofs: []authn.Proof{pw}, state: authn.Denied, why: []policy.Reason{policy.HasFactor}},
 		{name: "paused still counts", tf: policy.On, factors: []authn.Factor{app(12, now.Add(time.Hour))}, proofs: []authn.Proof{pw}, state: authn.NeedFactor, why: []policy.Reason{policy.HasFactor}},
 		{name: "locked still counts", tf: policy.On, factors: []authn.Factor{app(70, time.Time{})}, proofs: []authn.Proof{pw}, state: authn.NeedFactor, why: []policy.Reason{policy.HasFactor}},
 		{name: "off, factor sleeps", tf: policy.Off, factors: []authn.Factor{active}, proofs: []authn.Proof{pw}, state: authn.Complete, acr: authn.AAL1},
@@ -118,7 +119,7 @@ func TestEvaluate_invD(t *testing.T) {
 		if n.State != authn.Complete {
 			continue
 		}
-		must := policy.Demanded(a.Document, a.User) || len(policy.Second(a.Document, a.Factors, traits)) > 0
+		must := len(policy.Why(a.Document, a.User, a.Factors)) > 0
 		if !knows || must && !has {
 			t.Fatalf("let in: %+v", a)
 		}
@@ -271,6 +272,7 @@ func TestMinimumPassword_decision1(t *testing.T) {
 func TestCheckSession_std30_std37(t *testing.T) {
 	good := func() *authn.Rows {
 		return &authn.Rows{
+			Company: &authn.Company{Policy: []byte(`{"format":1,"two_factor":"on"}`)},
 			User:    &authn.User{Status: authn.Active, Epoch: 3},
 			Session: &authn.Session{Epoch: 3, LastSeenAt: now.Add(-time.Minute), ExpiresAt: now.Add(time.Hour), Idle: time.Hour},
 		}
@@ -279,18 +281,37 @@ func TestCheckSession_std30_std37(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*authn.Rows){
-		"no session":         func(r *authn.Rows) { r.Session = nil },
-		"no user":            func(r *authn.Rows) { r.User = nil },
-		"suspended (cve-54)": func(r *authn.Rows) { r.User.Status = authn.Suspended },
-		"no status":          func(r *authn.Rows) { r.User.Status = "" },
-		"epoch (cve-53)":     func(r *authn.Rows) { r.User.Epoch = 4 },
-		"over":               func(r *authn.Rows) { r.Session.ExpiresAt = now },
-		"idle":               func(r *authn.Rows) { r.Session.LastSeenAt = now.Add(-time.Hour) },
+		"no company":                            func(r *authn.Rows) { r.Company = nil },
+		"weaker than the company asks (cve-53)": func(r *authn.Rows) { r.Company.Policy = []byte(`{"format":1,"two_factor":"required"}`) },
+		"weaker than the person must":           func(r *authn.Rows) { r.User.RequireTwoFactor = true },
+		"weaker than what they have":            func(r *authn.Rows) { r.Factors = []authn.Factor{app(0, time.Time{})} },
+		"no session":                            func(r *authn.Rows) { r.Session = nil },
+		"no user":                               func(r *authn.Rows) { r.User = nil },
+		"suspended (cve-54)":                    func(r *authn.Rows) { r.User.Status = authn.Suspended },
+		"no status":                             func(r *authn.Rows) { r.User.Status = "" },
+		"epoch (cve-53)":                        func(r *authn.Rows) { r.User.Epoch = 4 },
+		"over":                                  func(r *authn.Rows) { r.Session.ExpiresAt = now },
+		"idle":                                  func(r *authn.Rows) { r.Session.LastSeenAt = now.Add(-time.Hour) },
 	} {
 		rows := good()
 		spoil(rows)
 		if err := policy.CheckSession(rows, now); err != authn.Unauthenticated {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	rows := good()
+	rows.Company.Policy = []byte(`{`)
+	if err := policy.CheckSession(rows, now); err == nil {
+		t.Error("good under a policy that cannot be read (inv-I)")
+	}
+}
+
+func TestGiveBack(t *testing.T) {
+	until := now.Add(time.Minute)
+	for tries, want := range map[int]time.Time{1: {}, 10: {}, 11: until, 12: until} {
+		s := policy.GiveBack(&authn.Charged{Count: authn.Count{Tries: tries, PausedUntil: until}})
+		if s.Outcome != authn.Void || s.PausedUntil != want {
+			t.Errorf("%d tries: %+v", tries, s)
 		}
 	}
 }

@@ -7,17 +7,28 @@ import (
 )
 
 // CheckSession says whether the session in rows is good at now: it exists, is
-// neither over nor idle too long, its person may sign in, and nothing that
-// ends sessions happened since (ruling 3). The answer is the same for each
-// reason, because the holder of a dead token has no right to know which.
+// neither over nor idle too long, its person may sign in, nothing that ends
+// sessions happened since (ruling 3), and it showed what the policy of now asks
+// of the person (cve-53). The answer is the same for each reason, because the
+// holder of a dead token has no right to know which.
 func CheckSession(rows *authn.Rows, now time.Time) error {
 	s, u := rows.Session, rows.User
 	switch {
-	case s == nil || u == nil,
+	case s == nil || u == nil || rows.Company == nil,
 		u.Status != authn.Active,
 		s.Epoch != u.Epoch,
 		!now.Before(s.ExpiresAt),
 		s.Idle > 0 && now.Sub(s.LastSeenAt) >= s.Idle:
+		return authn.Unauthenticated
+	}
+	if s.ACR == authn.AAL2 {
+		return nil
+	}
+	doc, err := Parse(rows.Company.Policy)
+	if err != nil {
+		return err
+	}
+	if len(Why(doc, *u, rows.Factors)) > 0 {
 		return authn.Unauthenticated
 	}
 	return nil

@@ -136,10 +136,10 @@ func run(bin, dir string, attr *syscall.SysProcAttr) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	keep = out // open for as long as this process lives
 	in.Close()
-	go cmd.Wait()
+	go func() {
+		cmd.Wait()
+		out.Close() // not before: it is open for as long as this process lives
+	}()
 	return nil
 }
-
-var keep *os.File

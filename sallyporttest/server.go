@@ -100,7 +100,7 @@ func Start(t testing.TB, st *store.Store, opts ...Option) *Server {
 	s := &Server{Store: st, Clock: NewClock()}
 	s.HTTP = httptest.NewUnstartedServer(nil)
 	s.URL = "http://" + s.HTTP.Listener.Addr().String()
-	pw, tp := Methods(t, s.Clock)
+	pw, tp := Methods(t)
 	cfg := sallyport.Config{
 		Store: st, Methods: []authn.Method{pw, tp}, Passwords: pw, PublicURL: s.URL, Now: s.Clock.Now, Log: Quiet(),
 		// A test is one address; its limit has tests of its own.
@@ -125,7 +125,7 @@ func Start(t testing.TB, st *store.Store, opts ...Option) *Server {
 }
 
 // Methods are the password method with cheap hashes, and the authenticator app.
-func Methods(t testing.TB, _ *Clock) (*password.Method, *totp.Method) {
+func Methods(t testing.TB) (*password.Method, *totp.Method) {
 	t.Helper()
 	pw, err := password.NewForTests(password.Config{Gate: throttle.NewGate(throttle.GateConfig{})}, password.Params{MemoryKiB: 64, Time: 1, Threads: 1})
 	if err != nil {

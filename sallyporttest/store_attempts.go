@@ -109,6 +109,15 @@ func runAttempts(t *testing.T, open opener) {
 			t.Error("the session is not there")
 		}
 		c, _ := w.guess(k, authn.Void, time.Time{}, 0)
+		second, other := p.newSession()
+		mixed := k
+		mixed.SessionToken = other
+		if got := w.view(mixed); got.Session != nil || got.Attempt == nil {
+			t.Errorf("a step-up works for the session %s that did not ask", second.ID)
+		}
+		if d, _ := w.guess(mixed, authn.Void, time.Time{}, 0); d.Paid {
+			t.Error("and it pays")
+		}
 		w.must(w.write(p.keys(), authn.EndSession{ID: se.ID}))
 		d, _ := w.guess(k, authn.Void, time.Time{}, 0)
 		if !c.Paid || d.Paid {
@@ -128,6 +137,32 @@ func runAttempts(t *testing.T, open opener) {
 			if n := w.count("SELECT count(*) FROM attempts WHERE id = $1", token); n == 1 != want {
 				t.Errorf("%s: %d", token, n)
 			}
+		}
+	})
+	t.Run("ForgetBrowsers leaves the one of the decision", func(t *testing.T) {
+		w := newWorld(t, open)
+		p, q := w.newPerson(w.company, "maya"), w.newPerson(w.company, "omar")
+		lane := func(p *person, browser string) authn.Lane {
+			k := p.keys()
+			k.Browser = browser
+			return w.view(k).Lane
+		}
+		for _, p := range []*person{p, q} {
+			for _, b := range []string{"one", "two"} {
+				k := p.keys()
+				k.Browser = b
+				w.must(w.write(k, authn.KnowBrowser{}))
+			}
+		}
+		k := p.keys()
+		k.Browser = "one"
+		w.must(w.write(k, authn.ForgetBrowsers{}))
+		if lane(p, "one") != authn.Known || lane(p, "two") != authn.Stranger || lane(q, "two") != authn.Known {
+			t.Error("all but one")
+		}
+		w.must(w.write(p.keys(), authn.ForgetBrowsers{}))
+		if lane(p, "one") != authn.Stranger || lane(q, "one") != authn.Known {
+			t.Error("all")
 		}
 	})
 	t.Run("rul-10 fifty browsers are known, the newest", func(t *testing.T) {
@@ -170,6 +205,17 @@ func runAttempts(t *testing.T, open opener) {
 }
 
 func runSessions(t *testing.T, open opener) {
+	t.Run("whoever holds a session's token is no stranger; naming it is not enough", func(t *testing.T) {
+		w := newWorld(t, open)
+		p := w.newPerson(w.company, "maya")
+		se, token := p.newSession()
+		for want, k := range map[authn.Lane]authn.Keys{authn.Known: {SessionToken: token}, authn.Stranger: {Session: se.ID, User: p.id}} {
+			k.Company = p.company
+			if got := w.view(k); got.Lane != want || got.Session == nil {
+				t.Errorf("%+v is %s", k, got.Lane)
+			}
+		}
+	})
 	t.Run("every column of a session comes back", func(t *testing.T) {
 		w := newWorld(t, open)
 		p := w.newPerson(w.company, "maya")

@@ -2,7 +2,6 @@ package sallyporttest
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +156,45 @@ func runCharging(t *testing.T, open opener) {
 		w.guess(k, authn.Void, time.Time{}, 0)
 		if n := w.count("SELECT tries_s FROM throttles"); n != 0 {
 			t.Errorf("password: %d", n)
+		}
+	})
+	t.Run("rul-44 a void guess leaves the pause that its Settle names", func(t *testing.T) {
+		w := newWorld(t, open)
+		p := w.newPerson(w.company, "maya")
+		k := p.keys()
+		k.Factor, k.Charge = p.app, authn.GuessFactor
+		password := authn.Keys{Company: p.company, Login: "maya", Charge: authn.GuessPassword}
+		until := w.now.Add(30 * time.Second)
+		for _, want := range []time.Time{until, {}} {
+			w.guess(k, authn.Void, want, 0)
+			w.guess(password, authn.Void, want, 0)
+			if got := w.view(p.keys()).Factor(p.app).Counts[authn.Stranger]; got.Tries != 0 || !got.PausedUntil.Equal(want) {
+				t.Errorf("factor: %+v", got)
+			}
+			if n := w.count("SELECT paused_s FROM throttles"); want.IsZero() != (n == 0) {
+				t.Errorf("password: %d", n)
+			}
+			k.Now, password.Now = until, until
+		}
+	})
+	t.Run("cve-73 a pause that a clock ahead of time made holds nobody up", func(t *testing.T) {
+		w := newWorld(t, open)
+		p := w.newPerson(w.company, "maya")
+		for _, k := range []authn.Keys{
+			{Company: p.company, User: p.id, Factor: p.app, Charge: authn.GuessFactor},
+			{Company: p.company, Login: "maya", Charge: authn.GuessPassword},
+			{Company: p.company, Login: "nobody", Charge: authn.GuessPassword},
+		} {
+			for until, want := range map[time.Duration]bool{authn.LongestPause: false, authn.LongestPause + time.Second: true} {
+				k.Now = w.now
+				w.guess(k, authn.Wrong, w.now.Add(until), 0)
+				c, _ := w.guess(k, authn.Void, time.Time{}, 0)
+				if c.Paid != want {
+					t.Errorf("%+v: paid %v with a pause of %v", k, c.Paid, until)
+				}
+				k.Now = w.now.Add(authn.LongestPause)
+				w.guess(k, authn.Right, time.Time{}, 0)
+			}
 		}
 	})
 	t.Run("cve-23 a step is accepted once, and none before it", func(t *testing.T) {
@@ -426,7 +464,7 @@ func runRefusals(t *testing.T, open opener) {
 		p := w.newPerson(w.company, "maya")
 		k := p.keys()
 		k.Factor, k.Charge = p.app, authn.GuessFactor
-		err := w.decide(k, func(r *authn.Rows) authn.Verdict { panic(fmt.Sprintf("%s", r.Charged.Secret)) })
+		err := w.decide(k, func(r *authn.Rows) authn.Verdict { panic(string(r.Charged.Secret)) })
 		w.want(err, authn.Internal)
 		if strings.Contains(err.Error(), p.secret) || strings.Contains(w.Log.String(), p.secret) {
 			t.Error("inv-H: the panic gives the secret away")

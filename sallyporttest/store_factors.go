@@ -22,6 +22,20 @@ func runFactors(t *testing.T, open opener) {
 			t.Errorf("password factor: %+v", pw)
 		}
 	})
+	t.Run("factors come oldest first", func(t *testing.T) {
+		w := newWorld(t, open)
+		p := w.newUser(w.company, "maya")
+		var want []string
+		for i, kind := range []authn.Kind{authn.TOTP, authn.SMS, authn.Email, authn.Duo} {
+			w.now = epoch.Add(-time.Duration(i+1) * time.Hour)
+			want = append([]string{p.begin(kind, "s").ID}, want...)
+		}
+		for i, f := range w.view(p.keys()).Factors {
+			if i < len(want) && f.ID != want[i] {
+				t.Errorf("%d: %s", i, f.Kind)
+			}
+		}
+	})
 	t.Run("rul-43 a pending factor replaces the pending one", func(t *testing.T) {
 		w := newWorld(t, open)
 		p := w.newPerson(w.company, "maya")

@@ -126,6 +126,8 @@ func (w *world) playGuess(p *modelPerson, r *rand.Rand) string {
 		if !until.IsZero() {
 			p.paused[lane] = until
 		}
+	case authn.Void:
+		p.paused[lane] = until
 	case authn.Right:
 		if err != nil {
 			return err.Error()
@@ -164,6 +166,8 @@ func (w *world) playPassword(p *modelPerson, r *rand.Rand) string {
 		if !until.IsZero() {
 			have.PausedUntil = until
 		}
+	case authn.Void:
+		have.PausedUntil = until
 	case authn.Right:
 		have = authn.Count{}
 	}

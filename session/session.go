@@ -129,14 +129,16 @@ func (s *Service) SignOut(ctx context.Context, t authn.Token, c authn.Client) er
 	return nil
 }
 
-// SignOutOthers ends all sessions of the token's person but this one.
+// SignOutOthers ends all sessions of the token's person but this one, and makes
+// strangers of their other browsers.
 func (s *Service) SignOutOthers(ctx context.Context, t authn.Token, c authn.Client) error {
 	now := s.c.Now()
-	err := s.c.Store.Decide(ctx, authn.Keys{Company: t.Company, SessionToken: t, Now: now}, func(rows *authn.Rows) authn.Verdict {
+	k := authn.Keys{Company: t.Company, SessionToken: t, Browser: c.Browser, Now: now}
+	err := s.c.Store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		if err := s.c.Valid(rows, now); err != nil {
 			return authn.Drop(err)
 		}
-		return authn.Accept(s.event("session.others_ended", rows, c, now), authn.EndSessions{Except: rows.Session.ID})
+		return authn.Accept(s.event("session.others_ended", rows, c, now), authn.EndSessions{Except: rows.Session.ID}, authn.ForgetBrowsers{})
 	})
 	if err != nil {
 		return fmt.Errorf("session: sign out others: %w", err)
@@ -152,7 +154,7 @@ func (s *Service) List(ctx context.Context, cur Current) ([]authn.Session, error
 	}
 	now, good := s.c.Now(), make([]authn.Session, 0, len(all))
 	for _, one := range all {
-		if s.c.Valid(&authn.Rows{Session: &one, User: &cur.User}, now) == nil {
+		if s.c.Valid(&authn.Rows{Company: &cur.Company, Session: &one, User: &cur.User, Factors: cur.Factors}, now) == nil {
 			good = append(good, one)
 		}
 	}

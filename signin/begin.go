@@ -46,7 +46,10 @@ func (s *Service) Begin(ctx context.Context, b Begin) (Status, error) {
 		login = "\x00" // nobody's name, counted and hashed like any other
 	}
 	k := authn.Keys{Company: company.ID, Login: login, Browser: b.Client.Browser}
-	paid, err := s.payPassword(ctx, k, b.Client)
+	if err := s.admitStranger(ctx, k, b.Client); err != nil {
+		return Status{}, err
+	}
+	paid, err := s.payPassword(ctx, k)
 	if err != nil {
 		return Status{}, err
 	}
@@ -58,7 +61,7 @@ func (s *Service) Begin(ctx context.Context, b Begin) (Status, error) {
 		s.giveBack(ctx, k)
 		return Status{}, fmt.Errorf("signin: password: %w", err)
 	}
-	return s.enter(ctx, company, paid, match, b)
+	return s.enter(ctx, k, paid, match, b)
 }
 
 // paid is a password guess that was charged for.
@@ -76,23 +79,37 @@ func (p paid) person() authn.User {
 	return *p.user
 }
 
+// admitStranger asks what stands before everything that costs something: room
+// on the disk, and the limits of the network. Browsers that the person used
+// before are not asked, and never slowed by what strangers do (ruling 10).
+func (s *Service) admitStranger(ctx context.Context, k authn.Keys, c authn.Client) error {
+	if k.Browser != "" {
+		k.Now = s.now()
+		rows, err := s.store.View(ctx, k)
+		if err != nil {
+			return fmt.Errorf("signin: lane: %w", err)
+		}
+		if rows.Lane == authn.Known {
+			return nil
+		}
+	}
+	if s.store.LowSpace() {
+		return &authn.Error{Code: authn.Busy, RetryAfter: 30 * time.Second}
+	}
+	if s.addresses == nil {
+		return nil
+	}
+	err := s.addresses.Allow(c.Address)
+	if err != nil {
+		s.refusals.add(k.Company, authn.AsError(err).Code)
+	}
+	return err
+}
+
 // payPassword charges one guess at a password, known person or not.
-func (s *Service) payPassword(ctx context.Context, k authn.Keys, c authn.Client) (paid, error) {
+func (s *Service) payPassword(ctx context.Context, k authn.Keys) (paid, error) {
 	var p paid
 	k.Now, k.Charge = s.now(), authn.GuessPassword
-	k.Choose = func(rows *authn.Rows) (string, error) {
-		// Known browsers are never slowed by what strangers do (ruling 10).
-		if rows.Lane == authn.Known {
-			return "", nil
-		}
-		if s.store.LowSpace() {
-			return "", &authn.Error{Code: authn.Busy, RetryAfter: 30 * time.Second}
-		}
-		if s.addresses != nil {
-			return "", s.addresses.Allow(c.Address)
-		}
-		return "", nil
-	}
 	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		charged := rows.Charged
 		if !charged.Paid {
@@ -112,22 +129,21 @@ func (s *Service) payPassword(ctx context.Context, k authn.Keys, c authn.Client)
 }
 
 // giveBack takes back the charge for a password that could not be evaluated: a
-// full queue is no guess. If that fails too, the charge stands.
+// full queue is no guess. k is what the charge was made with, so that it finds
+// the same count. If that fails too, the charge stands.
 func (s *Service) giveBack(ctx context.Context, k authn.Keys) {
 	k.Now, k.Charge, k.Choose = s.now(), authn.SettlePassword, nil
 	// The person may have gone; what they paid is given back all the same.
-	_ = s.store.Decide(context.WithoutCancel(ctx), k, func(*authn.Rows) authn.Verdict {
-		return authn.Continue(authn.Settle{Outcome: authn.Void})
+	_ = s.store.Decide(context.WithoutCancel(ctx), k, func(rows *authn.Rows) authn.Verdict {
+		return authn.Continue(policy.GiveBack(rows.Charged))
 	})
 }
 
-// enter is the second half of a password check.
-func (s *Service) enter(ctx context.Context, company authn.Company, p paid, m authn.Match, b Begin) (Status, error) {
+// enter is the second half of a password check. It asks for the same rows as
+// the first, whether there is such a person or not.
+func (s *Service) enter(ctx context.Context, k authn.Keys, p paid, m authn.Match, b Begin) (Status, error) {
 	now := s.now()
-	k := authn.Keys{Company: company.ID, Browser: b.Client.Browser, Now: now}
-	if p.user != nil {
-		k.User, k.Charge = p.user.ID, authn.SettlePassword
-	}
+	k.Now, k.Charge = now, authn.SettlePassword
 	var st Status
 	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		st = Status{}
@@ -147,7 +163,7 @@ func (s *Service) enter(ctx context.Context, company authn.Company, p paid, m au
 func barred(rows *authn.Rows, p paid, m authn.Match) string {
 	u := rows.User
 	switch {
-	case p.user == nil || u == nil:
+	case p.user == nil || u == nil || p.user.ID != u.ID:
 		return "unknown"
 	case m.Outcome != authn.Right:
 		return "wrong_password"
@@ -256,7 +272,7 @@ func (s *Service) newSession(rows *authn.Rows, need policy.Need, c authn.Client,
 		// The step-up adds to what the session showed; it does not prolong it.
 		sess.AMR, sess.ACR = join(old.AMR, need.AMR), old.ACR
 		sess.AuthTime, sess.FactorTime, sess.CreatedAt, sess.ExpiresAt = old.AuthTime, old.FactorTime, old.CreatedAt, old.ExpiresAt
-		sess.Agent = old.Agent
+		sess.Agent, sess.Attempt = old.Agent, old.Attempt
 	}
 	for _, p := range a.Proofs {
 		if p.Traits.Possession || p.Traits.PhishingResistant {

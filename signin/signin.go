@@ -1,5 +1,5 @@
 // Package signin takes one attempt from the first input to a session. Pages,
-// the JSON API and host programs call the same Begin, Verify and Complete, and
+// the JSON API and host programs call the same Begin, StepUp and Verify, and
 // after every step the same function, next, asks package policy what is still
 // needed: there is no second way in.
 //
@@ -158,7 +158,8 @@ func open(rows *authn.Rows, now time.Time) error {
 		return &authn.Error{Code: authn.Expired, Key: "error.attempt_expired"}
 	case a.State == authn.Complete:
 		return nil
-	case rows.User.Status != authn.Active || a.Epoch != rows.User.Epoch:
+	case rows.User.Status != authn.Active || a.Epoch != rows.User.Epoch,
+		a.Purpose == authn.StepUp && policy.CheckSession(rows, now) != nil:
 		return &authn.Error{Code: authn.Expired, Key: "error.attempt_expired"}
 	}
 	return nil
@@ -169,9 +170,14 @@ func (s *Service) status(rows *authn.Rows, now time.Time) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	if rows.Attempt.State == authn.Complete {
+	switch {
+	case rows.Attempt.State == authn.Complete:
 		need = policy.Need{State: authn.Complete}
 		need.ACR, need.AMR = policy.Level(rows.Attempt.Proofs)
+	case need.State == authn.Complete:
+		// Policy asks less than when the attempt began, so there is nothing left to
+		// answer. Beginning again lets the person in at once.
+		return Status{}, &authn.Error{Code: authn.Expired, Key: "error.attempt_expired"}
 	}
 	st := Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane}
 	st.Attempt.State = need.State

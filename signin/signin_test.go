@@ -671,7 +671,7 @@ func TestFailingStore_invI(t *testing.T) {
 	w := newWorld(t)
 	p := w.AddUser(t, w.Company, "maya", true)
 	st := w.mustBegin(p, browser("b"))
-	pw, tp := sallyporttest.Methods(t, w.Clock)
+	pw, tp := sallyporttest.Methods(t)
 	broken := errors.New("disk on fire")
 	for after := range 4 {
 		s, err := signin.New(signin.Config{Store: &brokenStore{Store: w.Store, after: after, err: broken}, Methods: []authn.Method{pw, tp}, Now: w.Clock.Now})
@@ -721,7 +721,7 @@ func (b *brokenStore) CompanyBySlug(ctx context.Context, slug string) (authn.Com
 }
 
 func TestNewRefusesBadConfig(t *testing.T) {
-	pw, tp := sallyporttest.Methods(t, nil)
+	pw, tp := sallyporttest.Methods(t)
 	w := newWorld(t)
 	for name, c := range map[string]signin.Config{
 		"no store":    {Methods: []authn.Method{pw, tp}},
@@ -766,5 +766,213 @@ func TestRefusalsAreCounted_rul6(t *testing.T) {
 	}
 	if listed != 60 || counted != "40" {
 		t.Errorf("%d listed, %q counted", listed, counted)
+	}
+}
+
+// F2, cve-53, rul-52: a session that showed less than policy asks now is over.
+func TestPolicyEndsWeakSessions(t *testing.T) {
+	w := newWorld(t)
+	omar, maya := w.AddUser(t, w.Company, "omar", false), w.AddUser(t, w.Company, "maya", true)
+	weak, strong := w.mustBegin(omar, browser("o")), w.signIn(maya, browser("m"))
+	alive := func(st signin.Status) bool {
+		_, err := w.Sessions.Check(t.Context(), st.SessionToken.Reveal(), authn.Client{})
+		return err == nil
+	}
+	if !alive(weak) || !alive(strong) {
+		t.Fatal("not signed in")
+	}
+	w.SetTwoFactor(t, "acme", policy.Required)
+	if alive(weak) || !alive(strong) {
+		t.Error("after two-factor became required")
+	}
+	w.SetTwoFactor(t, "acme", policy.Off)
+	if !alive(weak) {
+		t.Error("off: the password is enough")
+	}
+	// What someone with an app opened while it slept ends when it wakes.
+	slept := w.mustBegin(maya, browser("n"))
+	if slept.Session == nil || slept.Session.ACR != authn.AAL1 {
+		t.Fatalf("%+v", slept.Attempt)
+	}
+	w.SetTwoFactor(t, "acme", policy.On)
+	if alive(slept) || !alive(weak) {
+		t.Error("after two-factor came back on")
+	}
+	if _, err := w.SignIn.StepUp(t.Context(), slept.SessionToken, "", "", browser("n")); code(err) != authn.Unauthenticated {
+		t.Errorf("a dead session steps up: %v", err)
+	}
+}
+
+// inv-I: a node that lacks the method does not let in those who have it.
+func TestMethodNotRegistered(t *testing.T) {
+	w := newWorld(t)
+	w.AddUser(t, w.Company, "maya", true)
+	pw, _ := sallyporttest.Methods(t)
+	s, err := signin.New(signin.Config{Store: w.Store, Methods: []authn.Method{pw}, Now: w.Clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := s.Begin(t.Context(), signin.Begin{Login: "maya", Password: sallyporttest.Password})
+	if err != nil || st.Session != nil || st.Attempt.State != authn.Denied {
+		t.Errorf("%+v %v", st.Attempt, err)
+	}
+}
+
+// busy is a password method whose gate is full while it is set.
+type busy struct {
+	authn.Method
+	full bool
+}
+
+func (b *busy) Verify(ctx context.Context, r authn.Request, a authn.Answer) (authn.Match, error) {
+	if b.full {
+		return authn.Match{Outcome: authn.Void}, &authn.Error{Code: authn.Busy}
+	}
+	return b.Method.Verify(ctx, r, a)
+}
+
+// rul-12: what the gate turned away was no guess. It is given back to the count
+// that paid, and pauses nobody.
+func TestFullGateIsNoGuess(t *testing.T) {
+	w := newWorld(t)
+	maya := w.AddUser(t, w.Company, "maya", true)
+	if _, err := w.Directory.CreateUser(t.Context(), w.Company, directory.NewUser{Login: "eve", Email: "eve@acme.example", Password: sallyporttest.Password}); err != nil {
+		t.Fatal(err)
+	}
+	pw, tp := sallyporttest.Methods(t)
+	gate := &busy{Method: pw}
+	s, err := signin.New(signin.Config{Store: w.Store, Methods: []authn.Method{gate, tp}, Now: w.Clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := func(login, password string) authn.Code {
+		_, err := s.Begin(t.Context(), signin.Begin{Login: login, Password: password, Client: browser("x")})
+		return code(err)
+	}
+	for range 9 {
+		if c := begin("eve", "wrong password"); c != authn.WrongCredentials {
+			t.Fatal(c)
+		}
+	}
+	gate.full = true
+	for range 30 {
+		// The address is not verified, so it leads to a count of its own, which must
+		// not be where it is given back to.
+		if c := begin("eve@acme.example", "wrong password"); c != authn.Busy {
+			t.Fatal(c)
+		}
+		if c := begin("maya", sallyporttest.Password); c != authn.Busy {
+			t.Fatal(c)
+		}
+	}
+	gate.full = false
+	if c := begin("maya", sallyporttest.Password); c != "" {
+		t.Errorf("paused by a full gate: %s", c)
+	}
+	if c := begin("eve", "wrong password"); c != authn.WrongCredentials {
+		t.Errorf("the tenth: %s", c)
+	}
+	if c := begin("eve", "wrong password"); c != authn.Paused {
+		t.Errorf("the eleventh was evaluated: %s", c)
+	}
+	// A step-up's charge goes back to the lane that paid.
+	for range 9 {
+		if c := begin("maya", "wrong password"); c != authn.WrongCredentials {
+			t.Fatal(c)
+		}
+	}
+	_ = maya
+	omar := w.AddUser(t, w.Company, "omar", false)
+	in := w.mustBegin(omar, browser("own"))
+	up, err := s.StepUp(t.Context(), in.SessionToken, "", "", browser("own"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate.full = true
+	for range 30 {
+		_, err := s.Verify(t.Context(), signin.OpenerOf(up.Token, browser("elsewhere")), signin.Verify{Method: authn.Password, Answer: authn.Answer{Password: sallyporttest.Password}})
+		if code(err) != authn.Busy {
+			t.Fatal(err)
+		}
+	}
+	gate.full = false
+	if _, err := s.Verify(t.Context(), signin.OpenerOf(up.Token, browser("own")), signin.Verify{Method: authn.Password, Answer: authn.Answer{Password: sallyporttest.Password}}); err != nil {
+		t.Errorf("%v", err)
+	}
+}
+
+// rul-10: whoever once signed in here is a stranger again after the password
+// was changed, and cannot use up the owner's lane.
+func TestKnownBrowsersEnd(t *testing.T) {
+	w := newWorld(t)
+	p := w.AddUser(t, w.Company, "maya", true)
+	former, own := browser("former"), browser("own")
+	w.signIn(p, former)
+	w.signIn(p, own)
+	if st := w.mustBegin(p, former); st.Lane != authn.Known {
+		t.Fatal("not known")
+	}
+	if err := w.Directory.SetPassword(t.Context(), w.Company, p.ID, sallyporttest.Password+" anew"); err != nil {
+		t.Fatal(err)
+	}
+	st, err := w.begin("maya", sallyporttest.Password+" anew", former)
+	if err != nil || st.Lane != authn.Stranger {
+		t.Errorf("%s %v", st.Lane, err)
+	}
+}
+
+// rul-10: a program has no browser cookie, but whoever holds a session is no
+// stranger, and strangers' guesses do not pause them.
+func TestSessionsAreKnown(t *testing.T) {
+	w := newWorld(t)
+	p := w.AddUser(t, w.Company, "omar", false)
+	in := w.mustBegin(p, authn.Client{})
+	for range 12 {
+		_, _ = w.begin("omar", "wrong password", authn.Client{})
+	}
+	if _, err := w.begin("omar", "wrong password", authn.Client{}); code(err) != authn.Paused {
+		t.Fatal(err)
+	}
+	up, err := w.SignIn.StepUp(t.Context(), in.SessionToken, "", "", authn.Client{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.SignIn.Verify(t.Context(), signin.OpenerOf(up.Token, authn.Client{}), signin.Verify{Method: authn.Password, Answer: authn.Answer{Password: sallyporttest.Password}}); err != nil {
+		t.Errorf("paused by strangers: %v", err)
+	}
+}
+
+// cve-73: a pause that a wrong clock made does not outlast the clock's repair.
+func TestPauseOfAWrongClock(t *testing.T) {
+	w := newWorld(t)
+	p := w.AddUser(t, w.Company, "maya", true)
+	w.Clock.Advance(365 * 24 * time.Hour)
+	st := w.mustBegin(p, browser("b"))
+	for range policy.FreeTries {
+		if _, err := w.verify(st, w.WrongCode(t, p.Secret), browser("b")); code(err) != authn.WrongCode {
+			t.Fatal(err)
+		}
+	}
+	for range policy.FreeTries {
+		_, _ = w.begin("maya", "wrong password", browser("c"))
+	}
+	w.Clock.Advance(-365 * 24 * time.Hour)
+	if err := w.Directory.SetPassword(t.Context(), w.Company, p.ID, sallyporttest.Password); err != nil {
+		t.Fatal(err) // takes back the mark of rul-10
+	}
+	st = w.mustBegin(p, browser("b"))
+	if _, err := w.verify(st, w.Code(t, p.Secret), browser("b")); err != nil {
+		t.Errorf("paused for a year: %v", err)
+	}
+}
+
+// Policy asks less than when the attempt began: beginning again lets in.
+func TestPolicyOffMidAttempt(t *testing.T) {
+	w := newWorld(t)
+	p := w.AddUser(t, w.Company, "maya", true)
+	st := w.mustBegin(p, browser("b"))
+	w.SetTwoFactor(t, "acme", policy.Off)
+	if _, err := w.SignIn.Get(t.Context(), signin.OpenerOf(st.Token, browser("b"))); code(err) != authn.Expired {
+		t.Errorf("%v", err)
 	}
 }

@@ -72,7 +72,7 @@ func (s *Service) verifyPassword(ctx context.Context, o Opener, v Verify) (Statu
 		Lane: p.lane,
 	}, v.Answer)
 	if err != nil {
-		s.giveBack(ctx, authn.Keys{Company: company.ID, User: p.user.ID, Browser: o.Client.Browser})
+		s.giveBack(ctx, o.keys(now))
 		return Status{}, fmt.Errorf("signin: step-up: %w", err)
 	}
 	return s.confirm(ctx, o, v, p, match, s.now())

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -62,16 +63,21 @@ func (t *tally) add(company string, code authn.Code) {
 	t.of(company).codes[code]++
 }
 
+// take empties the counts; what was listed in this minute stays known.
 func (t *tally) take() map[string]map[authn.Code]int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	out := map[string]map[authn.Code]int{}
 	for company, c := range t.byComp {
-		if company != "" && len(c.codes) > 0 {
+		if len(c.codes) == 0 {
+			delete(t.byComp, company) // quiet since the last flush
+			continue
+		}
+		if company != "" {
 			out[company] = c.codes
 		}
+		c.codes = map[authn.Code]int{}
 	}
-	t.byComp = nil
 	return out
 }
 
@@ -80,6 +86,7 @@ func (t *tally) take() map[string]map[authn.Code]int {
 // house-keeping and once at its end.
 func (s *Service) FlushRefusals(ctx context.Context) error {
 	now := s.now()
+	var failed []error
 	for company, codes := range s.refusals.take() {
 		detail := map[string]string{}
 		for code, n := range codes {
@@ -89,8 +96,18 @@ func (s *Service) FlushRefusals(ctx context.Context) error {
 			return authn.Accept(s.event("sign_in.refusals_counted", authn.Refused, rows, authn.Client{}, now, detail))
 		})
 		if err != nil {
-			return fmt.Errorf("signin: flush refusals: %w", err)
+			s.refusals.putBack(company, codes)
+			failed = append(failed, fmt.Errorf("signin: refusals of %s: %w", company, err))
 		}
 	}
-	return nil
+	return errors.Join(failed...)
+}
+
+func (t *tally) putBack(company string, codes map[authn.Code]int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := t.of(company)
+	for code, n := range codes {
+		c.codes[code] += n
+	}
 }

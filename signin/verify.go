@@ -55,11 +55,6 @@ func (s *Service) choose(rows *authn.Rows, v Verify, now time.Time) (string, err
 	if v.Version != 0 && v.Version != a.Version {
 		return "", &authn.Error{Code: authn.Conflict, Key: "error.attempt_moved"}
 	}
-	if a.Purpose == authn.StepUp {
-		if err := policy.CheckSession(rows, now); err != nil {
-			return "", &authn.Error{Code: authn.Expired, Key: "error.attempt_expired"}
-		}
-	}
 	need, err := s.next(rows, a.Proofs, now)
 	if err != nil {
 		return "", err
@@ -92,7 +87,7 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 			Secret: rows.Charged.Secret, Client: o.Client, Now: now.Unix(),
 		}, v.Answer)
 		if err != nil { // not evaluated, so not a guess
-			return authn.Drop(err, authn.Settle{Outcome: authn.Void})
+			return authn.Drop(err, policy.GiveBack(rows.Charged))
 		}
 		return s.judge(rows, m, match, o.Client, now, &st)
 	})
@@ -110,7 +105,7 @@ func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c a
 	case authn.Void:
 		detail["reason"] = "code_used"
 		return authn.Refuse(&authn.Error{Code: authn.CodeUsed}, s.event("factor.refused", authn.Refused, rows, c, now, detail),
-			authn.Settle{Outcome: authn.Void})
+			policy.GiveBack(rows.Charged))
 	case authn.Right:
 		rows.Attempt.Proofs = append(rows.Attempt.Proofs, authn.Proof{
 			Kind: m.Kind(), Factor: factor.ID, Traits: m.Traits(), At: now, Step: match.Step,

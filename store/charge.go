@@ -2,6 +2,7 @@ package store
 
 import (
 	"strings"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 )
@@ -20,18 +21,18 @@ var shares = map[authn.Lane]int64{authn.Stranger: authn.ShareStranger, authn.Kno
 
 var (
 	// chargeFactor is the only statement that reads a factor's secret for
-	// checking. While the lane is paused or used up it finds nothing.
+	// checking. While the lane is paused or used up it finds nothing. $6 is pauseEnd.
 	chargeFactor = perLane(`UPDATE factors SET tries_# = tries_# + 1
 		WHERE company = $1 AND user_id = $2 AND id = $3 AND kind <> 'password'
 		AND (state = 'active' OR state = 'pending' AND expires_at > $4)
-		AND paused_# <= $4 AND tries_# < $5
+		AND (paused_# <= $4 OR paused_# > $6) AND tries_# < $5
 		RETURNING kind, sealed, tries_#, paused_#`)
 
 	// chargeThrottle has no cap: a password is never disabled by guesses (ruling 10).
 	chargeThrottle = perLane(`INSERT INTO throttles (company, who, tries_s, paused_s, tries_k, paused_k, updated_at)
 		VALUES ($1, $2, CASE WHEN '#' = 's' THEN 1 ELSE 0 END, 0, CASE WHEN '#' = 'k' THEN 1 ELSE 0 END, 0, $3)
 		ON CONFLICT (company, who) DO UPDATE SET tries_# = throttles.tries_# + 1, updated_at = $3
-		WHERE throttles.paused_# <= $3
+		WHERE throttles.paused_# <= $3 OR throttles.paused_# > $4
 		RETURNING tries_#, paused_#`)
 
 	selectThrottle = map[authn.Lane]query{
@@ -42,7 +43,7 @@ var (
 	selectPassword = "SELECT id, sealed FROM factors WHERE company = $1 AND user_id = $2 AND kind = 'password' AND state = 'active'"
 
 	settleFactorWrong = perLane("UPDATE factors SET paused_# = $4 WHERE company = $1 AND user_id = $2 AND id = $3")
-	settleFactorVoid  = perLane(`UPDATE factors SET tries_# = CASE WHEN tries_# > 0 THEN tries_# - 1 ELSE 0 END
+	settleFactorVoid  = perLane(`UPDATE factors SET tries_# = CASE WHEN tries_# > 0 THEN tries_# - 1 ELSE 0 END, paused_# = $4
 		WHERE company = $1 AND user_id = $2 AND id = $3`)
 	// The step moves forward or the whole decision is undone (cve-23).
 	settleFactorRight = perLane(`UPDATE factors SET tries_# = 0, paused_# = 0, last_used_at = $4,
@@ -50,11 +51,15 @@ var (
 		WHERE company = $1 AND user_id = $2 AND id = $3 AND (last_step < $5 OR $6)`)
 
 	settleThrottleWrong = perLane("UPDATE throttles SET paused_# = $3 WHERE company = $1 AND who = $2")
-	settleThrottleVoid  = perLane(`UPDATE throttles SET tries_# = CASE WHEN tries_# > 0 THEN tries_# - 1 ELSE 0 END
+	settleThrottleVoid  = perLane(`UPDATE throttles SET tries_# = CASE WHEN tries_# > 0 THEN tries_# - 1 ELSE 0 END, paused_# = $3
 		WHERE company = $1 AND who = $2`)
 	settleThrottleRight = perLane("UPDATE throttles SET tries_# = 0, paused_# = 0 WHERE company = $1 AND who = $2")
 	usePassword         = "UPDATE factors SET last_used_at = $3 WHERE company = $1 AND user_id = $2 AND kind = 'password' AND state = 'active'"
 )
+
+// pauseEnd is the latest that a pause made now could end. One that ends later
+// was made by a clock that has been put back since, and holds nobody up.
+func pauseEnd(now time.Time) int64 { return micros(now.Add(authn.LongestPause)) }
 
 // choose lets the caller look before anything is charged. Its error is the
 // answer, and nothing of the operation is kept.
@@ -108,7 +113,7 @@ func (s *Store) chargeFactor(tx *Tx, k *authn.Keys, l *loaded, guess bool) error
 	var sealed []byte
 	var count authn.Count
 	paid, err := tx.one(chargeFactor[l.lane], []any{(*string)(&kind), &sealed, &count.Tries, asTime{&count.PausedUntil}},
-		l.company, l.uid, l.factor, micros(k.Now), shares[l.lane])
+		l.company, l.uid, l.factor, micros(k.Now), shares[l.lane], pauseEnd(k.Now))
 	if err != nil {
 		return err
 	}
@@ -128,7 +133,7 @@ func (s *Store) chargePassword(tx *Tx, k *authn.Keys, l *loaded, guess bool) err
 	targets := []any{&count.Tries, asTime{&count.PausedUntil}}
 	paid, err := false, error(nil)
 	if guess {
-		paid, err = tx.one(chargeThrottle[l.lane], targets, l.company, l.throttle(), micros(k.Now))
+		paid, err = tx.one(chargeThrottle[l.lane], targets, l.company, l.throttle(), micros(k.Now), pauseEnd(k.Now))
 	}
 	if err == nil && !paid {
 		_, err = tx.one(selectThrottle[l.lane].text(tx, true), targets, l.company, l.throttle())
@@ -203,7 +208,7 @@ func settleFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.Settle) error {
 	case authn.Right:
 		n, err = tx.exec(settleFactorRight[l.lane], l.company, l.uid, l.factor, micros(k.Now), w.Step, w.Step <= 0)
 	case authn.Void:
-		n, err = tx.exec(settleFactorVoid[l.lane], l.company, l.uid, l.factor)
+		n, err = tx.exec(settleFactorVoid[l.lane], l.company, l.uid, l.factor, micros(w.PausedUntil))
 	default:
 		return internal("settling with outcome %d", w.Outcome)
 	}
@@ -230,7 +235,7 @@ func settlePassword(tx *Tx, k *authn.Keys, l *loaded, w authn.Settle) error {
 			_, err = tx.exec(usePassword, l.company, l.uid, micros(k.Now))
 		}
 	case authn.Void:
-		_, err = tx.exec(settleThrottleVoid[l.lane], l.company, l.throttle())
+		_, err = tx.exec(settleThrottleVoid[l.lane], l.company, l.throttle(), micros(w.PausedUntil))
 	default:
 		return internal("settling with outcome %d", w.Outcome)
 	}

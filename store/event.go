@@ -38,12 +38,15 @@ func cleanPersonal(p authn.Personal) []byte {
 
 // personKeyOf is the key for what is said of a person: their own, or, where
 // they have none, the company's (person is then empty).
-func (s *Store) personKeyOf(tx *Tx, l *loaded, target string) (person string, key *keyring.DataKey, err error) {
-	sealed := l.personKey
-	switch {
-	case target == "":
+func (l *loaded) personKeyOf(tx *Tx, target string) (person string, key *keyring.DataKey, err error) {
+	if target == "" {
 		return "", l.key, nil
-	case l.uid != target:
+	}
+	if l.opened.of == target { // several events of one decision are mostly about one person
+		return target, l.opened.key, nil
+	}
+	sealed := l.personKey
+	if l.uid != target {
 		sealed = nil
 		if _, err := tx.one("SELECT person_key FROM users WHERE company = $1 AND id = $2", []any{&sealed}, l.company, target); err != nil {
 			return "", nil, err
@@ -56,6 +59,7 @@ func (s *Store) personKeyOf(tx *Tx, l *loaded, target string) (person string, ke
 	if err != nil {
 		return "", nil, internal("the key of user %s does not open: it was changed, moved, or sealed under another key", target)
 	}
+	l.opened.of, l.opened.key = target, key
 	return target, key, nil
 }
 
@@ -81,7 +85,7 @@ func (s *Store) insertEvent(tx *Tx, k *authn.Keys, l *loaded, ev authn.Event) er
 	if doc := cleanPersonal(ev.Personal); doc != nil {
 		var key *keyring.DataKey
 		var err error
-		if person, key, err = s.personKeyOf(tx, l, ev.Target); err != nil {
+		if person, key, err = l.personKeyOf(tx, ev.Target); err != nil {
 			return err
 		}
 		salt := make([]byte, saltLen)
@@ -220,19 +224,36 @@ func (s *Store) SealEvents(ctx context.Context, company string, now time.Time, m
 	if !goodID(company) {
 		return 0, nil
 	}
+	// An idle company costs a look, not a commit.
+	var next string
+	err := s.b.Read(ctx, func(tx *Tx) (err error) {
+		_, err = tx.one("SELECT id FROM events WHERE company = $1 AND seq IS NULL ORDER BY id LIMIT 1", []any{&next}, company)
+		return err
+	})
+	if err != nil || next == "" {
+		return 0, in("seal events", err)
+	}
 	if ok, err := s.Acquire(ctx, "seal "+company, s.holder, now, sealLease); err != nil || !ok {
 		return 0, in("seal events", err)
 	}
 	var sealed int
-	err := s.b.Do(ctx, func(tx *Tx) error {
+	err = s.b.Do(ctx, func(tx *Tx) error {
 		var err error
-		sealed, err = sealEvents(tx, company, min(max, 1000), chain)
+		sealed, err = sealEvents(tx, company, sealMax(max), chain)
 		return err
 	})
 	if err != nil {
 		return 0, in("seal events", err)
 	}
 	return sealed, nil
+}
+
+// sealMax bounds how long others wait for a batch; 0 means 500.
+func sealMax(max int) int {
+	if max <= 0 {
+		return 500
+	}
+	return min(max, 1000)
 }
 
 type unsealed struct {

@@ -62,12 +62,16 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-func (s *Store) sweep(ctx context.Context, text string, until time.Time) (n int64, err error) {
-	err = s.b.Do(ctx, func(tx *Tx) error {
-		n, err = tx.exec(text, micros(until), sweepBatch)
+func (s *Store) sweep(ctx context.Context, text string, until time.Time) (int64, error) {
+	var deleted int64 // read only after Do returned nil: it may return before the operation has run
+	err := s.b.Do(ctx, func(tx *Tx) (err error) {
+		deleted, err = tx.exec(text, micros(until), sweepBatch)
 		return err
 	})
-	return n, err
+	if err != nil {
+		return 0, err
+	}
+	return deleted, nil
 }
 
 // Ready reports whether the database can be read and written now.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"crypto/subtle"
 	"slices"
 	"time"
@@ -18,13 +19,17 @@ type loaded struct {
 	uid       string // of User, or empty
 	epoch     int64  // of User
 	personKey []byte // sealed, of User
-	attempt   string // id of Attempt, or empty
-	session   authn.Session
-	lane      authn.Lane
-	factor    string // that is charged or settled
-	login     string // canonical, if the keys gave one
-	key       *keyring.DataKey
-	who       []byte // of the throttle row, once it is needed
+	opened    struct {
+		of  string // the person whose key was opened last
+		key *keyring.DataKey
+	}
+	attempt string // id of Attempt, or empty
+	session authn.Session
+	lane    authn.Lane
+	factor  string // that is charged or settled
+	login   string // canonical, if the keys gave one
+	key     *keyring.DataKey
+	who     []byte // of the throttle row, once it is needed
 	// void: something that the keys ask for is not there, is not open to whoever
 	// asks, or has ended. Then nothing is charged (security.md decision 2: who
 	// has not got past the password can cause no pause), so nothing is evaluated.
@@ -36,8 +41,10 @@ func (l *loaded) setUser(u *authn.User, personKey []byte) {
 }
 
 // The user is locked before the attempt and the session; that is also the order
-// in which PostgreSQL locks the tables of one statement. The company is not
-// locked: it changes only by a compare-and-set on its version.
+// in which PostgreSQL locks the tables of one statement; after waiting for a
+// lock it reads the locked rows anew. The company is not locked, since all of
+// its sign-ins would queue: it changes only by a compare-and-set on its version,
+// and a decision that began before a save may still go by the policy before it.
 var (
 	selectCompany = "SELECT " + companyColumns + " FROM companies c WHERE c.id = $1"
 
@@ -61,8 +68,9 @@ var (
 		" WHERE s.company = $1 AND s.id = $2",
 		"FOR UPDATE OF u, s")
 
-	// The user's lock covers the factors.
-	selectFactors = "SELECT " + factorColumns + " FROM factors f WHERE f.company = $1 AND f.user_id = $2 ORDER BY f.created_at, f.id"
+	// The user's lock covers the factors. They are few: sorting them here spares
+	// SQLite a temporary table, which costs more than the look-up.
+	selectFactors = "SELECT " + factorColumns + " FROM factors f WHERE f.company = $1 AND f.user_id = $2"
 
 	selectDevice = "SELECT 1 FROM devices WHERE company = $1 AND user_id = $2 AND browser = $3"
 )
@@ -125,7 +133,7 @@ func (s *Store) loadNamed(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 			l.login = name
 		}
 		found, err := tx.one(selectLogin.text(tx, lock), userTargets(&u, &personKey), k.Company, l.login,
-			k.Charge != authn.GuessPassword)
+			k.Charge == authn.NoCharge)
 		if err != nil {
 			return err
 		}
@@ -186,7 +194,8 @@ func (s *Store) loadAttempt(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 }
 
 // loadSession finds the session that the keys name, or else the one that the
-// attempt is a step-up of.
+// attempt is a step-up of. If both are there they must be the same: a step-up
+// raises no other session than the one that asked.
 func (s *Store) loadSession(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 	id, ok := rowID(k.Session, k.SessionToken, authn.SessionToken, k.Company)
 	switch {
@@ -195,7 +204,8 @@ func (s *Store) loadSession(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 			return nil
 		}
 		id, ok = l.Attempt.Session, true
-	case k.SessionToken.IsZero() && k.User == "":
+	case k.SessionToken.IsZero() && k.User == "",
+		l.Attempt != nil && l.Attempt.Session != "" && l.Attempt.Session != id:
 		ok = false
 	}
 	void := l.void
@@ -265,12 +275,17 @@ func (s *Store) wantKey(tx *Tx, l *loaded) (err error) {
 }
 
 // loadLane asks whether the user has signed in with this browser. An attempt
-// keeps the lane it began in.
+// keeps the lane it began in; whoever holds the token of a session is no
+// stranger, with or without a browser (a program has none).
 func (s *Store) loadLane(tx *Tx, k *authn.Keys, l *loaded) error {
 	l.lane = authn.Stranger
 	defer func() { l.Lane = l.lane }()
 	if l.Attempt != nil {
 		l.lane = l.Attempt.Lane
+		return nil
+	}
+	if l.Session != nil && !k.SessionToken.IsZero() {
+		l.lane = authn.Known
 		return nil
 	}
 	// For an unknown name the same statement is asked in vain.
@@ -293,7 +308,7 @@ func (s *Store) loadFactors(tx *Tx, k *authn.Keys, l *loaded) error {
 	if l.uid == "" && k.Login == "" {
 		return nil
 	}
-	return tx.each(selectFactors, []any{l.company, l.uid}, func(scan func(...any) error) (bool, error) {
+	err := tx.each(selectFactors, []any{l.company, l.uid}, func(scan func(...any) error) (bool, error) {
 		var f authn.Factor
 		var stranger, known authn.Count
 		if err := scan(factorTargets(&f, &stranger, &known)...); err != nil {
@@ -303,4 +318,8 @@ func (s *Store) loadFactors(tx *Tx, k *authn.Keys, l *loaded) error {
 		l.Factors = append(l.Factors, f)
 		return true, nil
 	})
+	slices.SortFunc(l.Factors, func(a, b authn.Factor) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return err
 }

@@ -124,13 +124,18 @@ func (tx *Tx) each(query string, args []any, row func(scan func(...any) error) (
 	}
 	defer rows.Close()
 	for rows.Next() {
-		more, err := row(rows.Scan)
-		if err != nil {
-			var e *authn.Error
-			if errors.As(err, &e) {
-				return err
+		more, err := row(func(dest ...any) error {
+			if rows.Scan(dest...) == nil {
+				return nil
 			}
-			return tx.fail(err)
+			// A value that is not what the column holds: damage, or a mistake of ours.
+			if tx.failed == nil {
+				tx.failed = &Failure{Code: "scan"}
+			}
+			return tx.failed.Answer()
+		})
+		if err != nil {
+			return err
 		}
 		if !more {
 			break

@@ -55,6 +55,10 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return err
 	case authn.KnowBrowser:
 		return knowBrowser(tx, k, l)
+	case authn.ForgetBrowsers:
+		browser := deviceBrowser(l.key, k.Browser, l.company, l.uid)
+		_, err := tx.exec("DELETE FROM devices WHERE company = $1 AND user_id = $2 AND browser <> $3", l.company, l.uid, browser[:])
+		return err
 	}
 	return s.writeAccount(tx, k, l, w)
 }

@@ -73,7 +73,6 @@ func TestEveryCodeHasTexts(t *testing.T) {
 // exempt and carry "admin." in their key.
 var forbidden = regexp.MustCompile(`(?i)\b(T?OTPs?|2FA|MFA|AAL\d?|tokens?|factors?|credentials?|webauthn|fido2?|invalid|an error occurred|might be wrong|log ?in|log ?out|authenticate|passcode|enrol\w*|provision\w*|seed|base32|device is remembered)\b`)
 
-
 func TestWords(t *testing.T) {
 	en := Default().langs[English].messages
 	for key, f := range en {

@@ -482,8 +482,14 @@ func TestPasswordPage(t *testing.T) {
 	if b.cookie("sallyport_session") == before {
 		t.Error("the session was not issued anew")
 	}
+	// Of someone of whom a second way is demanded, eight are enough (std-1) …
+	maya = s.AddUser(t, s.Company, "nils", true)
 	s.SetTwoFactor(t, "acme", policy.Required)
-	b.get("/account/password").shows("#new-hint", "At least 8")
+	other := newBrowser(t, s)
+	other.signIn(maya)
+	other.get("/account/password").shows("#new-hint", "At least 8")
+	// … and a session on the password alone is over (cve-53).
+	b.get("/account/password").want(200, "/signin")
 }
 
 func TestConfirm(t *testing.T) {

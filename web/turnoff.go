@@ -72,5 +72,5 @@ func (h *Handler) postTurnOff(w http.ResponseWriter, r *http.Request, cur sessio
 
 // demands are the rules that ask for a second way whatever the person has.
 func demands(ru rules, cur session.Current) []policy.Reason {
-	return policy.Why(ru.doc, cur.User, nil, func(authn.Kind) (authn.Traits, bool) { return authn.Traits{}, false })
+	return policy.Why(ru.doc, cur.User, nil)
 }

@@ -4,8 +4,9 @@
 // A decision is one transaction at READ COMMITTED, which locks the rows it
 // reads in the order of the fields of authn.Keys. Several servers may use one
 // database at once; what they do in the background and at their start they
-// share by locked rows (ruling 55), so a pooler that hands out connections by
-// transaction does no harm.
+// share by locked rows (ruling 55). What is set for a connection (synchronous
+// commit, time limits) must hold for all its transactions: use a pooler that
+// hands out connections by session, not by transaction.
 package postgres
 
 import (
@@ -203,6 +204,13 @@ func (b *backend) once(ctx context.Context, op func(*store.Tx) error) (err error
 		return store.Busy(failure(err)), true // a connection that had died in the pool
 	}
 	tx := store.NewTx(work, t, &dialect)
+	if b.limit == startTime {
+		// Migrating takes as long as it takes, and whoever starts beside it waits.
+		if _, err := t.ExecContext(work, "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
+			t.Rollback()
+			return store.Busy(failure(err)), false
+		}
+	}
 	err = b.call(tx, op)
 	if f := tx.Failed(); f != nil {
 		b.log.Error("postgres: a statement failed", "err", f)

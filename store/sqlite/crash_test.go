@@ -161,7 +161,7 @@ func killed(t *testing.T, dir string) (steps, tries map[int]int64, lines int) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	after := 1 + rand.IntN(3000)
+	after := 1 + rand.IntN(1500)
 	steps, tries = map[int]int64{}, map[int]int64{}
 	for in := bufio.NewScanner(out); in.Scan(); {
 		var kind string

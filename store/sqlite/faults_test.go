@@ -27,6 +27,7 @@ type bed struct {
 	path    string
 	ring    *keyring.Keyring
 	w       *writer
+	r       *reader
 	now     time.Time
 	company string
 	users   []string
@@ -62,7 +63,7 @@ func (b *bed) open() {
 	back := &backend{w: w, read: openReader(b.path, c), space: &space{dir: filepath.Dir(b.path)}}
 	b.Store, err = store.New(context.Background(), store.Config{Backend: back, Keyring: b.ring, Log: c.Log})
 	b.must(err)
-	b.w = w
+	b.w, b.r = w, back.read
 	b.t.Cleanup(func() { b.Close() })
 }
 

@@ -96,14 +96,18 @@ func Open(ctx context.Context, c Config) (*store.Store, error) {
 }
 
 // makeFile makes an empty file for its owner's eyes only; SQLite itself would
-// leave that to the umask, and gives its other files the same mode.
+// leave that to the umask, and gives its other files the same mode. A file that
+// exists is not even opened: closing it would drop the locks that SQLite holds
+// on it elsewhere in this process (POSIX).
 func makeFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("sqlite: %s cannot be written; the server needs the file and its folder for itself (%w)", path, err)
-	}
-	if err != nil {
-		return fmt.Errorf("sqlite: %w", err)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("sqlite: the folder of %s does not exist; make it first, for the server alone (%w)", path, err)
+	case err != nil:
+		return fmt.Errorf("sqlite: %s cannot be made; the server needs its folder for itself (%w)", path, err)
 	}
 	return f.Close()
 }
@@ -152,7 +156,9 @@ func (b *backend) unlock() error {
 	if b.lock == nil {
 		return nil
 	}
-	return b.lock.Close()
+	lock := b.lock
+	b.lock = nil
+	return lock.Close()
 }
 
 var dialect = store.Dialect{

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -55,7 +56,9 @@ func TestExclusive(t *testing.T) {
 	if err != nil {
 		t.Fatalf("after the first has ended: %v", err)
 	}
-	again.Close()
+	if err := errors.Join(again.Close(), again.Close()); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestOpen(t *testing.T) {
@@ -92,6 +95,24 @@ func TestOpen(t *testing.T) {
 		for _, name := range files {
 			if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
 				t.Errorf("%s: %v %v", name, info.Mode(), err)
+			}
+		}
+	})
+	t.Run("rul-55 several processes make it at once", func(t *testing.T) {
+		c := config(t, filepath.Join(t.TempDir(), "s.db"))
+		done := make(chan error)
+		for range 6 {
+			go func() {
+				s, err := sqlite.Open(ctx, c)
+				if err == nil {
+					err = errors.Join(s.Ready(ctx), s.Close())
+				}
+				done <- err
+			}()
+		}
+		for range 6 {
+			if err := <-done; err != nil {
+				t.Error(err)
 			}
 		}
 	})

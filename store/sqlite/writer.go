@@ -60,8 +60,9 @@ func openWriter(ctx context.Context, path string, c Config) (*writer, error) {
 	w := &writer{
 		dsn: dsn(path, c, "journal_mode(WAL)", "synchronous(FULL)",
 			"journal_size_limit(67108864)",
-			"temp_store(MEMORY)", // the journal of a savepoint is worth no file: it is gone with the process
-			"cache_size(-16384)", // KiB; a group should fit, or it is written twice
+			"wal_autocheckpoint(4000)", // pages; pages that many commits change are copied back less often
+			"temp_store(MEMORY)",       // the journal of a savepoint is worth no file: it is gone with the process
+			"cache_size(-16384)",       // KiB; a group should fit, or it is written twice
 		),
 		log: c.Log, queue: make(chan *job, queueLen), done: make(chan struct{}),
 	}
