@@ -14,19 +14,6 @@ import (
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 )
 
-// setUp begins and confirms an authenticator app and returns the new session.
-func (w *world) setUp(session string, replaces string) (p sallyporttest.Person, newSession string) {
-	w.t.Helper()
-	body := object{"method": "totp"}
-	if replaces != "" {
-		body["replaces"] = replaces
-	}
-	a := w.post("/api/v1/account/factors", session, body).want(201)
-	p.Factor, p.Secret = a.str("id"), secretOf(w.t, a.str("totp.secret"))
-	a = w.post("/api/v1/account/factors/"+p.Factor+"/confirm", session, object{"code": w.code(p)}).want(200)
-	return p, a.str("session.token")
-}
-
 func secretOf(t testing.TB, s string) otp.Secret {
 	t.Helper()
 	secret, err := otp.DecodeSecret(s)

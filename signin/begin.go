@@ -218,7 +218,7 @@ func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, now ti
 	writes = append(writes, authn.NewAttempt{Attempt: a, Token: token})
 	switch need.State {
 	case authn.Complete:
-		return s.complete(rows, need, b.Client, now, st, writes, nil)
+		return s.complete(rows, need, b.Client, now, st, writes, map[string]string{"method": string(authn.Password)})
 	case authn.Denied:
 		st.Attempt.State = authn.Denied
 		return authn.Accept(s.event("sign_in.denied", authn.Refused, rows, b.Client, now, map[string]string{"reason": "no_factor"}), writes...)
@@ -227,8 +227,9 @@ func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, now ti
 }
 
 // complete turns an attempt that needs nothing more into a session: the new
-// session, the end of the attempt and the events are one transaction.
-func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, now time.Time, st *Status, writes []authn.Write, more []authn.Event) authn.Verdict {
+// session, the end of the attempt and the event are one transaction.
+// detail says by which answer, if it was not the password.
+func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, now time.Time, st *Status, writes []authn.Write, detail map[string]string) authn.Verdict {
 	a := rows.Attempt
 	a.State = authn.Complete
 	sess := s.newSession(rows, need, c, now)
@@ -254,11 +255,8 @@ func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, n
 		}
 	}
 	st.Attempt, st.Need, st.Session, st.SessionToken = *a, need, &sess, token
-	v := authn.Accept(s.event(typ, authn.Succeeded, rows, c, now, map[string]string{"acr": sess.ACR}), writes...)
-	for _, ev := range more {
-		v = v.And(ev)
-	}
-	return v
+	detail["acr"] = sess.ACR
+	return authn.Accept(s.event(typ, authn.Succeeded, rows, c, now, detail), writes...)
 }
 
 func (s *Service) newSession(rows *authn.Rows, need policy.Need, c authn.Client, now time.Time) authn.Session {

@@ -124,13 +124,11 @@ func (s *Service) proved(rows *authn.Rows, c authn.Client, now time.Time, st *St
 	rows.Attempt.Version++
 	rows.Attempt.State = need.State
 	*st = Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane}
-	ev := s.event("factor.proved", authn.Succeeded, rows, c, now, detail)
+	writes = append(writes, authn.PutAttempt{Attempt: *rows.Attempt})
 	if need.State != authn.Complete {
-		return authn.Accept(ev, append(writes, authn.PutAttempt{Attempt: *rows.Attempt})...)
+		return authn.Accept(s.event("factor.proved", authn.Succeeded, rows, c, now, detail), writes...)
 	}
-	done := *rows.Attempt
-	done.State = authn.Complete
-	return s.complete(rows, need, c, now, st, append(writes, authn.PutAttempt{Attempt: done}), []authn.Event{ev})
+	return s.complete(rows, need, c, now, st, writes, detail)
 }
 
 // wrongCode lets the charge stand and says how many tries are left.
