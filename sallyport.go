@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -129,11 +130,9 @@ func (c *Config) check() (*url.URL, error) {
 	if c.Passwords == nil {
 		problems = append(problems, errors.New("Config.Passwords is nil; give the method that password.New made"))
 	}
-	base, err := url.Parse(c.PublicURL)
-	if err != nil || base.Host == "" || base.Scheme != "https" && base.Scheme != "http" || strings.Trim(base.Path, "/") != "" || base.RawQuery != "" || base.User != nil {
-		problems = append(problems, fmt.Errorf("Config.PublicURL is %q; it must be a scheme and host such as https://login.example.com", c.PublicURL))
-	} else if base.Scheme == "http" && !loopback(base.Hostname()) {
-		problems = append(problems, fmt.Errorf("Config.PublicURL is %q; without https it must be a loopback name such as http://localhost:8080", c.PublicURL))
+	base, err := ParsePublicURL(c.PublicURL)
+	if err != nil {
+		problems = append(problems, fmt.Errorf("Config.PublicURL: %w", err))
 	}
 	if strings.Trim(c.CookieSuffix, "abcdefghijklmnopqrstuvwxyz0123456789") != "" || len(c.CookieSuffix) > 20 {
 		problems = append(problems, fmt.Errorf("Config.CookieSuffix is %q; it must be at most 20 of a-z and 0-9", c.CookieSuffix))
@@ -141,8 +140,13 @@ func (c *Config) check() (*url.URL, error) {
 	if c.Home == "" {
 		c.Home = "/account/security"
 	}
-	if _, ok := httpserve.SafePath(c.Home); !ok {
-		problems = append(problems, fmt.Errorf("Config.Home is %q; it must be a path on this server", c.Home))
+	if _, ok := httpserve.Landing(c.Home); !ok {
+		problems = append(problems, fmt.Errorf("Config.Home is %q; it must be a path on this server, and not one that leads on to another page", c.Home))
+	}
+	for _, p := range c.TrustedProxies {
+		if p.Bits() == 0 {
+			problems = append(problems, fmt.Errorf("Config.TrustedProxies has %v, which trusts everybody; name the proxies", p))
+		}
 	}
 	if c.Catalogue == nil {
 		c.Catalogue = text.Default()
@@ -163,6 +167,34 @@ func (c *Config) check() (*url.URL, error) {
 		return nil, fmt.Errorf("sallyport: %w", err)
 	}
 	return base, nil
+}
+
+// ParsePublicURL reads the address under which browsers reach a server, and
+// says what is wrong with it: a scheme and a host in ASCII, perhaps a port, and
+// nothing else; https, or http on a loopback name. The scheme's usual port is
+// dropped, because browsers leave it out of the Host header.
+func ParsePublicURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.Opaque != "" || u.User != nil ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return nil, fmt.Errorf("%q is no address of a server; write a scheme and a host, such as https://login.example.com", s)
+	}
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	switch n, err := strconv.ParseUint(port, 10, 16); {
+	case strings.Trim(host, "abcdefghijklmnopqrstuvwxyz0123456789.-:") != "" || strings.HasSuffix(host, ".") || strings.HasPrefix(host, "."):
+		return nil, fmt.Errorf("%q has a host that browsers write differently; write it as they do: ASCII (xn--… for other letters), no dot at the end, no zone", s)
+	case strings.HasSuffix(u.Host, ":") || port != "" && (err != nil || n == 0):
+		return nil, fmt.Errorf("%q has a port that does not exist; use 1 to 65535, or none", s)
+	case u.Scheme == "http" && !loopback(host):
+		return nil, fmt.Errorf("%q is not https; only a loopback name, such as http://localhost:8080, may go without", s)
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if port != "" && port != map[string]string{"https": "443", "http": "80"}[u.Scheme] {
+		host += ":" + port
+	}
+	return &url.URL{Scheme: u.Scheme, Host: host}, nil
 }
 
 func loopback(host string) bool {

@@ -184,7 +184,18 @@ func (a *API) open(r *http.Request) (opener, error) {
 	if err != nil {
 		return opener{}, err
 	}
-	return opener{Opener: signin.Opener{Company: company.ID, Attempt: id, Client: client}, cookie: true}, nil
+	o := opener{Opener: signin.Opener{Company: company.ID, Attempt: id, Client: client}, cookie: true}
+	st, err := a.SignIn.Get(r.Context(), o.Opener)
+	if err != nil || st.Attempt.Purpose != authn.StepUp {
+		return o, err
+	}
+	// The browser cookie outlives the session by far. It opens a step-up only
+	// beside the session that asked for it.
+	cur, err := a.Sessions.Check(r.Context(), a.Cookies.ReadSession(r), client)
+	if err == nil && cur.Session.ID != st.Attempt.Session {
+		err = authn.NotFound
+	}
+	return o, err
 }
 
 // checkQuery refuses parameters that a route does not have, and repeated ones.

@@ -71,6 +71,10 @@ func (h *Handler) postAppearance(w http.ResponseWriter, r *http.Request) error {
 		}
 		h.remember(w, langCookie, values[0])
 	}
-	seeOther(w, safe(r.PostForm.Get("back"), h.c.Home))
+	back := samePage(r.PostForm.Get("back"))
+	if back == "" {
+		back = h.c.Home
+	}
+	seeOther(w, back)
 	return nil
 }

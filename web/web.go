@@ -177,9 +177,15 @@ func seeOther(w http.ResponseWriter, address string) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
+// samePage is a path of this server, whichever, or nothing.
+func samePage(path string) string {
+	p, _ := httpserve.SafePath(path)
+	return p
+}
+
 // safe is a path that people may be sent to, or otherwise the fallback.
 func safe(path, fallback string) string {
-	if p, ok := httpserve.SafePath(path); ok {
+	if p, ok := httpserve.Landing(path); ok {
 		return p
 	}
 	return fallback

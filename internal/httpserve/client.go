@@ -3,6 +3,7 @@ package httpserve
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -65,7 +66,7 @@ func contains(prefixes []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
-var forwardingHeaders = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via"}
+var forwardingHeaders = []string{"Forwarded", "X-Real-Ip", "Via", "Cf-Connecting-Ip", "True-Client-Ip", "X-Client-Ip"}
 
 // LoopbackOnly hides next from everybody but a browser on this machine: the
 // peer is loopback, nothing was forwarded, and no other site asks (ruling 34).
@@ -84,8 +85,8 @@ func onLoopback(r *http.Request) bool {
 	if !peerOf(r).IsLoopback() {
 		return false
 	}
-	for _, h := range forwardingHeaders {
-		if len(r.Header[h]) > 0 {
+	for h := range r.Header {
+		if strings.HasPrefix(h, "X-Forwarded-") || slices.Contains(forwardingHeaders, h) {
 			return false
 		}
 	}

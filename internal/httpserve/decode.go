@@ -33,18 +33,10 @@ const (
 //
 // What cannot be read is BadRequest; a field that is not right is Invalid with
 // its name. Values never appear in an error.
-func Decode(r *http.Request, v any) error { return decode(r, v, false) }
-
-// DecodeOptional is Decode where no body means {}.
-func DecodeOptional(r *http.Request, v any) error { return decode(r, v, true) }
-
-func decode(r *http.Request, v any, optional bool) error {
+func Decode(r *http.Request, v any) error {
 	body, err := readBody(r)
 	if err != nil {
 		return err
-	}
-	if optional && len(body) == 0 {
-		return nil
 	}
 	if !hasType(r, "application/json") {
 		return authn.UnsupportedMedia

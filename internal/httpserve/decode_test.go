@@ -165,22 +165,6 @@ func TestDecodeRefusesDocuments(t *testing.T) {
 	}
 }
 
-func TestDecodeOptional(t *testing.T) {
-	for _, tt := range []struct {
-		body, contentType string
-		want              error
-	}{
-		{"", "", nil}, {"{}", "application/json", nil}, {"{}", "", authn.UnsupportedMedia}, {"x", "application/json", authn.BadRequest}, {" ", "application/json", authn.BadRequest},
-	} {
-		r := httptest.NewRequest("POST", "/", strings.NewReader(tt.body))
-		r.Header.Set("Content-Type", tt.contentType)
-		var v struct{}
-		if err := DecodeOptional(r, &v); !errors.Is(err, tt.want) {
-			t.Errorf("%+v: %v", tt, err)
-		}
-	}
-}
-
 // What Decode accepts, encoding/json understands in exactly one way.
 func FuzzDecode(f *testing.F) {
 	for _, s := range []string{`{"login":"maya","small":5,"roles":["x"],"home":{"city":"y"}}`, `{"Login":"x"}`, `{"any":[[[]]]}`, `{"at":"2026-01-12T09:14:00Z"}`, `{"a":1,"a":2}`} {

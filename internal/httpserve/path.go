@@ -38,3 +38,19 @@ func SafePath(s string) (string, bool) {
 	}
 	return s, true
 }
+
+// Landing is SafePath for where people are sent after signing in: not to the
+// pages that send them on, which would be a circle.
+func Landing(s string) (string, bool) {
+	p, ok := SafePath(s)
+	if !ok {
+		return "", false
+	}
+	path, _, _ := strings.Cut(p, "?")
+	path, _, _ = strings.Cut(path, "#")
+	switch path = strings.TrimSuffix(path, "/"); {
+	case path == "", path == "/continue", path == "/signout", path == "/signin", strings.HasPrefix(path, "/signin/"), strings.HasPrefix(path, "/c/"):
+		return "", false
+	}
+	return p, true
+}

@@ -195,6 +195,8 @@ func variant(e *authn.Error) (string, map[string]any) {
 			way = ".clock_behind"
 		}
 		return key + way, map[string]any{"Count": minutes(e.ClockSkew.Abs())}
+	case e.Code == authn.WrongCode && e.RetryAfter > 0:
+		return key + ".paused", map[string]any{"Count": minutes(e.RetryAfter)}
 	case e.Code == authn.WrongCode && e.HasLeft:
 		return key + ".left", map[string]any{"Count": e.AttemptsLeft}
 	case e.RetryAfter > 90*time.Second && (e.Code == authn.Paused || e.Code == authn.TooManyRequests):
