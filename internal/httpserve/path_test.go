@@ -1,3 +1,6 @@
+package httpserve
+
+import "testing"
 
 // Where people are sent after signing in leads nowhere in a circle.
 func TestLanding(t *testing.T) {
