@@ -59,20 +59,35 @@ func loadConfig(path string, env []string) (*config, error) {
 	if !explicit {
 		path = defaultConfig
 	}
-	l := &loader{c: &config{}, given: map[string]string{}}
-	l.defaults()
+	l := newLoader()
 	raw, err := os.ReadFile(path)
 	switch {
 	case os.IsNotExist(err) && !explicit:
 	case err != nil:
 		l.problem(path, "cannot be read: %v; `sallyport init` writes one", unwrapPath(err))
 	default:
-		l.c.file = path
-		l.base = filepath.Dir(path)
 		l.checkMode(path)
-		l.readYAML(path, raw)
+		l.readFile(path, raw)
 	}
+	return l.finish(env)
+}
+
+func newLoader() *loader {
+	l := &loader{c: &config{}, given: map[string]string{}}
+	l.defaults()
+	return l
+}
+
+// readFile reads the text of the file at path.
+func (l *loader) readFile(path string, raw []byte) {
+	l.c.file = path
+	l.base = filepath.Dir(path)
+	l.readYAML(path, raw)
 	l.base = ""
+}
+
+// finish adds the environment and says everything that is wrong.
+func (l *loader) finish(env []string) (*config, error) {
 	l.readEnv(env)
 	l.together()
 	if len(l.problems) > 0 {

@@ -69,14 +69,23 @@ func TestConfigHidesSecrets(t *testing.T) {
 	for _, text := range []string{
 		"database: postgres://u:hunter2@[bad/x\n", "database: mysql://u:hunter2@h/x\n", "database: [postgres://u:hunter2@h/x]\n",
 		"database: {hunter2: 1}\n", "database: \"postgres://u:hunter2@h/x\nlisten: 1\n", "\tdatabase: hunter2\n", "database: postgres://u:hunter2@h\n  x: y\n",
+		"database: host=db user=x password=hunter2 dbname=y\n", "database: \"password = hunter2\"\n", "database: \"PASSWORD='hunter2'\"\n",
 	} {
 		if _, err := loadConfig(write(t, "c.yaml", text), nil); err == nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for _, v := range []string{"SALLYPORT_DATABASE=mysql://u:hunter2@h", "SALLYPORT_DATABASE=postgres://u:hunter2@[h"} {
+	for _, v := range []string{"SALLYPORT_DATABASE=mysql://u:hunter2@h", "SALLYPORT_DATABASE=postgres://u:hunter2@[h",
+		"SALLYPORT_DATABASE=host=db user=x password=hunter2 dbname=y", "SALLYPORT_DATABASE=password=hunter2",
+		"SALLYPORT_DATABASE_FILE=" + write(t, "dsn", "dbname=y\tpassword=hunter2\n")} {
 		if _, err := loadConfig(write(t, "c.yaml", ""), []string{v}); err == nil || strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: %v", v, err)
+		}
+	}
+	// A path with such a word in it is still one.
+	for _, v := range []string{"/srv/myhost/data.db", "C:\\report=1.db"} {
+		if err := setDatabase(&loader{c: &config{}}, v); err != nil {
+			t.Errorf("%q: %v", v, err)
 		}
 	}
 }
@@ -87,9 +96,34 @@ func TestConfigPublicURL(t *testing.T) {
 		"http://localhost:8080": true, "http://127.0.0.1": true, "http://[::1]:80": true,
 		"http://login.example.com": false, "login.example.com": false, "https://": false, "https://h/path": false, "https://h?q=1": false,
 		"https://h#f": false, "https://user@h": false, "ftp://h": false, "http://localhost.evil.example": false, "": false,
+		"https://h:99999": false, "https://h:0": false, "https://:443": false, "https://h.": false, "https://sällyport.example": false,
+		"http://[::1%25eth0]:8080": false,
 	} {
-		if err := setPublicURL(&loader{c: &config{}}, text); (err == nil) != ok {
+		err := setPublicURL(&loader{c: &config{}}, text)
+		if (err == nil) != ok {
 			t.Errorf("%q: %v", text, err)
+		}
+		if err != nil && strings.HasPrefix(err.Error(), `"`) {
+			t.Errorf("the value would be named twice: %v", err)
+		}
+	}
+	// Browsers leave the usual port out of the Host header.
+	for text, want := range map[string]string{"https://h:443": "https://h", "http://localhost:80": "http://localhost", "https://h:80": "https://h:80"} {
+		l := &loader{c: &config{}}
+		if err := setPublicURL(l, text); err != nil || l.c.PublicURL.String() != want {
+			t.Errorf("%q: %v, %v", text, l.c.PublicURL, err)
+		}
+	}
+}
+
+// Nobody lands on a page that sends them on.
+func TestConfigHome(t *testing.T) {
+	for path, ok := range map[string]bool{
+		"/account/security": true, "/apps?x=1": true, "/": false, "/continue": false, "/signin": false, "/signout": false,
+		"/continue?a=b": false, "/signin/": false, "//evil.example": false,
+	} {
+		if err := setHome(&loader{c: &config{}}, path); (err == nil) != ok {
+			t.Errorf("%q: %v", path, err)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,8 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-mfa/sallyport/authn"
-	"github.com/sallyport-mfa/sallyport/directory"
-	"github.com/sallyport-mfa/sallyport/keyring"
 )
 
 // initOptions are the flags of init.
@@ -56,9 +53,11 @@ func (o *initOptions) check() error {
 	case o.slug != "" && o.company == "":
 		return misuse("--slug needs --company")
 	}
-	if err := setPublicURL(&loader{c: &config{}}, o.publicURL); err != nil {
+	l := &loader{c: &config{}}
+	if err := setPublicURL(l, o.publicURL); err != nil {
 		return misuse(fmt.Sprintf("--public-url is %q; it %v", o.publicURL, err))
 	}
+	o.publicURL = l.c.PublicURL.String()
 	if o.company != "" && o.slug == "" {
 		o.slug = slugOf(o.company)
 	}
@@ -91,81 +90,89 @@ func (p *program) init(ctx context.Context, o initOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	if err := nothingThere(o.dir); err != nil {
-		return err
-	}
 	for _, name := range []string{"KEYRING", "KEYRING_FILE"} {
 		if p.variable(name) != "" {
 			return fmt.Errorf("%s%s is set, but init makes a new keyring; unset it for this command", envPrefix, name)
 		}
 	}
+	c, text, err := p.planned(o)
+	if err != nil {
+		return err
+	}
+	if err := nothingThere(o.dir, c); err != nil {
+		return err
+	}
+	if err := rehearse(ctx, o, ""); err != nil {
+		return unwritten(err)
+	}
 	var pass string
 	if o.owner != "" {
-		var err error
 		if pass, err = p.password(o.stdin); err != nil {
 			return err
 		}
+		if err := rehearse(ctx, o, pass); err != nil {
+			return unwritten(err)
+		}
 	}
-	_, missing := os.Stat(o.dir)
-	made, err := p.install(ctx, o, pass)
-	if err != nil {
-		for _, name := range made {
-			os.Remove(name)
-		}
-		if missing != nil {
-			os.Remove(o.dir) // only if it is empty
-		}
-		c := complain(err)
-		return said{c.Code, c.Message + "\nNothing was left behind.", c.Problems}
+	if err := install(ctx, c, text, o, pass); err != nil {
+		return err
 	}
 	return p.nextSteps(o)
 }
 
-// nothingThere refuses to work beside files that it would have to overwrite.
-func nothingThere(dir string) error {
+// planned is the configuration that init will write, with its text, as the
+// commands will read it in this environment. What is wrong with the environment
+// is found here.
+func (p *program) planned(o initOptions) (*config, string, error) {
+	text := writeConfig(p.configValues(o))
+	l := newLoader()
+	l.readFile(filepath.Join(o.dir, defaultConfig), []byte(text))
+	c, err := l.finish(p.env)
+	return c, text, err
+}
+
+// besides are the ends of the names of what SQLite keeps beside a database.
+var besides = []string{"-wal", "-shm", "-journal"}
+
+// nothingThere refuses to work beside files that it would have to overwrite,
+// and on a database that exists, wherever the environment says that it is.
+func nothingThere(dir string, c *config) error {
 	if info, err := os.Stat(dir); err == nil && posix && info.Mode().Perm()&0o002 != 0 && info.Mode()&os.ModeSticky == 0 {
 		return fmt.Errorf("anyone on this machine can write to %s and exchange the keys in it; run `chmod o-w %[1]s`, or choose another folder", dir)
 	}
-	var there []string
-	for _, name := range []string{defaultConfig, keyringName, databaseName, databaseName + "-wal"} {
-		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			there = append(there, filepath.Join(dir, name))
-		}
+	own := filepath.Join(dir, databaseName)
+	there := existing(filepath.Join(dir, defaultConfig), filepath.Join(dir, keyringName))
+	there = append(there, existing(withBesides(own)...)...)
+	if len(there) > 0 {
+		return say(authn.Conflict, "%s exists and is left as it is; use what is there (`sallyport serve`), or choose another folder with --dir", strings.Join(there, ", "))
 	}
-	if len(there) == 0 {
+	if c.postgres() || c.Database == own {
 		return nil
 	}
-	return say(authn.Conflict, "%s exists and is left as it is; use what is there (`sallyport serve`), or choose another folder with --dir", strings.Join(there, ", "))
+	if there = existing(withBesides(c.Database)...); len(there) > 0 {
+		return say(authn.Conflict, "%s exists and is left as it is: %sDATABASE names it as the database, and init only makes new ones; "+
+			"unset the variable, or let it name a file that does not exist", strings.Join(there, ", "), envPrefix)
+	}
+	return nil
 }
 
-// install makes everything and names the files that it made, also when it fails.
-func (p *program) install(ctx context.Context, o initOptions, pass string) (made []string, err error) {
-	if err := os.MkdirAll(o.dir, 0o700); err != nil {
-		return nil, err
+func withBesides(database string) []string {
+	names := []string{database}
+	for _, end := range besides {
+		names = append(names, database+end)
 	}
-	in := func(name string) string { return filepath.Join(o.dir, name) }
-	if _, err := keyring.Create(in(keyringName), nil); err != nil {
-		return nil, err
+	return names
+}
+
+// existing are those of the names that stand for something, be it a broken link.
+func existing(names ...string) []string {
+	var there []string
+	for _, name := range names {
+		if _, err := os.Lstat(name); err == nil {
+			there = append(there, name)
+		}
 	}
-	made = []string{in(keyringName)}
-	text := writeConfig(p.configValues(o))
-	if err := writeNew(in(defaultConfig), text); err != nil {
-		return made, err
-	}
-	made = append(made, in(defaultConfig))
-	c, err := loadConfig(in(defaultConfig), p.env)
-	if err != nil {
-		return made, err
-	}
-	if !c.postgres() {
-		made = append(made, c.Database, c.Database+"-wal", c.Database+"-shm")
-	}
-	opened, err := open(ctx, c, anew, silent)
-	if err != nil {
-		return made, err
-	}
-	err = firstPeople(ctx, opened, o, pass)
-	return made, errors.Join(err, opened.store.Close())
+	return there
 }
 
 // configValues are the settings that init writes. What the environment gives
@@ -178,32 +185,6 @@ func (p *program) configValues(o initOptions) map[string]string {
 	return values
 }
 
-// writeNew writes a file for its owner's eyes only, and never over another.
-func writeNew(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
-}
-
-func firstPeople(ctx context.Context, o *opened, opt initOptions, pass string) error {
-	if opt.company == "" {
-		return nil
-	}
-	company, err := o.directory.CreateCompany(ctx, opt.slug, opt.company)
-	if err != nil || opt.owner == "" {
-		return err
-	}
-	_, err = o.directory.CreateUser(ctx, company, directory.NewUser{Login: opt.owner, Email: opt.email, Verified: opt.email != "",
-		Roles: []string{directory.Owner}, Password: pass})
-	return err
-}
-
 // nextSteps is the list for going live.
 func (p *program) nextSteps(o initOptions) error {
 	in := func(name string) string { return filepath.Join(o.dir, name) }
@@ -213,7 +194,7 @@ func (p *program) nextSteps(o initOptions) error {
 		Company  string `json:"company,omitempty"`
 		Owner    string `json:"owner,omitempty"`
 		StartURL string `json:"sign_in_url"`
-	}{in(defaultConfig), in(keyringName), o.slug, o.owner, strings.TrimSuffix(o.publicURL, "/") + "/signin"}
+	}{in(defaultConfig), in(keyringName), o.slug, o.owner, o.publicURL + "/signin"}
 	if p.json {
 		return p.showJSON(v)
 	}
@@ -223,22 +204,35 @@ func (p *program) nextSteps(o initOptions) error {
 		where = o.dir
 	}
 	fmt.Fprintf(&b, "A new installation is in %s.\n\nNext:\n", where)
+	flag := " --config " + shellWord(v.Config)
+	here := flag
+	if wd, err := os.Getwd(); err == nil && wd == where {
+		here = "" // commands find the file by themselves
+	}
 	steps := []string{"Keep a copy of " + v.Keyring + " apart from the database and its backups: without it nothing sealed can be read."}
 	if o.company == "" {
-		steps = append(steps, "sallyport company add SLUG --name NAME")
+		steps = append(steps, "sallyport company add SLUG --name NAME"+here)
 	}
 	if o.owner == "" {
-		steps = append(steps, "sallyport user add LOGIN --role owner --email ADDRESS")
+		steps = append(steps, "sallyport user add LOGIN --role owner --email ADDRESS"+here)
 	}
 	if strings.HasPrefix(o.publicURL, "http:") {
 		steps = append(steps, "Set public_url in "+v.Config+" to the https address that people will use.")
 	} else {
 		steps = append(steps, "Set tls in "+v.Config+", or put a proxy in front and name it in trusted_proxies.")
 	}
-	steps = append(steps, "sallyport serve --config "+v.Config, "Sign in at "+v.StartURL+" and set up an authenticator app, before anybody else does.")
+	steps = append(steps, "sallyport serve"+flag, "Sign in at "+v.StartURL+" and set up an authenticator app, before anybody else does.")
 	for i, s := range steps {
 		fmt.Fprintf(&b, "  %d. %s\n", i+1, s)
 	}
 	_, err = fmt.Fprint(p.out, b.String())
 	return err
+}
+
+// shellWord is a path as it is typed in a shell.
+func shellWord(s string) string {
+	if !posix || strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

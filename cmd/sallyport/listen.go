@@ -44,7 +44,9 @@ func listen(address string) (net.Listener, error) {
 func serveUntil(ctx context.Context, ln net.Listener, h http.Handler, tlsConfig *tls.Config, log *slog.Logger, keep func(context.Context) error) error {
 	s := &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeader, ReadTimeout: readAll, WriteTimeout: writeAll, IdleTimeout: idle,
-		MaxHeaderBytes: headerBytes, TLSConfig: tlsConfig, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		MaxHeaderBytes: headerBytes, TLSConfig: tlsConfig, ErrorLog: errorLog(log),
+		// Otherwise "OPTIONS *" is answered before the host check.
+		DisableGeneralOptionsHandler: true,
 	}
 	house, endHouse := context.WithCancel(context.WithoutCancel(ctx))
 	defer endHouse()

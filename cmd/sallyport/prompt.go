@@ -36,8 +36,12 @@ func (p *program) password(fromStdin bool) (string, error) {
 		return "", err
 	}
 	second, err := p.ask(f, in, "The same again: ")
-	if err == nil && first != second {
+	switch {
+	case err != nil:
+	case first != second:
 		err = errors.New("the two passwords are not the same; nothing was changed")
+	case first == "":
+		err = errors.New("no password was typed; nothing was changed")
 	}
 	return first, err
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 )
 
@@ -72,16 +73,14 @@ func (l *loader) defaults() {
 	l.c.LogFormat = "text"
 }
 
+// setPublicURL has the rule of Config.PublicURL, so that a checked configuration
+// is one that serve takes.
 func setPublicURL(l *loader, v string) error {
-	u, err := url.Parse(v)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" ||
-		u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return errors.New("must be a scheme and host, such as https://login.example.com")
+	u, err := sallyport.ParsePublicURL(v)
+	if err != nil {
+		// The caller names the value.
+		return errors.New(strings.TrimPrefix(err.Error(), strconv.Quote(v)+" "))
 	}
-	if u.Scheme == "http" && !loopbackHost(u.Hostname()) {
-		return errors.New("must begin with https; plain http is for this machine only, such as http://localhost:8080")
-	}
-	u.Path = ""
 	l.c.PublicURL = u
 	return nil
 }
@@ -108,6 +107,10 @@ func loopbackHost(host string) bool {
 	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
+// keywordForm is libpq's other form, "host=db password=…": taken for a path, its
+// password would be printed.
+var keywordForm = regexp.MustCompile(`(?i)(^|[^a-z])(host|hostaddr|port|user|password|dbname|passfile|service|sslmode)\s*=`)
+
 func setDatabase(l *loader, v string) error {
 	if isPostgres(v) {
 		if u, err := url.Parse(v); err != nil || u.Host == "" {
@@ -115,6 +118,9 @@ func setDatabase(l *loader, v string) error {
 		}
 		l.c.Database = v
 		return nil
+	}
+	if keywordForm.MatchString(v) {
+		return errors.New("is in libpq's form of keywords; write it as postgres://user:password@host:5432/name?sslmode=verify-full")
 	}
 	if strings.Contains(v, "://") || strings.HasPrefix(v, "file:") || strings.HasPrefix(v, ":") {
 		return errors.New("must be the path of a file, or begin with postgres://")
@@ -168,6 +174,9 @@ func setSuffix(l *loader, v string) error {
 func setHome(l *loader, v string) error {
 	if _, ok := httpserve.SafePath(v); !ok {
 		return errors.New("must be a path on this server, such as /account/security")
+	}
+	if _, ok := httpserve.Landing(v); !ok {
+		return errors.New("leads people on to another page, in the end in a circle; name a page that stays, such as /account/security")
 	}
 	l.c.Home = v
 	return nil

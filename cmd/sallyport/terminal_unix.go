@@ -15,8 +15,11 @@ func isTerminal(f *os.File) bool {
 	return err == nil
 }
 
-// hideInput switches the echo off until restore is called, also when the person
-// gives up with Ctrl+C: a shell without echo helps nobody.
+// endings are the signals that end the program at a prompt.
+var endings = []os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}
+
+// hideInput switches the echo off until restore is called, also when a signal
+// ends the program, such as Ctrl+C: a shell without echo helps nobody.
 func hideInput(f *os.File) (restore func(), err error) {
 	fd := int(f.Fd())
 	old, err := unix.IoctlGetTermios(fd, getTermios)
@@ -25,12 +28,13 @@ func hideInput(f *os.File) (restore func(), err error) {
 	}
 	hidden := *old
 	hidden.Lflag &^= unix.ECHO
-	if err := unix.IoctlSetTermios(fd, setTermios, &hidden); err != nil {
-		return nil, err
-	}
 	back := sync.OnceFunc(func() { unix.IoctlSetTermios(fd, setTermios, old) })
 	interrupted, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(interrupted, os.Interrupt)
+	signal.Notify(interrupted, endings...)
+	if err := unix.IoctlSetTermios(fd, setTermios, &hidden); err != nil {
+		signal.Stop(interrupted)
+		return nil, err
+	}
 	go func() {
 		select {
 		case <-interrupted:
