@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
@@ -106,7 +107,7 @@ func tries(f authn.Factor, cur session.Current) int { return f.Counts[cur.Lane].
 func (h *Handler) drawConfirm(w http.ResponseWriter, status int, v *View, cur session.Current, in intent, p confirmPage) error {
 	p.Then, p.Act, p.Label = in.then, in.name, v.T(in.label)
 	p.Company, p.Login, p.Cancel = cur.Company.Name, cur.User.Login, securityPath
-	v.Section, v.Title, v.Failed, v.Data = "security", v.T("page.confirm.title"), p.Refusal.Text != "", p
+	v.Section, v.Title, v.Failed, v.Data = "security", v.T("page.confirm.title"), p.Refusal.Text != "" && !p.Stopped, p
 	return h.draw(w, status, "confirm.html", v)
 }
 
@@ -131,7 +132,7 @@ func (h *Handler) postConfirm(w http.ResponseWriter, r *http.Request, cur sessio
 	switch e.Code {
 	case authn.WrongCode, authn.WrongCredentials, authn.CodeUsed, authn.Paused, authn.Locked:
 		httpserve.Record(r, err)
-		seeOther(w, withQuery(confirmPath+"/"+st.Attempt.ID, "for", in.name, "then", in.then, "again", string(e.Code)))
+		seeOther(w, withQuery(confirmPath+"/"+st.Attempt.ID, "for", in.name, "then", in.then, "again", string(e.Code), "until", unixAfter(h.c.Now(), e.RetryAfter)))
 		return nil
 	}
 	return err
@@ -197,26 +198,46 @@ func (h *Handler) getConfirmAttempt(w http.ResponseWriter, r *http.Request, cur 
 	v := h.personal(r, cur)
 	p := confirmPage{}
 	if code := authn.Code(r.URL.Query().Get("again")); code != "" {
-		p.again(v, code, st, cur)
+		p.again(v, code, pauseIn(r.URL.Query(), v.now), st, cur)
 	}
 	return h.drawStepUp(w, http.StatusOK, v, cur, in, st, p)
 }
 
 // again says what was wrong with the answer that led here. The address holds
-// only the kind of mistake; tries and pauses are read from the account.
-func (p *confirmPage) again(v *View, code authn.Code, st signin.Status, cur session.Current) {
+// only the kind of mistake, and until when the password rests, which no row that
+// we read says; tries are read from the account.
+func (p *confirmPage) again(v *View, code authn.Code, until time.Time, st signin.Status, cur session.Current) {
 	used := factorOf(st, cur)
 	switch code {
 	case authn.WrongCredentials:
 		p.Refusal.Text = v.T("page.password.wrong")
 	case authn.Paused, authn.Locked:
 		if st.Need.State == authn.NeedPassword {
-			p.Refusal.Text, p.Pause = v.T("page.password.paused"), v.pauseOf(used.Counts[cur.Lane].PausedUntil)
+			p.Refusal.Text, p.Pause = v.T("page.password.paused"), v.pauseOf(until)
 		}
 	case authn.WrongCode, authn.CodeUsed:
 		e := &authn.Error{Code: code, HasLeft: true, AttemptsLeft: max(policy.FreeTries-tries(used, cur), 0)}
 		p.Refusal, _ = v.codeRefusal(e)
 	}
+}
+
+// unixAfter writes the end of a pause into an address; empty: there is none.
+func unixAfter(now time.Time, d time.Duration) string {
+	if d <= 0 {
+		return ""
+	}
+	return strconv.FormatInt(now.Add(d).Unix(), 10)
+}
+
+// pauseIn is the end of a pause in an address, or zero: a link that somebody made
+// up says nothing that could not be.
+func pauseIn(q url.Values, now time.Time) time.Time {
+	n, err := strconv.ParseInt(q.Get("until"), 10, 64)
+	until := time.Unix(n, 0)
+	if err != nil || until.Before(now) || until.After(now.Add(policy.LongestPause)) {
+		return time.Time{}
+	}
+	return until
 }
 
 // factorOf is what the attempt's answer is compared with.

@@ -63,7 +63,7 @@ func here(r *http.Request) string {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return ""
 	}
-	return safe(r.URL.RequestURI(), "")
+	return samePage(r.URL.RequestURI())
 }
 
 // anonymous is the view of a page before a session; its forms are bound to the
@@ -269,9 +269,10 @@ type Field struct {
 	Focus           bool
 }
 
-// Show is the button that shows what is in a password field.
+// Show is the button that shows what is in a password field. It is named by its
+// own text and the field's label, so that three on one page are told apart.
 func (v *View) Show(id string) Field {
-	return Field{ID: id, Label: v.T("page.show.label"), Text: v.T("page.show")}
+	return Field{ID: id, Text: v.T("page.show")}
 }
 
 // Code is the field for the code of the app. It has the focus on a page whose

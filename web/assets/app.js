@@ -113,10 +113,12 @@ for (const field of document.querySelectorAll('[data-length]')) {
   update();
 }
 
-// The menu closes on Escape and on a click elsewhere.
+// The menu closes on Escape, on a click elsewhere, and when the focus leaves it:
+// it would cover what has the focus next.
 const menu = document.getElementById('menu');
 if (menu) {
   document.addEventListener('click', e => { if (!menu.contains(e.target)) menu.open = false; });
+  menu.addEventListener('focusout', e => { if (e.relatedTarget && !menu.contains(e.relatedTarget)) menu.open = false; });
   document.addEventListener('keydown', e => {
     if (e.key === 'Escape' && menu.open) { menu.open = false; menu.querySelector('summary').focus(); }
   });

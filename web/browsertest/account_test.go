@@ -102,13 +102,13 @@ func TestPassword_show(t *testing.T) {
 		}
 		tb.fill("password", "what I typed")
 		typ := func() string { return eval[string](tb, "document.getElementById('password').type") }
-		if err := tb.click(tb.T("page.show.label")); err != nil {
+		if err := tb.click(tb.T("page.show") + " " + tb.T("page.signin.password")); err != nil {
 			t.Fatal(err)
 		}
 		tb.await("the password to be shown", func() bool { return typ() == "text" })
 		tb.focused("password")
 		tb.audited("signin/shown")
-		if err := tb.click(tb.T("page.show.label")); err != nil {
+		if err := tb.click(tb.T("page.show") + " " + tb.T("page.signin.password")); err != nil {
 			t.Fatal(err)
 		}
 		tb.await("the password to be hidden", func() bool { return typ() == "password" })

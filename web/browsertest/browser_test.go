@@ -22,7 +22,7 @@ import (
 const patience = 30 * time.Second
 
 // errNoChromium says how to get one.
-var errNoChromium = errors.New("Chromium is not installed: apt-get install chromium (or put chromium, chromium-browser or google-chrome on the PATH)")
+var errNoChromium = errors.New("no Chromium is installed: apt-get install chromium (or put chromium, chromium-browser or google-chrome on the PATH)")
 
 func findChromium() (string, error) {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -87,7 +87,13 @@ func launch(preferences string) (_ *program, err error) {
 		cancel()
 		stop()
 		stopAlloc()
-		_ = os.RemoveAll(dir)
+		// Its helpers write a little longer than it lives.
+		for range 50 {
+			if os.RemoveAll(dir) == nil {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
 	}
 	// The context of the first run is the life of the browser, so the limit is on the wait only.
 	started := make(chan error, 1)
@@ -95,12 +101,12 @@ func launch(preferences string) (_ *program, err error) {
 	select {
 	case err = <-started:
 	case <-time.After(patience):
-		err = errors.New("Chromium does not start")
+		err = errors.New("it does not start")
 	}
 	if err != nil {
 		p.close()
 		p.close = func() {}
-		return nil, fmt.Errorf("launch: %w", err)
+		return nil, fmt.Errorf("launch Chromium: %w", err)
 	}
 	return p, nil
 }

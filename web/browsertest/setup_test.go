@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/otp"
 	"github.com/sallyport-mfa/sallyport/policy"
@@ -158,6 +161,45 @@ func checkURI(t *testing.T, sh shown) {
 	}
 }
 
+// ux rules 38 and 42: on a phone the button that opens the app comes first; the
+// QR code is large enough to be read off any screen, and white in the dark.
+func TestSetUp_ux38_ux42_phone(t *testing.T) {
+	both(t, func(t *testing.T, js bool) {
+		s := sallyporttest.NewServer(t)
+		maya := s.AddUser(t, s.Company, "maya", true)
+		tb := newTab(t, s.URL, js)
+		tb.signIn(s, maya)
+		tb.press("page.security.app_again_label")
+		for _, phone := range []bool{false, true} {
+			tb.run(chromedp.EmulateViewport(narrow, 640, func(m *emulation.SetDeviceMetricsOverrideParams, touch *emulation.SetTouchEmulationEnabledParams) {
+				m.Mobile, touch.Enabled = phone, phone
+			}))
+			if got := eval[bool](tb, "matchMedia('(pointer: coarse)').matches"); got != phone {
+				t.Fatalf("phone: %v, its pointer is coarse: %v", phone, got)
+			}
+			got := eval[struct {
+				Side, Module, Link, Code, Height float64
+			}](tb, `(() => {
+				const svg = document.querySelector('.qr svg'), r = svg.getBoundingClientRect(), a = document.querySelector('a.otpauth').getBoundingClientRect();
+				return {side: r.width, module: r.width / svg.viewBox.baseVal.width, link: a.top, code: r.top, height: a.height};
+			})()`)
+			if got.Side < 200 || got.Module < 4 {
+				t.Errorf("phone: %v: the QR code is %.0f px wide, a module %.1f", phone, got.Side, got.Module)
+			}
+			if first := got.Link < got.Code; first != phone {
+				t.Errorf("phone: %v, and the button comes first: %v", phone, first)
+			}
+			if phone && got.Height < 44 {
+				t.Errorf("the button is %.0f px high", got.Height)
+			}
+			if link := tb.shown().Link; tb.qr() != link {
+				t.Errorf("the QR code does not say %q", link)
+			}
+		}
+		tb.picture("setup-phone-" + map[bool]string{true: "js", false: "nojs"}[js])
+	})
+}
+
 // A1: what the API returns is what the page shows.
 func TestSetUp_A1_sameAsTheAPI(t *testing.T) {
 	both(t, func(t *testing.T, js bool) {
@@ -214,7 +256,6 @@ func TestSetUp_A5_A7_again(t *testing.T) {
 		tb.press("page.menu.sync")
 		tb.lands("/account/security/app/fac_")
 		old, address := tb.shown(), tb.path()
-		secret := decode(t, old.Key)
 
 		// Given up: nothing has changed.
 		tb.press("page.cancel")
@@ -227,7 +268,7 @@ func TestSetUp_A5_A7_again(t *testing.T) {
 		if tb.shown().Key == old.Key {
 			t.Error("a new set-up shows the old key")
 		}
-		secret = decode(t, tb.shown().Key)
+		secret := decode(t, tb.shown().Key)
 
 		// Not confirmed yet: the old codes sign in.
 		other := newTab(t, s.URL, js)

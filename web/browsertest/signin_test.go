@@ -388,6 +388,43 @@ func TestSignIn_rul49_reload(t *testing.T) {
 	})
 }
 
+// S1 and ux rule 21: while the answer is awaited the button says so, keeps the
+// focus and can be read.
+func TestSignIn_ux21_busy(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	s := sallyporttest.NewServer(t)
+	s.AddUser(t, s.Company, "maya", true)
+	const button = "form[action='/signin'] > button"
+	for _, th := range []theme{light, dark} {
+		tb := newTab(t, s.URL, true)
+		tb.look(wide, th)
+		tb.open("/signin")
+		tb.fill("login", "maya")
+		tb.fill("password", sallyporttest.Password)
+		// Clicked and looked at in one go: the browser answers nothing in between.
+		const click = "(() => { const b = document.querySelector($1); b.focus(); b.click(); return b })()"
+		tb.follow(func() error {
+			got := eval[audit](tb, "("+click+", "+auditScript+")", button)
+			for _, f := range got.Findings {
+				t.Errorf("%s: %s", th, f)
+			}
+			return nil
+		})
+		tb.lands("/signin/att_")
+		tb.open("/signin")
+		tb.fill("login", "maya")
+		tb.follow(func() error {
+			got := eval[[4]any](tb, "(b => [b.textContent, b === document.activeElement, b.disabled, b.getAttribute('aria-disabled')])("+click+")", button)
+			if want := [4]any{tb.T("page.signin.busy"), true, false, "true"}; got != want {
+				t.Errorf("text, focus, disabled and aria-disabled are %v, want %v", got, want)
+			}
+			return nil
+		})
+		tb.says("#password-err", tb.T("page.signin.password_empty"))
+	}
+}
+
 // Rulings 44 and 49: two clicks are one try, right or wrong.
 func TestSignIn_rul49_doubleClick(t *testing.T) {
 	both(t, func(t *testing.T, js bool) {

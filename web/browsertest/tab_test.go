@@ -23,6 +23,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/text"
 )
 
@@ -45,6 +46,7 @@ type tab struct {
 	documents map[string]bool
 	faults    []fault
 	forgiven  []string
+	known     []string // findings of the audit that are no news
 }
 
 type fault struct{ text, url string }
@@ -117,10 +119,19 @@ func (tb *tab) hear(ev any) {
 			note("the browser kept a page for Back that says no-store: %s", ev.Frame.URL)
 			tb.loaded()
 		}
+	case *network.EventRequestWillBeSent:
+		if !strings.HasPrefix(ev.Request.URL, tb.base+"/") {
+			note("a request goes elsewhere: %s", ev.Request.URL)
+		}
 	case *network.EventResponseReceived:
 		if ev.Type == network.ResourceTypeDocument {
 			tb.status = ev.Response.Status
 			tb.documents[ev.Response.URL] = true
+			for name, want := range map[string]string{"content-security-policy": httpserve.CSP, "cache-control": "no-store", "x-content-type-options": "nosniff"} {
+				if got := header(ev.Response.Headers, name); got != want {
+					note("%s: %s is %q", ev.Response.URL, name, got)
+				}
+			}
 		} else if ev.Response.Status >= 400 {
 			note("%s answered %d", ev.Response.URL, ev.Response.Status)
 		}
@@ -142,6 +153,15 @@ func (tb *tab) hear(ev any) {
 	case *inspector.EventTargetCrashed:
 		note("the page crashed")
 	}
+}
+
+func header(h network.Headers, name string) string {
+	for k, v := range h {
+		if strings.EqualFold(k, name) {
+			return fmt.Sprint(v)
+		}
+	}
+	return ""
 }
 
 func (tb *tab) loaded() {
@@ -168,7 +188,7 @@ func (tb *tab) verdict() {
 		if strings.Contains(f.text, "Failed to load resource: the server responded with a status of") && tb.documents[f.url] {
 			continue
 		}
-		if !slices.ContainsFunc(tb.forgiven, func(w string) bool { return strings.Contains(f.text, w) }) {
+		if !slices.ContainsFunc(tb.forgiven, func(w string) bool { return strings.Contains(f.text+" "+f.url, w) }) {
 			tb.t.Errorf("the browser says: %s %s", f.text, f.url)
 		}
 	}
@@ -205,15 +225,20 @@ func eval[T any](tb *tab, expression string, values ...any) T {
 
 func tryEval[T any](tb *tab, expression string, values ...any) (T, error) {
 	for i, v := range values {
-		b, err := json.Marshal(v)
-		if err != nil {
-			panic(err)
-		}
-		expression = strings.ReplaceAll(expression, fmt.Sprintf("$%d", i+1), string(b))
+		expression = strings.ReplaceAll(expression, fmt.Sprintf("$%d", i+1), quoted(v))
 	}
 	ctx, cancel := context.WithTimeout(tb.ctx, patience)
 	defer cancel()
 	return chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+}
+
+// quoted is a value as JavaScript writes it.
+func quoted(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
 }
 
 // follow does something that leads to another document, and waits for that.
@@ -371,7 +396,8 @@ func (tb *tab) fill(id, value string) {
 // aim is the middle of the one thing to press that has this name, scrolled to. It
 // must be what a mouse would hit there.
 const aim = `(() => {
-	const name = e => (e.getAttribute('aria-label') || e.textContent).replace(/\s+/g, ' ').trim();
+	const own = e => (e.getAttribute('aria-label') || e.textContent).replace(/\s+/g, ' ').trim();
+	const name = e => e.hasAttribute('aria-labelledby') ? e.getAttribute('aria-labelledby').split(' ').map(id => own(document.getElementById(id))).join(' ') : own(e);
 	const all = [...document.querySelectorAll('button, a, summary')].filter(e => e.checkVisibility() && name(e) === $1);
 	const goal = e => e.tagName + (e.href || (e.form ? e.form.action + '|' + e.name + e.value : ''));
 	if (new Set(all.map(goal)).size !== 1) return {error: all.length + ' things to press are named ' + $1};

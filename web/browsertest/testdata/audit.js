@@ -5,7 +5,11 @@
 (() => {
   const out = [];
   const say = (rule, text) => { const line = rule + ': ' + text; if (!out.includes(line)) out.push(line); };
-  const words = e => (e.getAttribute('aria-label') || e.textContent).replace(/\s+/g, ' ').trim();
+  const own = e => (e.getAttribute('aria-label') || e.textContent).replace(/\s+/g, ' ').trim();
+  const words = e => {
+    const named = (e.getAttribute('aria-labelledby') || '').split(/\s+/).map(id => document.getElementById(id)).filter(Boolean);
+    return named.length ? named.map(own).join(' ') : own(e);
+  };
   const brief = e => e.tagName.toLowerCase() + (e.id ? '#' + e.id : '') + ' "' + words(e).slice(0, 40) + '"';
   const shown = e => e.checkVisibility({visibilityProperty: true}) && e.getClientRects().length > 0;
   // For screen readers only: a box of one pixel.

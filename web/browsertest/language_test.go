@@ -1,0 +1,112 @@
+package browsertest
+
+import (
+	"testing"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport"
+	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/sallyporttest"
+	"github.com/sallyport-mfa/sallyport/text"
+)
+
+// plain are the words of a page that are in no catalogue: in the pseudo-language
+// every vowel of ours has an accent. Names of people, companies and browsers are
+// not ours.
+const plain = `(() => {
+	const known = new Set(['Acme', 'Projects', 'Test', 'maya', 'omar', 'acme', 'example', 'Chrome', 'Linux', 'nothing']);
+	const found = new Set();
+	const look = s => { for (const w of s.split(/[^\p{L}]+/u)) if (/^[A-Za-z]{3,}$/.test(w) && /[aeiouy]/.test(w) && !known.has(w)) found.add(w); };
+	const walk = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
+	for (let n; n = walk.nextNode();) if (!n.parentElement.closest('script, style, code, .key')) look(n.textContent);
+	for (const e of document.querySelectorAll('*')) for (const a of ['aria-label', 'title', 'alt', 'placeholder', 'data-busy', 'data-copied', 'data-text', 'data-enough']) look((e.getAttribute(a) || '').replace('{n}', ''));
+	return [...found];
+})()`
+
+// ux rule 59: texts of 1.4 times the length fit, pages mirror, and no text is
+// outside the catalogues.
+func TestLanguages_ux59(t *testing.T) {
+	t.Parallel()
+	for _, lang := range []string{text.PseudoLong, text.PseudoRTL} {
+		t.Run(lang, func(t *testing.T) {
+			t.Parallel()
+			cat := text.Default().WithPseudo()
+			s := sallyporttest.NewServer(t, func(c *sallyport.Config) { c.Catalogue = cat })
+			maya := s.AddUser(t, s.Company, "maya", true)
+			s.AddUser(t, s.Company, "omar", false)
+			tb := newTab(t, s.URL, true)
+			tb.lang, tb.cat = lang, cat
+			tb.setCookie("sallyport_lang", lang)
+			page := func(name string, status int64) {
+				t.Helper()
+				tb.page(lang+"-"+name, status)
+				if got := eval[[2]string](tb, "[document.documentElement.lang, document.documentElement.dir]"); got != [2]string{lang, text.Dir(lang)} {
+					t.Errorf("%s: lang and dir are %q", name, got)
+				}
+				if lang == text.PseudoLong {
+					if words := eval[[]string](tb, plain); len(words) > 0 {
+						t.Errorf("%s: in no catalogue: %q", name, words)
+					}
+				}
+			}
+			tb.open("/account/security")
+			page("signin", 200)
+			tb.password("maya", "not this one")
+			page("signin/wrong", 422)
+			tb.password("omar", sallyporttest.Password)
+			page("security/none", 200)
+			tb.press("page.security.app_set_up_label")
+			page("confirm/password", 200)
+			tb.signOut()
+			page("signin/out", 200)
+			s.SetTwoFactor(t, "acme", policy.Required)
+			tb.password("omar", sallyporttest.Password)
+			page("denied", 403)
+			tb.open("/signin")
+			tb.password("maya", sallyporttest.Password)
+			page("code", 200)
+			for range 4 {
+				tb.code(s.WrongCode(t, maya.Secret))
+			}
+			page("code/wrong", 422)
+			tb.code(s.Code(t, maya.Secret))
+			tb.lands("/account/security")
+			page("security", 200)
+			tb.menu()
+			page("security/menu", 200)
+			tb.press("page.menu.sync")
+			page("setup", 200)
+			tb.fill("code", s.WrongCode(t, decode(t, tb.shown().Key)))
+			tb.press("page.setup.button")
+			page("setup/wrong", 422)
+			tb.open("/account/security/app/off")
+			page("off/last", 200)
+			s.SetTwoFactor(t, "acme", policy.On)
+			tb.open("/account/security/app/off")
+			page("off", 200)
+			tb.open("/account")
+			page("profile", 200)
+			tb.open("/account/password")
+			tb.fill("new", "short")
+			page("password", 200)
+			tb.press("page.password.button")
+			page("password/wrong", 422)
+			s.Clock.Advance(11 * time.Minute)
+			tb.open("/account/password")
+			page("confirm/code", 200)
+			tb.open("/nothing")
+			page("not-found", 404)
+			tb.open("/signout")
+			page("signout", 200)
+			tb.press("page.menu.signout")
+			tb.password("maya", sallyporttest.Password)
+			for range policy.FreeTries {
+				tb.code(s.WrongCode(t, maya.Secret))
+			}
+			page("paused", 429)
+			if missing := cat.Missing(); len(missing) > 0 {
+				t.Errorf("in no catalogue: %q", missing)
+			}
+		})
+	}
+}
