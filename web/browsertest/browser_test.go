@@ -71,7 +71,7 @@ func launch(preferences string) (_ *program, err error) {
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-default-apps", true), chromedp.Flag("disable-extensions", true),
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("disable-breakpad", true), chromedp.Flag("force-color-profile", "srgb"),
 		chromedp.Flag("disable-renderer-backgrounding", true), chromedp.Flag("disable-backgrounding-occluded-windows", true),
-		chromedp.Flag("disable-features", "Translate,PasswordManagerOnboarding,AutofillServerCommunication"),
+		chromedp.Flag("disable-features", "Translate,PasswordManagerOnboarding,AutofillServerCommunication,SpareRendererForSitePerProcess,OptimizationHints,MediaRouter"),
 		chromedp.Flag("password-store", "basic"), chromedp.Flag("lang", "en-US"), chromedp.Flag("disable-prompt-on-repost", true),
 		chromedp.WSURLReadTimeout(patience),
 	}

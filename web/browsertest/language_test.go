@@ -54,6 +54,7 @@ func TestLanguages_ux59(t *testing.T) {
 			tb.password("maya", "not this one")
 			page("signin/wrong", 422)
 			tb.password("omar", sallyporttest.Password)
+			tb.lands("/account/security")
 			page("security/none", 200)
 			tb.press("page.security.app_set_up_label")
 			page("confirm/password", 200)

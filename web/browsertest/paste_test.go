@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/runtime"
@@ -48,9 +49,12 @@ func (tb *tab) pasted(id string) {
 // JavaScript runs.
 func (tb *tab) toClipboard(value string) {
 	tb.t.Helper()
-	beside := openTab(tb.t, tb.ctx, tb.base, true)
-	beside.forgive("favicon.ico") // plain text names no icon
-	beside.open("/healthz")
+	if tb.beside == nil {
+		tb.beside = openTab(tb.t, tb.ctx, tb.base, true)
+		tb.beside.forgive("favicon.ico") // plain text names no icon
+		tb.beside.open("/healthz")
+	}
+	beside := tb.beside
 	ctx, cancel := context.WithTimeout(beside.ctx, patience)
 	defer cancel()
 	yes := true
@@ -116,25 +120,24 @@ func TestPaste_ux7(t *testing.T) {
 // A4: the server takes codes as people paste them, whether or not JavaScript
 // tidied them.
 func TestPaste_A4(t *testing.T) {
-	for name, form := range map[string]func(string) string{
-		"blanks":    func(c string) string { return " " + c[:3] + " " + c[3:] + " " },
-		"dash":      func(c string) string { return c[:3] + "–" + c[3:] },
-		"fullwidth": fullWidth,
-		"arabic":    arabic,
-	} {
-		t.Run(name, func(t *testing.T) {
-			both(t, func(t *testing.T, js bool) {
-				s := sallyporttest.NewServer(t)
-				maya := s.AddUser(t, s.Company, "maya", true)
-				tb := newTab(t, s.URL, js)
-				tb.open("/signin")
-				tb.password("maya", sallyporttest.Password)
-				tb.paste("code", form(s.Code(t, maya.Secret)))
-				tb.press("page.code.button")
-				tb.lands("/account/security")
-			})
-		})
-	}
+	both(t, func(t *testing.T, js bool) {
+		s := sallyporttest.NewServer(t)
+		maya := s.AddUser(t, s.Company, "maya", true)
+		tb := newTab(t, s.URL, js)
+		tb.open("/signin")
+		for _, form := range []func(string) string{
+			func(c string) string { return " " + c[:3] + " " + c[3:] + " " },
+			func(c string) string { return c[:3] + "–" + c[3:] },
+			fullWidth, arabic,
+		} {
+			tb.password("maya", sallyporttest.Password)
+			tb.paste("code", form(s.Code(t, maya.Secret)))
+			tb.press("page.code.button")
+			tb.lands("/account/security")
+			tb.signOut()
+			s.Clock.Advance(30 * time.Second)
+		}
+	})
 }
 
 // ux rules 41 and 63: Copy puts the key on the clipboard and says so; without

@@ -36,8 +36,12 @@ type tab struct {
 	ctx  context.Context
 	base string // of the server
 	js   bool
-	lang string
-	cat  *text.Catalogue
+	// stays says that pages which go on by themselves are held.
+	stays bool
+	lang  string
+	cat   *text.Catalogue
+	// beside is another tab, for putting things on the clipboard.
+	beside *tab
 
 	mu        sync.Mutex
 	loads     int           // documents that were loaded
@@ -258,9 +262,17 @@ func (tb *tab) follow(do func() error) {
 	tb.settled()
 }
 
-// settled waits for autofocus, which comes shortly after the load.
+// settled waits until the page stays: the one that goes on by itself is passed,
+// unless stay holds it. Then it waits for autofocus, which comes shortly after
+// the load.
 func (tb *tab) settled() {
 	tb.t.Helper()
+	if !tb.stays {
+		tb.await("the page after /continue", func() bool {
+			on, err := tryEval[bool](tb, `document.readyState === 'complete' && location.pathname !== '/continue'`)
+			return err == nil && on
+		})
+	}
 	tb.await("autofocus", func() bool {
 		done, err := tryEval[bool](tb, `!document.querySelector('[autofocus]') || document.activeElement !== document.body`)
 		return err != nil || done // an error: the page goes on by itself
@@ -335,8 +347,7 @@ func (tb *tab) path() string {
 	return eval[string](tb, "location.pathname + location.search")
 }
 
-// lands waits until the address begins like this and the page is complete; pages
-// that go on by themselves are passed.
+// lands waits until the address begins like this and the page is complete.
 func (tb *tab) lands(prefix string) {
 	tb.t.Helper()
 	tb.await("an address that begins with "+prefix, func() bool {
@@ -510,6 +521,7 @@ func (tb *tab) twice(name string) error {
 // itself can be looked at.
 func (tb *tab) stay(path string) {
 	tb.t.Helper()
+	tb.stays = true
 	paused := chromedp.Events(tb.ctx, fetch.RequestPaused)
 	tb.run(chromedp.Func(func(ctx context.Context, s *chromedp.Target) error {
 		return call(ctx, s, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: tb.base + path, RequestStage: fetch.RequestStageResponse}}})
