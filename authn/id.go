@@ -18,6 +18,8 @@ const (
 	SessionID = "ses"
 	EventID   = "evt"
 	KeyID     = "key"
+	MessageID = "msg"
+	LinkID    = "lnk"
 )
 
 // The alphabet of RFC 4648 section 7 keeps the order of the bytes, so ids of
@@ -70,6 +72,8 @@ type TokenKind string
 const (
 	SessionToken TokenKind = "ses"
 	AttemptToken TokenKind = "att"
+	LinkToken    TokenKind = "lnk"
+	KeyToken     TokenKind = "key"
 )
 
 const secretLen = 32
