@@ -34,7 +34,20 @@ const (
 	WebAuthn   Kind = "webauthn"
 	BackupCode Kind = "backup_code"
 	BypassCode Kind = "bypass_code"
+	// Invitation is the proof of a link that an administrator or the operator
+	// gave; no factor is of this kind.
+	Invitation Kind = "invitation"
 )
+
+// Sent reports whether proofs of the kind are codes that are sent, one challenge
+// at a time.
+func (k Kind) Sent() bool { return k == SMS || k == Email }
+
+// Own reports whether a factor of the kind is a way of the person's own: not the
+// password, nor what helps them out when their own is not at hand.
+func (k Kind) Own() bool {
+	return k != Password && k != BackupCode && k != BypassCode && k != Invitation
+}
 
 // Traits are what a proof of one kind shows; policy speaks of these and never
 // of kinds, so that a new method needs no edit there.
@@ -43,6 +56,12 @@ type Traits struct {
 	Possession        bool // something the person has; never true of e-mail (ruling 14)
 	OutOfBand         bool // travelled by another channel
 	PhishingResistant bool // bound to our origin by the person's device
+	// Recovery marks what helps out when the usual ways are not at hand: never the
+	// preferred one, and no step-up for those who have another (ruling 26).
+	Recovery bool
+	// OpensSetUp marks what lets a person set up a way of their own and nothing
+	// else (ruling 18).
+	OpensSetUp bool
 }
 
 // Company is a tenant. Nothing crosses from one company to another.
@@ -52,6 +71,7 @@ type Company struct {
 	Name          string // shown to people and written into the authenticator app
 	Policy        []byte // the policy document, JSON (ruling 52)
 	PolicyVersion int64  // grows by one with every save
+	Support       string // what people are told who cannot get in; empty: to ask their administrator
 	CreatedAt     time.Time
 }
 
@@ -80,6 +100,7 @@ type User struct {
 	Login            string // as typed at creation; canonical forms live in the login table
 	Email            string
 	EmailVerifiedAt  time.Time // zero: never; an unverified address signs nobody in (ruling 5)
+	EmailChangedAt   time.Time // zero: as it was at the beginning; no fall-back codes for 24 h (ruling 2)
 	Name             string
 	Locale           string // BCP 47; empty: the browser decides
 	Audience         Audience
@@ -96,6 +117,14 @@ type User struct {
 	// PasswordKnownAt is when the password was marked as known to others; from
 	// then on it opens no attempt from an unknown browser until it is changed.
 	PasswordKnownAt time.Time
+	// SecuredAt is when somebody pressed "this wasn't me" for this person; until
+	// the password is changed, the next sign-in asks for more and for a new one.
+	SecuredAt time.Time
+
+	Preferred     string    // id of the factor that sign-in asks for first; empty: the oldest
+	HadFactorAt   time.Time // when the first factor of their own became active; never cleared (ruling 2)
+	GraceAt       time.Time // when set-up was first asked for; the days of grace count from here
+	FirstSignInAt time.Time
 
 	CreatedAt time.Time
 }
@@ -109,6 +138,9 @@ const (
 	Pending   FactorState = "pending"
 	Confirmed FactorState = "active"
 	Asleep    FactorState = "asleep" // put to sleep by policy or an administrator
+	// Fallback stands for a contact that helps out until the person has a way of
+	// their own (requirement C1). It only carries the count of wrong codes.
+	Fallback FactorState = "fallback"
 )
 
 // Lane is whose budget of wrong answers a guess is charged to (ruling 10).
@@ -153,7 +185,79 @@ type Factor struct {
 	CreatedAt  time.Time
 	ConfirmAt  time.Time // when it became active
 	LastUsedAt time.Time
-	ExpiresAt  time.Time // pending only
+	ExpiresAt  time.Time // pending ones and bypass codes; zero: never
+	Left       int       // single-use codes that are left, for kinds that have them
+	// ProbationUntil: set up with a bypass code; until then it changes nothing of
+	// the account (ruling 18). Zero: it never was.
+	ProbationUntil time.Time
+}
+
+// Challenge is one code that was sent, or is about to be. The code itself is
+// nowhere: it is derived from a key and everything below (ruling 15).
+type Challenge struct {
+	Company     string
+	ID          string
+	User        string
+	Attempt     string // the attempt that asked; at set-up in a session, the sign-in it came from
+	Factor      string
+	Kind        Kind // the channel
+	Purpose     CodePurpose
+	Destination string // normalised; sealed in the row
+	Lane        Lane
+	Sends       int // how often it was sent, this time included
+	SentAt      time.Time
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	Seed        []byte // what the code is derived from; only in Charged
+}
+
+// CodePurpose is what a sent code is for. It is bound into the code, and the
+// message names it.
+type CodePurpose string
+
+// The purposes of sent codes.
+const (
+	CodeSignIn CodePurpose = "sign_in"
+	CodeStepUp CodePurpose = "step_up"
+	CodeSetUp  CodePurpose = "set_up"
+	CodeEmail  CodePurpose = "email" // to confirm a new address
+)
+
+// SentCodes is how many codes were sent to a person from one lane, for the
+// limits; codes that are over count too.
+type SentCodes struct{ Hour, Day int }
+
+// SavedCode is one of a person's backup codes.
+type SavedCode struct {
+	N      int
+	Prefix string // picks the candidate, so that at most one real hash is run
+	Hash   []byte // opened
+	UsedAt time.Time
+}
+
+// LinkPurpose is what a link does; it is bound into the link.
+type LinkPurpose string
+
+// The purposes of links.
+const (
+	InvitationLink LinkPurpose = "invitation" // sets the password, then set-up
+	OwnerLink      LinkPurpose = "owner"      // the same, for the first owner and at a recovery
+	NotMeLink      LinkPurpose = "not_me"     // from a notice: secures the account
+)
+
+// Link is a link that was given to one person. It is used at most once.
+type Link struct {
+	Company   string
+	ID        string
+	User      string
+	Purpose   LinkPurpose
+	Mailed    bool              // it travelled by e-mail, so using it shows control of the address
+	Epoch     int64             // of the user when it was made
+	Event     string            // NotMeLink: the event it asks about
+	Args      map[string]string // sealed in the row
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	UsedAt    time.Time
 }
 
 // Purpose is what an attempt is for. It is bound into the token, so that what
@@ -171,13 +275,15 @@ type State string
 
 // The states of an attempt. No session exists before Complete.
 const (
-	NeedFactor     State = "need_factor"
-	NeedEnrolment  State = "need_enrolment"
-	NeedPassword   State = "need_password" // step-up of someone who has no factor
-	Ready          State = "ready"
-	Complete       State = "complete"
-	Denied         State = "denied"
-	AttemptExpired State = "expired"
+	NeedFactor    State = "need_factor"
+	NeedEnrolment State = "need_enrolment"
+	NeedPassword  State = "need_password" // step-up of someone who has no factor
+	// NeedPasswordChange: everything was proven, and the password must be changed.
+	NeedPasswordChange State = "need_password_change"
+	Ready              State = "ready"
+	Complete           State = "complete"
+	Denied             State = "denied"
+	AttemptExpired     State = "expired"
 )
 
 // Attempt is a sign-in or a step-up in progress.
@@ -223,6 +329,7 @@ type Session struct {
 	ExpiresAt   time.Time
 	Idle        time.Duration // ends when not seen for this long; 0: never
 	Agent       string        // "Chrome on Windows", never the raw string
+	Name        string        // the person's own name for it; empty: none
 	Attempt     string        // the sign-in it came from; a step-up does not change it
 	ReturnTo    string        // where /continue leads
 }

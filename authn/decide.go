@@ -1,6 +1,9 @@
 package authn
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Charge says which guess a decision pays for before it may look at a secret.
 type Charge int
@@ -35,6 +38,13 @@ type Keys struct {
 	Session      string
 	SessionToken Token
 
+	// Link by its token. It selects the user, if nothing else does.
+	LinkToken Token
+
+	// Sent asks for the codes that were sent for the attempt (or, without one, for
+	// set-up in the session), and for how many were sent lately.
+	Sent bool
+
 	Factor string
 	Charge Charge
 	// Choose, if not nil, is asked once the rows are locked and before anything
@@ -57,7 +67,14 @@ type Rows struct {
 	Session *Session
 	Factors []Factor // all of User, password included, oldest first; no secrets
 	Lane    Lane
-	Charged *Charged // nil if Keys.Charge is NoCharge
+	Link    *Link // also one that is used or over: its holder may know
+	// Challenges are the unexpired codes that were sent, oldest first, with
+	// Keys.Sent only; SentCodes counts all of the person and lane.
+	Challenges []Challenge
+	SentCodes  SentCodes
+	// BrowserFactor is the factor that was used last in this browser.
+	BrowserFactor string
+	Charged       *Charged // nil if Keys.Charge is NoCharge
 }
 
 // Factor is the user's factor of that id, or nil.
@@ -89,6 +106,9 @@ type Charged struct {
 	Locked bool    // not paid because the lane's share is used up
 	Factor *Factor // nil for an unknown login
 	Secret []byte  // opened; nil for an unknown login
+	// For a factor whose codes are sent: those that are out, with their seeds.
+	Challenges []Challenge
+	Codes      []SavedCode // for backup codes, by number
 }
 
 // Verdict is what a decision came to. It can be made only by Accept, Refuse
@@ -120,6 +140,12 @@ func Drop(err error, writes ...Write) Verdict { return Verdict{refusal: err, wri
 
 // And adds a further event.
 func (v Verdict) And(ev Event) Verdict { v.more = append(v.more, ev); return v }
+
+// With adds further changes, after those that are there.
+func (v Verdict) With(writes ...Write) Verdict {
+	v.writes = append(slices.Clip(v.writes), writes...)
+	return v
+}
 
 // Refusal is the error to answer after the commit, or nil.
 func (v Verdict) Refusal() error { return v.refusal }
@@ -171,19 +197,25 @@ type (
 		Session Session
 		Token   Token
 	}
-	// PutSession changes LastSeenAt, FactorTime and ConfirmedAt.
+	// PutSession changes LastSeenAt, FactorTime, ConfirmedAt and Name.
 	PutSession struct{ Session Session }
 	// EndSession signs out one session of the user.
 	EndSession struct{ ID string }
 	// EndSessions signs the user out everywhere except in the session Except
 	// (empty: everywhere).
 	EndSessions struct{ Except string }
-	// EndAttempts drops the user's unfinished attempts.
-	EndAttempts struct{}
+	// EndAttempts drops the user's unfinished attempts except Except (empty: all).
+	EndAttempts struct{ Except string }
 	// KnowBrowser makes the decision's browser one of the user's own (ruling 47).
-	KnowBrowser struct{}
-	// ForgetBrowsers makes strangers of all the user's browsers but the decision's.
-	ForgetBrowsers struct{}
+	// Factor, if not empty, is what was used in it.
+	// With Known it only notes the factor, if the browser is the user's own already.
+	KnowBrowser struct {
+		Factor string
+		Known  bool
+	}
+	// ForgetBrowsers makes strangers of all the user's browsers but the
+	// decision's; with All, of that one too.
+	ForgetBrowsers struct{ All bool }
 	// NewFactor stores a factor with its secret, sealed. A pending one replaces
 	// the user's other pending factor of that kind.
 	NewFactor struct {
@@ -196,11 +228,49 @@ type (
 		ID   string
 		At   time.Time
 		Step int64 // of the confirming code: it does not also sign in (ruling 11)
+		// ProbationUntil: set up with a bypass code; zero: not.
+		ProbationUntil time.Time
 	}
 	// PutFactor changes Name, State and Data.
 	PutFactor struct{ Factor Factor }
 	// DeleteFactor removes a factor and its secret.
 	DeleteFactor struct{ ID string }
+	// DropSecret forgets what a factor's row still shows (backup codes, once saved).
+	DropSecret struct{ ID string }
+	// NewCodes stores the backup codes of the factor, each sealed.
+	NewCodes struct {
+		Factor string
+		Codes  []SavedCode
+	}
+	// SpendCode uses one backup code, once (ruling 14).
+	SpendCode struct {
+		Factor string
+		N      int
+	}
+	// NewChallenge stores a code that is about to be sent.
+	NewChallenge struct{ Challenge Challenge }
+	// PutChallenge changes Sends and SentAt.
+	PutChallenge struct{ Challenge Challenge }
+	// ConsumeChallenges ends all codes that were sent for a factor in this
+	// attempt; that there was one is checked.
+	ConsumeChallenges struct{ Factor string }
+	// NewLetter puts a message into the outbox. Challenge names the code it carries.
+	NewLetter struct {
+		Letter    Letter
+		Challenge string
+	}
+	// TellOwners puts a message to every owner of the company into the outbox.
+	TellOwners struct{ Letter Letter }
+	// NewLink stores a link, openable by Token.
+	NewLink struct {
+		Link  Link
+		Token Token
+	}
+	// SpendLink uses the decision's link, once.
+	SpendLink struct{}
+	// SetEmail changes the address that names the user, and the login that goes
+	// with it. Conflict if the address is somebody else's.
+	SetEmail struct{ Email string }
 	// SetPassword stores a new password hash, sealed, and clears what was
 	// counted against the old one.
 	SetPassword struct {
@@ -249,6 +319,18 @@ func (Rehash) write()         {}
 func (PutUser) write()        {}
 func (NewUser) write()        {}
 func (SetPolicy) write()      {}
+
+func (DropSecret) write()        {}
+func (NewCodes) write()          {}
+func (SpendCode) write()         {}
+func (NewChallenge) write()      {}
+func (PutChallenge) write()      {}
+func (ConsumeChallenges) write() {}
+func (NewLetter) write()         {}
+func (TellOwners) write()        {}
+func (NewLink) write()           {}
+func (SpendLink) write()         {}
+func (SetEmail) write()          {}
 
 // EventQuery selects events of one company, newest first.
 type EventQuery struct {

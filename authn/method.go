@@ -13,6 +13,9 @@ type Request struct {
 	Client  Client
 	Lane    Lane  // known browsers are served before strangers (ruling 12)
 	Now     int64 // Unix seconds of the configured clock
+	// Challenges are the codes that are out for Factor, with their seeds.
+	Challenges []Challenge
+	Codes      []SavedCode // the backup codes of Factor
 }
 
 // Answer is what a person gives. Exactly the field of the kind is filled.
@@ -26,6 +29,7 @@ type Match struct {
 	Outcome Outcome
 	Step    int64  // with Right: the counter that must grow, if the kind has one
 	Rehash  []byte // with Right: the secret should be stored anew in this form
+	Code    int    // with Right or Void: the number of the backup code
 	// Skew is how many seconds the person's clock is ahead (negative: behind),
 	// with Wrong, at enrolment only. 0: nothing known.
 	Skew int64

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"sync"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -21,22 +22,74 @@ func CheckSession(rows *authn.Rows, now time.Time) error {
 		s.Idle > 0 && now.Sub(s.LastSeenAt) >= s.Idle:
 		return authn.Unauthenticated
 	}
-	if s.ACR == authn.AAL2 {
-		return nil
-	}
-	doc, err := Parse(rows.Company.Policy)
+	doc, err := parsed(rows.Company.Policy)
 	if err != nil {
 		return err
 	}
-	if len(Why(doc, *u, rows.Factors)) > 0 {
+	if !enough(doc, rows, now) {
 		return authn.Unauthenticated
 	}
 	return nil
 }
 
+// documents are the policies that sessions were checked against lately; reading
+// one costs more than the rest of the check.
+var documents struct {
+	sync.RWMutex
+	m map[string]Document
+}
+
+const maxDocuments = 256
+
+func parsed(raw []byte) (Document, error) {
+	documents.RLock()
+	doc, ok := documents.m[string(raw)]
+	documents.RUnlock()
+	if ok {
+		return doc, nil
+	}
+	doc, err := Parse(raw)
+	if err != nil {
+		return doc, err
+	}
+	documents.Lock()
+	defer documents.Unlock()
+	if documents.m == nil || len(documents.m) >= maxDocuments {
+		documents.m = map[string]Document{}
+	}
+	documents.m[string(raw)] = doc
+	return doc, nil
+}
+
+// enough reports whether the session showed what policy asks of the person now.
+func enough(d Document, rows *authn.Rows, now time.Time) bool {
+	s, u := rows.Session, *rows.User
+	if len(Why(d, u, rows.Factors)) == 0 {
+		return true
+	}
+	var had, bound, sent bool
+	for _, m := range s.AMR {
+		had = had || m == "otp" || m == "sms" || m == "hwk" || m == "swk"
+		bound = bound || m == "hwk" || m == "swk"
+		sent = sent || m == "mca"
+	}
+	switch d.Minimum(u) {
+	case PhishingResistant:
+		return bound
+	case OwnPossession:
+		return had
+	}
+	if had {
+		return true
+	}
+	// A code to a contact is enough for those of whom no way of their own is
+	// asked, for those who have one beside it, and while setting up is put off.
+	return sent && (!d.NeedsOwnWay(u) || Enrolled(rows.Factors) || !d.GraceUntil(u, now).IsZero())
+}
+
 // Fresh says whether the session's person proved themselves recently enough
-// for a sensitive act: with a factor if they have one, else with the password
-// (rulings 1 and 26). A password given at sign-in does not count for the
+// for a sensitive act: with a factor if they have one, else with the password or
+// a code to their contact (rulings 1 and 26). A password given at sign-in does not count for the
 // latter: whoever took over an open session must not add a factor to it.
 func Fresh(rows *authn.Rows, hasFactor bool, maxAge time.Duration, now time.Time) error {
 	at, acr := rows.Session.FactorTime, authn.AAL2

@@ -20,6 +20,16 @@ func (s *Store) writeAccount(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) er
 	case authn.DeleteFactor:
 		n, err := tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND id = $3", l.company, l.uid, clean(w.ID, maxID))
 		return oneRow(n, err, "the factor to delete is gone")
+	case authn.DropSecret:
+		_, err := tx.exec("UPDATE factors SET sealed = $4 WHERE company = $1 AND user_id = $2 AND id = $3 AND kind = 'backup_code'",
+			l.company, l.uid, clean(w.ID, maxID), []byte{})
+		return err
+	case authn.NewCodes:
+		return newCodes(tx, l, w)
+	case authn.SpendCode:
+		return spendCode(tx, k, l, w)
+	case authn.SetEmail:
+		return setEmail(tx, l, w)
 	case authn.SetPassword:
 		return setPassword(tx, l, w)
 	case authn.Rehash:
@@ -31,8 +41,8 @@ func (s *Store) writeAccount(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) er
 }
 
 const insertFactor = `INSERT INTO factors (company, user_id, id, kind, state, name, sealed, data, last_step, epoch, attempt,
-	tries_s, paused_s, tries_k, paused_k, created_at, confirmed_at, last_used_at, expires_at)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, $12, $13, 0, $14) ON CONFLICT DO NOTHING`
+	tries_s, paused_s, tries_k, paused_k, created_at, confirmed_at, last_used_at, expires_at, left_over, probation_until)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, $12, $13, 0, $14, $15, $16) ON CONFLICT DO NOTHING`
 
 func newFactor(tx *Tx, l *loaded, w authn.NewFactor) error {
 	f := w.Factor
@@ -42,9 +52,10 @@ func newFactor(tx *Tx, l *loaded, w authn.NewFactor) error {
 	if f.Kind == authn.Password || f.Kind == "" || len(f.Kind) > maxWord || !goodID(string(f.Kind)) {
 		return internal("no new factor of kind %q; a password is set with SetPassword", clean(string(f.Kind), maxWord))
 	}
-	if f.State == authn.Pending {
-		if _, err := tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND kind = $3 AND state = 'pending'",
-			l.company, l.uid, string(f.Kind)); err != nil {
+	// A pending one is begun anew; backup and bypass codes replace those before them.
+	if f.State == authn.Pending || f.Kind == authn.BackupCode || f.Kind == authn.BypassCode {
+		if _, err := tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND kind = $3 AND state = $4",
+			l.company, l.uid, string(f.Kind), clean(string(f.State), maxWord)); err != nil {
 			return err
 		}
 	}
@@ -57,7 +68,8 @@ func newFactor(tx *Tx, l *loaded, w authn.NewFactor) error {
 	}
 	sealed := l.key.Seal(factorPlace(l.company, l.uid, f.ID, f.Kind), w.Secret)
 	n, err := tx.exec(insertFactor, l.company, l.uid, f.ID, string(f.Kind), clean(string(f.State), maxWord), clean(f.Name, maxName),
-		sealed, data, max(f.LastStep, 0), f.Epoch, clean(f.Attempt, maxID), micros(f.CreatedAt), micros(f.ConfirmAt), micros(f.ExpiresAt))
+		sealed, data, max(f.LastStep, 0), f.Epoch, clean(f.Attempt, maxID), micros(f.CreatedAt), micros(f.ConfirmAt), micros(f.ExpiresAt),
+		max(f.Left, 0), micros(f.ProbationUntil))
 	return oneRow(n, err, "there is a factor of that id, or of that kind and state")
 }
 
@@ -79,11 +91,16 @@ func activateFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.ActivateFactor) er
 			return err
 		}
 	}
-	n, err := tx.exec(`UPDATE factors SET state = 'active', confirmed_at = $4, expires_at = 0,
+	n, err := tx.exec(`UPDATE factors SET state = 'active', confirmed_at = $4, expires_at = 0, probation_until = $6,
 		last_step = CASE WHEN last_step < $5 THEN $5 ELSE last_step END
 		WHERE company = $1 AND user_id = $2 AND id = $3 AND state = 'pending'`,
-		l.company, l.uid, w.ID, micros(w.At), w.Step)
-	return oneRow(n, err, "the factor to activate is not pending any more")
+		l.company, l.uid, w.ID, micros(w.At), w.Step, micros(w.ProbationUntil))
+	if err := oneRow(n, err, "the factor to activate is not pending any more"); err != nil {
+		return err
+	}
+	// Who has a way of their own has no use for what stood in for one.
+	_, err = tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND state = 'fallback'", l.company, l.uid)
+	return err
 }
 
 // putFactor cannot make a pending factor active: only a right answer does (cve-50).
@@ -128,7 +145,7 @@ func setPassword(tx *Tx, l *loaded, w authn.SetPassword) error {
 			l.company, l.uid, id, sealed, micros(w.At))
 	} else {
 		n, err = tx.exec(insertFactor, l.company, l.uid, id, string(authn.Password), string(authn.Confirmed), "",
-			sealed, "", 0, l.epoch, "", micros(w.At), micros(w.At), 0)
+			sealed, "", 0, l.epoch, "", micros(w.At), micros(w.At), 0, 0, 0)
 	}
 	if err := oneRow(n, err, "there is a factor of that id"); err != nil {
 		return err
@@ -137,7 +154,7 @@ func setPassword(tx *Tx, l *loaded, w authn.SetPassword) error {
 	if _, err := tx.exec("DELETE FROM throttles WHERE company = $1 AND who = $2", l.company, who[:]); err != nil {
 		return err
 	}
-	n, err = tx.exec(`UPDATE users SET password_changed_at = $3, wrong_in_row = 0, wrong_in_month = 0, month_start = 0, password_known_at = 0
+	n, err = tx.exec(`UPDATE users SET password_changed_at = $3, wrong_in_row = 0, wrong_in_month = 0, month_start = 0, password_known_at = 0, secured_at = 0
 		WHERE company = $1 AND id = $2`, l.company, l.uid, micros(w.At))
 	return oneRow(n, err, "the user is gone")
 }
@@ -173,7 +190,8 @@ func userArgs(u *authn.User) ([]any, error) {
 	return []any{clean(u.Login, maxLogin), clean(u.Email, authn.MaxLogin), micros(u.EmailVerifiedAt), clean(u.Name, maxName),
 		clean(u.Locale, maxLocale), clean(string(u.Audience), maxWord), clean(string(u.Status), maxWord), words(u.Roles),
 		u.RequireTwoFactor, u.Epoch, micros(u.PasswordChangedAt), u.WrongInRow, u.WrongInMonth, micros(u.MonthStart),
-		micros(u.PasswordKnownAt), micros(u.CreatedAt)}, nil
+		micros(u.PasswordKnownAt), micros(u.CreatedAt), micros(u.EmailChangedAt), micros(u.SecuredAt), clean(u.Preferred, maxID),
+		micros(u.HadFactorAt), micros(u.GraceAt), micros(u.FirstSignInAt), slices.Contains(u.Roles, "owner")}, nil
 }
 
 func putUser(tx *Tx, l *loaded, u authn.User) error {
@@ -186,7 +204,8 @@ func putUser(tx *Tx, l *loaded, u authn.User) error {
 	}
 	n, err := tx.exec(`UPDATE users SET login = $3, email = $4, email_verified_at = $5, name = $6, locale = $7, audience = $8, status = $9,
 		roles = $10, require_two_factor = $11, epoch = $12, password_changed_at = $13, wrong_in_row = $14, wrong_in_month = $15,
-		month_start = $16, password_known_at = $17, created_at = $18 WHERE company = $1 AND id = $2`,
+		month_start = $16, password_known_at = $17, created_at = $18, email_changed_at = $19, secured_at = $20, preferred = $21,
+		had_factor_at = $22, grace_at = $23, first_sign_in_at = $24, owner = $25 WHERE company = $1 AND id = $2`,
 		append([]any{l.company, l.uid}, args...)...)
 	return oneRow(n, err, "the user is gone")
 }
@@ -217,8 +236,9 @@ func (s *Store) newUser(tx *Tx, k *authn.Keys, l *loaded, w authn.NewUser) error
 		return internal("no key for the user: %w", err)
 	}
 	n, err := tx.exec(`INSERT INTO users (company, id, person_key, login, email, email_verified_at, name, locale, audience, status, roles,
-		require_two_factor, epoch, password_changed_at, wrong_in_row, wrong_in_month, month_start, password_known_at, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`,
+		require_two_factor, epoch, password_changed_at, wrong_in_row, wrong_in_month, month_start, password_known_at, created_at,
+		email_changed_at, secured_at, preferred, had_factor_at, grace_at, first_sign_in_at, owner)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) ON CONFLICT DO NOTHING`,
 		append([]any{u.Company, u.ID, personKey}, args...)...)
 	if err := oneRow(n, err, "there is a user of that id"); err != nil {
 		return err

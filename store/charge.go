@@ -24,7 +24,7 @@ var (
 	// checking. While the lane is paused or used up it finds nothing. $6 is pauseEnd.
 	chargeFactor = perLane(`UPDATE factors SET tries_# = tries_# + 1
 		WHERE company = $1 AND user_id = $2 AND id = $3 AND kind <> 'password'
-		AND (state = 'active' OR state = 'pending' AND expires_at > $4)
+		AND (state IN ('active', 'fallback') AND expires_at = 0 OR state IN ('active', 'pending') AND expires_at > $4)
 		AND (paused_# <= $4 OR paused_# > $6) AND tries_# < $5
 		RETURNING kind, sealed, tries_#, paused_#`)
 
@@ -122,7 +122,20 @@ func (s *Store) chargeFactor(tx *Tx, k *authn.Keys, l *loaded, guess bool) error
 		return nil
 	}
 	l.Charged.Paid, l.Charged.Count, f.Counts[l.lane] = true, count, count
-	l.Charged.Secret, err = l.open(l.factor, kind, sealed)
+	// Opened for every kind, so that a row whose kind was changed is noticed; the
+	// place of backup codes is empty once they are saved.
+	if len(sealed) > 0 || kind != authn.BackupCode {
+		if l.Charged.Secret, err = l.open(l.factor, kind, sealed); err != nil {
+			return err
+		}
+	}
+	switch {
+	case kind.Sent():
+		l.Charged.Challenges = l.sent
+	case kind == authn.BackupCode:
+		l.Charged.Secret = nil // what is shown is not for checking
+		l.Charged.Codes, err = l.savedCodes(tx, l.factor)
+	}
 	return err
 }
 

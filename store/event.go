@@ -99,7 +99,10 @@ func (s *Store) insertEvent(tx *Tx, k *authn.Keys, l *loaded, ev authn.Event) er
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
 		k.Company, ev.ID, clean(ev.Type, maxWord), clean(ev.Actor, maxID), ev.Target, clean(string(ev.Result), maxWord), micros(ev.At),
 		person, personal, commit)
-	return oneRow(n, err, "there is an event of that id")
+	if err := oneRow(n, err, "there is an event of that id"); err != nil {
+		return err
+	}
+	return s.tell(tx, k, l, ev)
 }
 
 const eventColumns = "e.company, e.id, e.type, e.actor, e.target, e.result, e.at, e.seq, e.prev, e.hash"

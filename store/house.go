@@ -24,11 +24,15 @@ func (s *Store) Acquire(ctx context.Context, name, holder string, now time.Time,
 	return got, nil
 }
 
+// KeepShown is how long new backup codes can be shown again (ruling 43).
+const KeepShown = 10 * time.Minute
+
 // How long what has ended stays, so that whoever comes late is told "expired".
 // A throttle row is stale after two days: with pauses of up to an hour, waiting
 // for that gains a guesser nothing over going on.
 const (
 	keepEnded    = time.Hour
+	keepSent     = 25 * time.Hour // the limits count a day
 	keepThrottle = 48 * time.Hour
 	sweepBatch   = 500
 )
@@ -41,6 +45,12 @@ var sweeps = []struct {
 	{"DELETE FROM sessions WHERE (company, id) IN (SELECT company, id FROM sessions WHERE ends_at <= $1 LIMIT $2)", keepEnded},
 	{"DELETE FROM factors WHERE (company, user_id, id) IN" +
 		" (SELECT company, user_id, id FROM factors WHERE state = 'pending' AND expires_at <= $1 LIMIT $2)", keepEnded},
+	{"DELETE FROM factors WHERE (company, user_id, id) IN" +
+		" (SELECT company, user_id, id FROM factors WHERE kind = 'bypass_code' AND expires_at > 0 AND expires_at <= $1 LIMIT $2)", keepEnded},
+	{"DELETE FROM challenges WHERE (company, id) IN (SELECT company, id FROM challenges WHERE created_at <= $1 LIMIT $2)", keepSent},
+	{"DELETE FROM links WHERE (company, id) IN (SELECT company, id FROM links WHERE expires_at <= $1 LIMIT $2)", keepThrottle},
+	{"UPDATE factors SET sealed = substr(sealed, 1, 0) WHERE (company, user_id, id) IN (SELECT company, user_id, id FROM factors" +
+		" WHERE kind = 'backup_code' AND created_at <= $1 AND length(sealed) > 0 LIMIT $2)", KeepShown},
 	{"DELETE FROM throttles WHERE (company, who) IN (SELECT company, who FROM throttles" +
 		" WHERE updated_at <= $1 AND paused_s <= $1 AND paused_k <= $1 LIMIT $2)", keepThrottle},
 	{"DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE expires_at <= $1 LIMIT $2)", keepThrottle},

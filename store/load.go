@@ -25,6 +25,8 @@ type loaded struct {
 	}
 	attempt string // id of Attempt, or empty
 	session authn.Session
+	link    string            // id of Link, or empty
+	sent    []authn.Challenge // of the asker, with their seeds
 	lane    authn.Lane
 	factor  string // that is charged or settled
 	login   string // canonical, if the keys gave one
@@ -72,7 +74,7 @@ var (
 	// SQLite a temporary table, which costs more than the look-up.
 	selectFactors = "SELECT " + factorColumns + " FROM factors f WHERE f.company = $1 AND f.user_id = $2"
 
-	selectDevice = "SELECT 1 FROM devices WHERE company = $1 AND user_id = $2 AND browser = $3"
+	selectDevice = "SELECT factor FROM devices WHERE company = $1 AND user_id = $2 AND browser = $3"
 )
 
 // load finds what the keys name, and charges nothing.
@@ -90,13 +92,19 @@ func (s *Store) load(tx *Tx, k *authn.Keys, lock bool) (*loaded, error) {
 	if err := s.loadSession(tx, k, lock, l); err != nil {
 		return nil, err
 	}
+	if err := s.loadLink(tx, k, lock, l); err != nil {
+		return nil, err
+	}
 	if err := l.wantCompany(tx, k.Company); err != nil {
 		return nil, err
 	}
 	if err := s.loadLane(tx, k, l); err != nil {
 		return nil, err
 	}
-	return l, s.loadFactors(tx, k, l)
+	if err := s.loadFactors(tx, k, l); err != nil {
+		return nil, err
+	}
+	return l, s.loadSent(tx, k, l)
 }
 
 func (l *loaded) wantCompany(tx *Tx, id string) error {
@@ -282,7 +290,10 @@ func (s *Store) loadLane(tx *Tx, k *authn.Keys, l *loaded) error {
 	defer func() { l.Lane = l.lane }()
 	if l.Attempt != nil {
 		l.lane = l.Attempt.Lane
-		return nil
+		if l.lane == authn.Stranger {
+			return nil
+		}
+		return s.loadBrowserFactor(tx, k, l)
 	}
 	if l.Session != nil && !k.SessionToken.IsZero() {
 		l.lane = authn.Known
@@ -296,11 +307,21 @@ func (s *Store) loadLane(tx *Tx, k *authn.Keys, l *loaded) error {
 		return err
 	}
 	browser := deviceBrowser(l.key, k.Browser, l.company, l.uid)
-	var one int64
-	known, err := tx.one(selectDevice, []any{&one}, l.company, l.uid, browser[:])
+	var factor string
+	known, err := tx.one(selectDevice, []any{&factor}, l.company, l.uid, browser[:])
 	if known && l.uid != "" {
-		l.lane = authn.Known
+		l.lane, l.BrowserFactor = authn.Known, factor
 	}
+	return err
+}
+
+// loadBrowserFactor is for an attempt, whose lane is known already.
+func (s *Store) loadBrowserFactor(tx *Tx, k *authn.Keys, l *loaded) error {
+	if k.Browser == "" || k.Charge != authn.NoCharge {
+		return nil
+	}
+	browser := deviceBrowser(l.key, k.Browser, l.company, l.uid)
+	_, err := tx.one(selectDevice, []any{&l.BrowserFactor}, l.company, l.uid, browser[:])
 	return err
 }
 

@@ -68,21 +68,23 @@ func (s asBytes) Scan(v any) error {
 // Each list of columns stands beside the targets that it is scanned into. The
 // casts to *string spare database/sql its reflection.
 
-const companyColumns = "c.id, c.slug, c.name, c.policy, c.policy_version, c.created_at"
+const companyColumns = "c.id, c.slug, c.name, c.policy, c.policy_version, c.support, c.created_at"
 
 func companyTargets(c *authn.Company) []any {
-	return []any{&c.ID, &c.Slug, &c.Name, asBytes{&c.Policy}, &c.PolicyVersion, asTime{&c.CreatedAt}}
+	return []any{&c.ID, &c.Slug, &c.Name, asBytes{&c.Policy}, &c.PolicyVersion, &c.Support, asTime{&c.CreatedAt}}
 }
 
 const userColumns = "u.company, u.id, u.login, u.email, u.email_verified_at, u.name, u.locale, u.audience, u.status, u.roles, " +
 	"u.require_two_factor, u.epoch, u.password_changed_at, u.wrong_in_row, u.wrong_in_month, u.month_start, " +
-	"u.password_known_at, u.created_at, u.person_key"
+	"u.password_known_at, u.created_at, u.email_changed_at, u.secured_at, u.preferred, u.had_factor_at, u.grace_at, " +
+	"u.first_sign_in_at, u.person_key"
 
 func userTargets(u *authn.User, personKey *[]byte) []any {
 	return []any{&u.Company, &u.ID, &u.Login, &u.Email, asTime{&u.EmailVerifiedAt}, &u.Name, &u.Locale,
 		(*string)(&u.Audience), (*string)(&u.Status), asJSON[[]string]{&u.Roles},
 		&u.RequireTwoFactor, &u.Epoch, asTime{&u.PasswordChangedAt}, &u.WrongInRow, &u.WrongInMonth, asTime{&u.MonthStart},
-		asTime{&u.PasswordKnownAt}, asTime{&u.CreatedAt}, personKey}
+		asTime{&u.PasswordKnownAt}, asTime{&u.CreatedAt}, asTime{&u.EmailChangedAt}, asTime{&u.SecuredAt}, &u.Preferred,
+		asTime{&u.HadFactorAt}, asTime{&u.GraceAt}, asTime{&u.FirstSignInAt}, personKey}
 }
 
 const attemptColumns = "a.company, a.id, a.user_id, a.purpose, a.state, a.version, a.proofs, a.lane, a.session_id, a.action, " +
@@ -94,20 +96,20 @@ func attemptTargets(a *authn.Attempt, token, browser *[]byte) []any {
 }
 
 const sessionColumns = "s.company, s.id, s.user_id, s.epoch, s.amr, s.acr, s.auth_time, s.factor_time, s.confirmed_at, s.created_at, " +
-	"s.last_seen_at, s.expires_at, s.idle, s.agent, s.attempt, s.return_to, s.token"
+	"s.last_seen_at, s.expires_at, s.idle, s.agent, s.name, s.attempt, s.return_to, s.token"
 
 // sessionTargets scans idle as microseconds into *idle.
 func sessionTargets(se *authn.Session, idle *int64, token *[]byte) []any {
 	return []any{&se.Company, &se.ID, &se.User, &se.Epoch, asJSON[[]string]{&se.AMR}, &se.ACR, asTime{&se.AuthTime},
 		asTime{&se.FactorTime}, asTime{&se.ConfirmedAt}, asTime{&se.CreatedAt}, asTime{&se.LastSeenAt}, asTime{&se.ExpiresAt},
-		idle, &se.Agent, &se.Attempt, &se.ReturnTo, token}
+		idle, &se.Agent, &se.Name, &se.Attempt, &se.ReturnTo, token}
 }
 
 const factorColumns = "f.company, f.user_id, f.id, f.kind, f.state, f.name, f.data, f.last_step, f.epoch, f.attempt, " +
-	"f.tries_s, f.paused_s, f.tries_k, f.paused_k, f.created_at, f.confirmed_at, f.last_used_at, f.expires_at"
+	"f.tries_s, f.paused_s, f.tries_k, f.paused_k, f.created_at, f.confirmed_at, f.last_used_at, f.expires_at, f.left_over, f.probation_until"
 
 func factorTargets(f *authn.Factor, stranger, known *authn.Count) []any {
 	return []any{&f.Company, &f.User, &f.ID, (*string)(&f.Kind), (*string)(&f.State), &f.Name, asBytes{&f.Data}, &f.LastStep,
 		&f.Epoch, &f.Attempt, &stranger.Tries, asTime{&stranger.PausedUntil}, &known.Tries, asTime{&known.PausedUntil},
-		asTime{&f.CreatedAt}, asTime{&f.ConfirmAt}, asTime{&f.LastUsedAt}, asTime{&f.ExpiresAt}}
+		asTime{&f.CreatedAt}, asTime{&f.ConfirmAt}, asTime{&f.LastUsedAt}, asTime{&f.ExpiresAt}, &f.Left, asTime{&f.ProbationUntil}}
 }

@@ -62,6 +62,9 @@ type Config struct {
 	Keyring *keyring.Keyring
 	Random  io.Reader    // nil: crypto/rand
 	Log     *slog.Logger // nil: slog.Default
+	// Notice says what the person an event is about is told of it; notice.For is
+	// one. Nil: there is no mail, and nobody is told anything.
+	Notice func(authn.Event) (authn.Template, bool)
 }
 
 // Store is safe for use by many goroutines.
@@ -70,6 +73,7 @@ type Store struct {
 	ring   *keyring.Keyring
 	random io.Reader
 	log    *slog.Logger
+	notice func(authn.Event) (authn.Template, bool)
 	keys   keyCache
 	holder string // names this process in lease rows
 }
@@ -88,7 +92,7 @@ func New(ctx context.Context, c Config) (*Store, error) {
 	}
 	var id [8]byte
 	rand.Read(id[:])
-	s := &Store{b: c.Backend, ring: c.Keyring, random: c.Random, log: c.Log, holder: hex.EncodeToString(id[:])}
+	s := &Store{b: c.Backend, ring: c.Keyring, random: c.Random, log: c.Log, notice: c.Notice, holder: hex.EncodeToString(id[:])}
 	if err := s.migrate(ctx); err != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func TestEmbeddedMigrations(t *testing.T) {
 	if err != nil || len(list) == 0 {
 		t.Fatal(err)
 	}
-	d := &Dialect{Macros: map[string]string{"text": "TEXT", "int": "INTEGER", "bool": "INTEGER", "blob": "BLOB", "json": "TEXT", "strict": "STRICT"}}
+	d := &Dialect{Macros: map[string]string{"text": "TEXT", "int": "INTEGER", "bool": "INTEGER", "blob": "BLOB", "json": "TEXT", "strict": "STRICT", "false": "0", "true": "1"}}
 	for _, m := range list {
 		for _, s := range m.statements(d) {
 			if strings.ContainsAny(s, "@;") || strings.Contains(s, "--") {

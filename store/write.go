@@ -41,7 +41,8 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 	case authn.PutAttempt:
 		return putAttempt(tx, l, w.Attempt)
 	case authn.EndAttempts:
-		_, err := tx.exec("DELETE FROM attempts WHERE company = $1 AND user_id = $2 AND state NOT IN ('complete', 'denied')", l.company, l.uid)
+		_, err := tx.exec("DELETE FROM attempts WHERE company = $1 AND user_id = $2 AND id <> $3 AND state NOT IN ('complete', 'denied')",
+			l.company, l.uid, clean(w.Except, maxID))
 		return err
 	case authn.NewSession:
 		return newSession(tx, l, w)
@@ -54,11 +55,19 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		_, err := tx.exec("DELETE FROM sessions WHERE company = $1 AND user_id = $2 AND id <> $3", l.company, l.uid, clean(w.Except, maxID))
 		return err
 	case authn.KnowBrowser:
-		return knowBrowser(tx, k, l)
+		return knowBrowser(tx, k, l, clean(w.Factor, maxID))
 	case authn.ForgetBrowsers:
 		browser := deviceBrowser(l.key, k.Browser, l.company, l.uid)
-		_, err := tx.exec("DELETE FROM devices WHERE company = $1 AND user_id = $2 AND browser <> $3", l.company, l.uid, browser[:])
+		_, err := tx.exec("DELETE FROM devices WHERE company = $1 AND user_id = $2 AND (browser <> $3 OR $4)", l.company, l.uid, browser[:], w.All)
 		return err
+	case authn.NewChallenge, authn.PutChallenge, authn.ConsumeChallenges:
+		return s.writeSent(tx, k, l, w)
+	case authn.NewLetter, authn.TellOwners:
+		return s.writeLetter(tx, k, l, w)
+	case authn.NewLink:
+		return newLink(tx, l, w)
+	case authn.SpendLink:
+		return spendLink(tx, k, l)
 	}
 	return s.writeAccount(tx, k, l, w)
 }
@@ -148,11 +157,11 @@ func newSession(tx *Tx, l *loaded, w authn.NewSession) error {
 	se.ACR = clean(se.ACR, maxWord) // before it is hashed
 	token := sessionToken(l.key, w.Token, &se)
 	n, err := tx.exec(`INSERT INTO sessions (company, id, user_id, epoch, amr, acr, auth_time, factor_time, confirmed_at, created_at,
-		last_seen_at, expires_at, ends_at, idle, agent, attempt, return_to, token)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
+		last_seen_at, expires_at, ends_at, idle, agent, name, attempt, return_to, token)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`,
 		se.Company, se.ID, se.User, se.Epoch, words(se.AMR), se.ACR, micros(se.AuthTime), micros(se.FactorTime), micros(se.ConfirmedAt),
 		micros(se.CreatedAt), micros(se.LastSeenAt), micros(se.ExpiresAt), micros(endOf(&se)), se.Idle.Microseconds(),
-		clean(se.Agent, maxName), clean(se.Attempt, maxID), returnTo(se.ReturnTo), token[:])
+		clean(se.Agent, maxName), clean(se.Name, maxName), clean(se.Attempt, maxID), returnTo(se.ReturnTo), token[:])
 	return oneRow(n, err, "there is a session of that id")
 }
 
@@ -165,25 +174,25 @@ func putSession(tx *Tx, l *loaded, se authn.Session) error {
 	}
 	end := l.session // how long it lives is not to be changed
 	end.LastSeenAt = se.LastSeenAt
-	n, err := tx.exec(`UPDATE sessions SET last_seen_at = $4, factor_time = $5, confirmed_at = $6, ends_at = $7
+	n, err := tx.exec(`UPDATE sessions SET last_seen_at = $4, factor_time = $5, confirmed_at = $6, ends_at = $7, name = $8
 		WHERE company = $1 AND id = $2 AND user_id = $3`,
-		l.company, se.ID, l.uid, micros(se.LastSeenAt), micros(se.FactorTime), micros(se.ConfirmedAt), micros(endOf(&end)))
+		l.company, se.ID, l.uid, micros(se.LastSeenAt), micros(se.FactorTime), micros(se.ConfirmedAt), micros(endOf(&end)), clean(se.Name, maxName))
 	return oneRow(n, err, "the session is gone")
 }
 
 // knowBrowser does nothing where no browser cookie came with the request.
-func knowBrowser(tx *Tx, k *authn.Keys, l *loaded) error {
+func knowBrowser(tx *Tx, k *authn.Keys, l *loaded, factor string) error {
 	if k.Browser == "" {
 		return nil
 	}
 	browser := deviceBrowser(l.key, k.Browser, l.company, l.uid)
-	n, err := tx.exec("UPDATE devices SET used_at = $4 WHERE company = $1 AND user_id = $2 AND browser = $3",
-		l.company, l.uid, browser[:], micros(k.Now))
+	n, err := tx.exec("UPDATE devices SET used_at = $4, factor = CASE WHEN $5 <> '' THEN $5 ELSE factor END WHERE company = $1 AND user_id = $2 AND browser = $3",
+		l.company, l.uid, browser[:], micros(k.Now), factor)
 	if err != nil || n == 1 {
 		return err
 	}
-	if _, err := tx.exec("INSERT INTO devices (company, user_id, browser, used_at) VALUES ($1, $2, $3, $4)",
-		l.company, l.uid, browser[:], micros(k.Now)); err != nil {
+	if _, err := tx.exec("INSERT INTO devices (company, user_id, browser, used_at, factor) VALUES ($1, $2, $3, $4, $5)",
+		l.company, l.uid, browser[:], micros(k.Now), factor); err != nil {
 		return err
 	}
 	// The new one is kept even if the clock of another node is ahead.

@@ -246,7 +246,7 @@ var dialect = store.Dialect{
 		// Ids and names are compared by their bytes, as SQLite does.
 		"text": `text COLLATE "C"`, "int": "bigint", "bool": "boolean", "blob": "bytea",
 		// Documents come back as they were written, which jsonb does not promise.
-		"json": "text", "strict": "",
+		"json": "text", "strict": "", "false": "false", "true": "true",
 	},
 	Locks:   true,
 	Failure: failure,

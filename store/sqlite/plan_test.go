@@ -26,6 +26,9 @@ func TestPlans(t *testing.T) {
 		if first, _, _ := strings.Cut(text, " "); !slices.Contains([]string{"SELECT", "UPDATE", "INSERT", "DELETE"}, first) {
 			continue
 		}
+		if strings.Contains(text, "factors_2") || strings.HasPrefix(text, "UPDATE users SET owner =") || strings.HasPrefix(text, "UPDATE users SET had_factor_at =") {
+			continue // a migration, once
+		}
 		for _, step := range b.plan(text) {
 			switch {
 			case !strings.Contains(step, "SCAN"), strings.Contains(step, "CONSTANT ROW"):

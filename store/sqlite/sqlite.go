@@ -165,6 +165,7 @@ var dialect = store.Dialect{
 	Name: "sqlite",
 	Macros: map[string]string{
 		"text": "TEXT", "int": "INTEGER", "bool": "INTEGER", "blob": "BLOB", "json": "TEXT",
+		"false": "0", "true": "1",
 		// The keys are the order of the rows: one tree to walk and to write, not two.
 		"strict": "STRICT, WITHOUT ROWID",
 	},

@@ -1,0 +1,469 @@
+package policy
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+)
+
+// ContactRests is how long a contact that was changed gets no fall-back codes:
+// who took over the account could have changed it (ruling 2).
+const ContactRests = 24 * time.Hour
+
+// Need is what an attempt still needs.
+type Need struct {
+	State  authn.State
+	Offers []Offer // with NeedFactor: at least one, usual one first
+	Why    []Reason
+	ACR    string   // with Complete
+	AMR    []string // with Complete
+	// GraceUntil, with NeedEnrolment: setting up can be put off; zero: it cannot.
+	GraceUntil time.Time
+	// Opened, with NeedEnrolment: an administrator's code opened it, so what is set
+	// up is on probation (ruling 18).
+	Opened bool
+	// Denied says why, with Denied.
+	Denied Denial
+}
+
+// Denial is why nobody can be let in. Its text is the catalogue's "denied." + Denial.
+type Denial string
+
+// The denials.
+const (
+	NoContact Denial = "no_contact"  // no verified address for a code
+	NewOne    Denial = "new_contact" // the address was changed within the last 24 h
+	Stranded  Denial = "stranded"    // had a way of their own, and cannot use it here
+	TooWeak   Denial = "too_weak"    // the role asks for more than a code to a contact
+)
+
+// Offer is one way to go on.
+type Offer struct {
+	Kind        authn.Kind
+	Factor      string
+	Name        string
+	SentTo      string // masked; for codes that are sent
+	Fallback    bool   // stands in until the person has a way of their own
+	Recovery    bool
+	Preferred   bool
+	Locked      bool
+	PausedUntil time.Time // zero, or later than now
+}
+
+// Usable reports whether it can be tried now.
+func (o Offer) Usable() bool { return !o.Locked && o.PausedUntil.IsZero() }
+
+// Reason is a rule that made a second factor necessary. Its text is the
+// catalogue's "why." + Reason.
+type Reason string
+
+// The reasons.
+const (
+	CompanyRequires Reason = "company_requires"
+	UserRequired    Reason = "user_required"
+	HasFactor       Reason = "has_factor"
+	AccountSecured  Reason = "account_secured"
+)
+
+// Asked is all that Evaluate looks at.
+type Asked struct {
+	Document Document
+	User     authn.User
+	Factors  []authn.Factor
+	Proofs   []authn.Proof
+	Purpose  authn.Purpose
+	Lane     authn.Lane
+	Now      time.Time
+	// BrowserFactor is what was used last in this browser: it is offered first.
+	BrowserFactor string
+	// Traits of a kind; false for one that this server does not offer.
+	Traits func(authn.Kind) (authn.Traits, bool)
+}
+
+// Why says which rules make a second factor necessary for a person, strictest
+// first; none means that the password is enough. Off outranks the person's own
+// setting: where no method is offered, nothing can be demanded.
+func Why(d Document, u authn.User, factors []authn.Factor) []Reason {
+	if d.TwoFactor == Off {
+		return nil
+	}
+	var why []Reason
+	if d.TwoFactor == Required {
+		why = append(why, CompanyRequires)
+	}
+	if u.RequireTwoFactor {
+		why = append(why, UserRequired)
+	}
+	if slices.ContainsFunc(factors, func(f authn.Factor) bool { return f.State == authn.Confirmed && f.Kind.Own() }) {
+		why = append(why, HasFactor)
+	}
+	if !u.SecuredAt.IsZero() {
+		why = append(why, AccountSecured)
+	}
+	return why
+}
+
+// Enrolled reports whether the person has a factor of their own that counts or
+// sleeps, whatever the policy and whatever this server offers.
+func Enrolled(factors []authn.Factor) bool {
+	return slices.ContainsFunc(factors, func(f authn.Factor) bool {
+		return (f.State == authn.Confirmed || f.State == authn.Asleep) && f.Kind.Own()
+	})
+}
+
+// Demanded reports whether policy itself demands a second factor of the
+// person, whatever they have.
+func Demanded(d Document, u authn.User) bool {
+	return d.TwoFactor == Required || d.TwoFactor == On && u.RequireTwoFactor
+}
+
+// MinimumPassword is the least length of a password in code points: 15, or 8
+// for someone of whom a second factor is demanded (decision 1).
+func MinimumPassword(d Document, u authn.User) int {
+	if Demanded(d, u) {
+		return 8
+	}
+	return 15
+}
+
+// Meets reports whether traits are as strong as s asks.
+func (s Strength) Meets(t authn.Traits) bool {
+	switch s {
+	case PhishingResistant:
+		return t.PhishingResistant
+	case OwnPossession:
+		return t.Possession || t.PhishingResistant
+	}
+	return true
+}
+
+// Second lists the person's own active factors that can be a second step, in
+// the order given.
+func Second(d Document, factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool)) []authn.Factor {
+	if d.TwoFactor == Off {
+		return nil
+	}
+	var out []authn.Factor
+	for _, f := range factors {
+		if _, offered := traits(f.Kind); offered && f.State == authn.Confirmed && f.Kind.Own() {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// FallbackKind is how a code would reach the person until they have a way of
+// their own (requirement C1); empty: not at all, and why.
+func FallbackKind(d Document, u authn.User, factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool), now time.Time) (authn.Kind, Denial) {
+	_, email := traits(authn.Email)
+	switch {
+	case Enrolled(factors), !u.HadFactorAt.IsZero() && (Demanded(d, u) || u.SecuredAt.IsZero()):
+		return "", Stranded
+	case d.Minimum(u) != AnyStrength:
+		return "", TooWeak
+	case !email || u.Email == "" || u.EmailVerifiedAt.IsZero():
+		return "", NoContact
+	case !u.EmailChangedAt.IsZero() && now.Sub(u.EmailChangedAt) < ContactRests:
+		return "", NewOne
+	}
+	return authn.Email, ""
+}
+
+// shown is what the proofs of an attempt come to.
+type shown struct {
+	knows  bool // something known
+	own    bool // something had or bound to us, strong enough
+	weaker bool // the same, but not strong enough for the person's role
+	sent   bool // a code to a contact: never possession (ruling 14)
+	opened bool // an invitation, or a code from an administrator
+	bypass bool // the latter
+}
+
+func (a Asked) shown(least Strength) shown {
+	var s shown
+	for _, p := range a.Proofs {
+		t := p.Traits
+		s.knows = s.knows || t.Knowledge
+		s.opened = s.opened || t.OpensSetUp
+		s.bypass = s.bypass || p.Kind == authn.BypassCode
+		switch {
+		case t.Possession || t.PhishingResistant:
+			// A backup code is as good as the app that it stands in for.
+			if least.Meets(t) || t.Recovery {
+				s.own = true
+			} else {
+				s.weaker = true
+			}
+		case t.OutOfBand && !t.OpensSetUp:
+			s.sent = s.sent || a.reaches(p.Kind)
+		}
+	}
+	return s
+}
+
+// reaches reports whether codes by that channel still are a way for the person:
+// what was proven by one that has been closed since counts no more.
+func (a Asked) reaches(k authn.Kind) bool {
+	if slices.ContainsFunc(Second(a.Document, a.Factors, a.Traits), func(f authn.Factor) bool { return f.Kind == k }) {
+		return true
+	}
+	kind, _ := FallbackKind(a.Document, a.User, a.Factors, a.Traits, a.Now)
+	return kind == k
+}
+
+// Evaluate never reports Complete because nothing applies: without a proof of
+// knowledge it asks for the password, and what it cannot satisfy it denies.
+func Evaluate(a Asked) Need {
+	need := Need{Why: Why(a.Document, a.User, a.Factors)}
+	if a.Purpose == authn.StepUp {
+		a.stepUp(&need)
+	} else {
+		a.signIn(&need)
+	}
+	if need.State == authn.NeedFactor {
+		// One that can be used now comes before those that rest; what helps out
+		// comes last, and is never the usual one.
+		slices.SortStableFunc(need.Offers, func(x, y Offer) int { return a.rank(x) - a.rank(y) })
+		if !need.Offers[0].Recovery {
+			need.Offers[0].Preferred = true
+		}
+	}
+	if need.State == authn.Complete || need.State == authn.NeedPasswordChange {
+		need.ACR, need.AMR = Level(a.Proofs)
+	}
+	return need
+}
+
+func (a Asked) signIn(need *Need) {
+	least := a.Document.Minimum(a.User)
+	s := a.shown(least)
+	switch {
+	case !s.knows:
+		need.State = authn.NeedPassword
+	case s.bypass && !s.own:
+		a.setUp(need, false)
+	case s.own || len(need.Why) == 0:
+		need.State = authn.Complete
+	case s.sent && least == AnyStrength:
+		if a.Document.NeedsOwnWay(a.User) && !a.hasOwn(OwnPossession) {
+			a.setUp(need, true)
+		} else {
+			need.State = authn.Complete
+		}
+	default:
+		a.offer(need, least, s)
+	}
+	if need.State == authn.Complete && !a.User.SecuredAt.IsZero() {
+		need.State = authn.NeedPasswordChange
+	}
+}
+
+// setUp asks for a way of one's own.
+func (a Asked) setUp(need *Need, grace bool) {
+	need.State, need.Opened = authn.NeedEnrolment, !grace
+	if grace {
+		need.GraceUntil = a.Document.GraceUntil(a.User, a.Now)
+	}
+}
+
+// offer lists the ways of a second step, or says why there is none.
+func (a Asked) offer(need *Need, least Strength, s shown) {
+	need.State = authn.NeedFactor
+	for _, f := range Second(a.Document, a.Factors, a.Traits) {
+		if t, _ := a.Traits(f.Kind); least.Meets(t) {
+			need.Offers = append(need.Offers, a.of(f))
+		}
+	}
+	own := len(need.Offers) > 0
+	if own || Enrolled(a.Factors) {
+		a.saved(need)
+	}
+	if s.opened && !own {
+		// An invitation of someone who has nothing to prove it with yet.
+		a.setUp(need, true)
+		return
+	}
+	var denied Denial
+	if !own {
+		var kind authn.Kind
+		if kind, denied = FallbackKind(a.Document, a.User, a.Factors, a.Traits, a.Now); kind != "" {
+			need.Offers = append(need.Offers, a.fallback(kind))
+		}
+	}
+	if f := a.active(authn.BypassCode); f != nil {
+		need.Offers = append(need.Offers, a.of(*f))
+	}
+	if len(need.Offers) == 0 {
+		need.State, need.Denied = authn.Denied, denied
+	}
+}
+
+// stepUp matches the strongest usable factor; what is weaker counts only for
+// those who have nothing else (ruling 26).
+func (a Asked) stepUp(need *Need) {
+	s := a.shown(AnyStrength)
+	usable := false
+	for _, f := range Second(a.Document, a.Factors, a.Traits) {
+		if t, _ := a.Traits(f.Kind); OwnPossession.Meets(t) {
+			o := a.of(f)
+			usable = usable || !o.Locked
+			need.Offers = append(need.Offers, o)
+		}
+	}
+	switch {
+	case s.own:
+		need.State = authn.Complete
+	case len(need.Offers) > 0:
+		need.State = authn.NeedFactor
+		if !usable {
+			a.saved(need)
+		}
+		return
+	case a.hasOwn(OwnPossession):
+		need.State = authn.Denied // has one that cannot be used here
+	case s.sent:
+		need.State = authn.Complete
+	default:
+		a.weakStepUp(need, s)
+	}
+	need.Offers = nil
+	if need.State == authn.NeedFactor {
+		need.Offers = a.contact()
+	}
+}
+
+// weakStepUp is for someone who has nothing that they hold: a code to their
+// contact where they sign in with one, else the password.
+func (a Asked) weakStepUp(need *Need, s shown) {
+	switch {
+	case len(a.contact()) > 0:
+		need.State = authn.NeedFactor
+	case !s.knows:
+		need.State = authn.NeedPassword
+	default:
+		need.State = authn.Complete
+	}
+}
+
+// contact are the codes to a contact that the person signs in with.
+func (a Asked) contact() []Offer {
+	for _, f := range Second(a.Document, a.Factors, a.Traits) {
+		return []Offer{a.of(f)} // what is held was looked for before
+	}
+	if !Demanded(a.Document, a.User) {
+		return nil
+	}
+	if kind, _ := FallbackKind(a.Document, a.User, a.Factors, a.Traits, a.Now); kind != "" {
+		return []Offer{a.fallback(kind)}
+	}
+	return nil
+}
+
+// hasOwn reports whether the person has a factor, awake or not, as strong as s.
+func (a Asked) hasOwn(s Strength) bool {
+	return slices.ContainsFunc(a.Factors, func(f authn.Factor) bool {
+		t, offered := a.Traits(f.Kind)
+		return f.Kind.Own() && (f.State == authn.Confirmed || f.State == authn.Asleep) && (!offered || s.Meets(t))
+	})
+}
+
+// saved offers the backup codes that are left.
+func (a Asked) saved(need *Need) {
+	if f := a.active(authn.BackupCode); f != nil && f.Left > 0 {
+		need.Offers = append(need.Offers, a.of(*f))
+	}
+}
+
+// active is the factor of a kind that counts now.
+func (a Asked) active(k authn.Kind) *authn.Factor {
+	if _, offered := a.Traits(k); !offered || a.Document.TwoFactor == Off {
+		return nil
+	}
+	for i := range a.Factors {
+		f := &a.Factors[i]
+		over := !f.ExpiresAt.IsZero() && (!a.Now.Before(f.ExpiresAt) || f.Epoch != a.User.Epoch)
+		if f.Kind == k && f.State == authn.Confirmed && !over {
+			return f
+		}
+	}
+	return nil
+}
+
+// fallback is the offer of a code to a contact. Its factor, which only counts,
+// is there from the moment that it is first offered.
+func (a Asked) fallback(kind authn.Kind) Offer {
+	for _, f := range a.Factors {
+		if f.Kind == kind && f.State == authn.Fallback {
+			o := a.of(f)
+			o.Fallback = true
+			return o
+		}
+	}
+	return Offer{Kind: kind, Fallback: true, SentTo: Mask(kind, a.User.Email)}
+}
+
+func (a Asked) of(f authn.Factor) Offer {
+	c := f.Counts[a.Lane]
+	t, _ := a.Traits(f.Kind)
+	o := Offer{Kind: f.Kind, Factor: f.ID, Name: f.Name, Recovery: t.Recovery || t.OpensSetUp, Locked: c.Tries >= Share(a.Lane)}
+	if f.Kind == authn.Email {
+		o.SentTo = Mask(f.Kind, a.User.Email)
+	}
+	if c.Paused(a.Now) {
+		o.PausedUntil = c.PausedUntil
+	}
+	return o
+}
+
+// rank is the place of an offer: what rests after what can be used, and before
+// that what was used last in this browser, then the person's own choice.
+func (a Asked) rank(o Offer) int {
+	r := 3
+	switch {
+	case o.Recovery:
+		r = 5
+	case o.Factor != "" && o.Factor == a.BrowserFactor:
+		r = 0
+	case o.Factor != "" && o.Factor == a.User.Preferred:
+		r = 1
+	case o.Kind.Sent() && a.Document.NeedsOwnWay(a.User):
+		r = 4
+	}
+	switch {
+	case o.Locked:
+		return r + 20
+	case !o.PausedUntil.IsZero():
+		return r + 10
+	}
+	return r
+}
+
+// amr maps kinds to the values of RFC 8176 section 2. A code by e-mail travels
+// by a channel of its own, and shows nothing that the person has.
+var amr = map[authn.Kind]string{
+	authn.Password:   "pwd",
+	authn.TOTP:       "otp",
+	authn.BackupCode: "otp",
+	authn.SMS:        "sms",
+	authn.Email:      "mca",
+}
+
+// Level computes acr and amr from proofs of one ceremony. aal2 takes something
+// known and something had; e-mail is never possession (decision 4, std-27), and
+// what a code from an administrator opened stays aal1 (ruling 18).
+func Level(proofs []authn.Proof) (acr string, methods []string) {
+	var knows, has, bypass bool
+	for _, p := range proofs {
+		knows = knows || p.Traits.Knowledge
+		has = has || p.Traits.Possession
+		bypass = bypass || p.Kind == authn.BypassCode
+		if v := amr[p.Kind]; v != "" && !slices.Contains(methods, v) {
+			methods = append(methods, v)
+		}
+	}
+	if knows && has && !bypass {
+		return authn.AAL2, methods
+	}
+	return authn.AAL1, methods
+}

@@ -1,0 +1,329 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/keyring"
+)
+
+// Names of the rows of meta about the outbox.
+const (
+	markSent   = "outbox_sent"   // microseconds of the last success
+	markFailed = "outbox_failed" // reason of the last failure since
+)
+
+// How long what is told stays worth telling, and what a person can say about it.
+const (
+	noticeLives = 3 * 24 * time.Hour
+	notMeLives  = 7 * 24 * time.Hour // ruling 35
+	maxOwners   = 50                 // who are told of what concerns the company
+)
+
+// letterBody is the sealed part of a row.
+type letterBody struct {
+	To   string            `json:"to"`
+	Args map[string]string `json:"args,omitempty"`
+	Link string            `json:"link,omitempty"`
+	Via  string            `json:"via,omitempty"`
+}
+
+func letterPlace(company, user, id string) keyring.AD {
+	return keyring.AD{Table: "outbox", Column: "sealed", Company: company, Row: id, User: user}
+}
+
+func (s *Store) writeLetter(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) error {
+	if s.notice == nil {
+		return nil // there is no mail
+	}
+	switch w := w.(type) {
+	case authn.NewLetter:
+		return s.newLetter(tx, k, l, l.uid, w.Letter, w.Challenge)
+	case authn.TellOwners:
+		type owner struct{ id, email string }
+		var owners []owner
+		err := tx.each("SELECT id, email FROM users WHERE company = $1 AND owner AND status = 'active' AND email_verified_at > 0 ORDER BY id LIMIT $2",
+			[]any{l.company, maxOwners}, func(scan func(...any) error) (bool, error) {
+				var o owner
+				err := scan(&o.id, &o.email)
+				owners = append(owners, o)
+				return true, err
+			})
+		if err != nil {
+			return err
+		}
+		for _, o := range owners {
+			letter := w.Letter
+			letter.ID, letter.To = authn.NewID(authn.MessageID, k.Now, s.random), o.email
+			if err := s.newLetter(tx, k, l, o.id, letter, ""); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return internal("no such write: %T", w)
+}
+
+func (s *Store) newLetter(tx *Tx, k *authn.Keys, l *loaded, user string, letter authn.Letter, challenge string) error {
+	if err := wantID("letter", letter.ID); err != nil {
+		return err
+	}
+	if letter.To == "" || len(letter.To) > authn.MaxLogin {
+		return internal("letter %s has no usable address", letter.ID)
+	}
+	if err := s.wantKey(tx, l); err != nil {
+		return err
+	}
+	if letter.At.IsZero() {
+		letter.At = k.Now
+	}
+	if letter.ExpiresAt.IsZero() {
+		letter.ExpiresAt = k.Now.Add(noticeLives)
+	}
+	if letter.Channel == "" {
+		letter.Channel = authn.Email
+	}
+	body, err := json.Marshal(letterBody{To: letter.To, Args: bounded(letter.Args), Link: letter.Link.Reveal(), Via: clean(letter.Via, maxWord)})
+	if err != nil {
+		return internal("letter %s: %w", letter.ID, err)
+	}
+	n, err := tx.exec(`INSERT INTO outbox (company, id, user_id, channel, template, challenge, sealed, at, expires_at, next_at, tries, reason)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '') ON CONFLICT DO NOTHING`,
+		l.company, letter.ID, user, clean(string(letter.Channel), maxWord), clean(string(letter.Template), maxWord), clean(challenge, maxID),
+		l.key.Seal(letterPlace(l.company, user, letter.ID), body), micros(letter.At), micros(letter.ExpiresAt), micros(k.Now))
+	return oneRow(n, err, "there is a letter of that id")
+}
+
+func bounded(args map[string]string) map[string]string {
+	out := make(map[string]string, len(args))
+	for name, v := range args {
+		if len(out) < maxDetails {
+			out[clean(name, maxWord)] = clean(v, maxDetail)
+		}
+	}
+	return out
+}
+
+// tell puts what an event means for its person into the outbox, in the same
+// transaction: a change that people must hear of cannot forget to say so.
+func (s *Store) tell(tx *Tx, k *authn.Keys, l *loaded, ev authn.Event) error {
+	if s.notice == nil || ev.Target == "" {
+		return nil
+	}
+	template, ok := s.notice(ev)
+	if !ok {
+		return nil
+	}
+	var email string
+	var verified int64
+	found, err := tx.one("SELECT email, email_verified_at FROM users WHERE company = $1 AND id = $2", []any{&email, &verified}, l.company, ev.Target)
+	if err != nil || !found || email == "" || verified == 0 {
+		return err
+	}
+	letter := authn.Letter{ID: authn.NewID(authn.MessageID, k.Now, s.random), Template: template, To: email, At: ev.At, Args: noticeArgs(ev)}
+	if l.uid == ev.Target {
+		id := authn.NewID(authn.LinkID, k.Now, s.random)
+		letter.Link = authn.NewToken(authn.LinkToken, l.company, id, s.random)
+		link := authn.Link{ID: id, Purpose: authn.NotMeLink, Mailed: true, Epoch: l.epoch, Event: ev.ID, CreatedAt: k.Now, ExpiresAt: k.Now.Add(notMeLives)}
+		if err := newLink(tx, l, authn.NewLink{Link: link, Token: letter.Link}); err != nil {
+			return err
+		}
+	}
+	return s.newLetter(tx, k, l, ev.Target, letter, "")
+}
+
+// noticeArgs is what a notice says of an event.
+func noticeArgs(ev authn.Event) map[string]string {
+	args := maps.Clone(ev.Personal.Detail)
+	if args == nil {
+		args = map[string]string{}
+	}
+	args["type"], args["agent"], args["address"] = ev.Type, ev.Personal.Agent, ev.Personal.Address
+	switch ev.Actor {
+	case ev.Target:
+		args["by"] = "self"
+	case "":
+		args["by"] = "nobody"
+	case "operator":
+		args["by"] = "operator"
+	default:
+		args["by"] = "admin"
+	}
+	return args
+}
+
+const letterColumns = "company, id, user_id, channel, template, challenge, sealed, at, expires_at, tries"
+
+// row is a letter as it lies in the table.
+type letterRow struct {
+	letter          authn.Letter
+	user, challenge string
+	sealed          []byte
+}
+
+func (r *letterRow) targets() []any {
+	return []any{&r.letter.Company.ID, &r.letter.ID, &r.user, (*string)(&r.letter.Channel), (*string)(&r.letter.Template), &r.challenge,
+		&r.sealed, asTime{&r.letter.At}, asTime{&r.letter.ExpiresAt}, &r.letter.Tries}
+}
+
+// ClaimLetters hands out letters that are due, and keeps them from others for
+// the time of the lease. A letter whose code is used or over is dropped.
+func (s *Store) ClaimLetters(ctx context.Context, now time.Time, max int, lease time.Duration) ([]authn.Letter, error) {
+	// An empty outbox costs a look, not a commit.
+	var due [][2]string
+	err := s.b.Read(ctx, func(tx *Tx) error {
+		due = nil
+		return tx.each("SELECT company, id FROM outbox WHERE next_at <= $1 ORDER BY next_at LIMIT $2", []any{micros(now), limitOf(max)},
+			func(scan func(...any) error) (bool, error) {
+				var one [2]string
+				err := scan(&one[0], &one[1])
+				due = append(due, one)
+				return true, err
+			})
+	})
+	if err != nil || len(due) == 0 {
+		return nil, in("claim letters", err)
+	}
+	var list []authn.Letter
+	for _, one := range due {
+		letter, ok, err := s.ClaimLetter(ctx, one[0], one[1], now, lease)
+		if err != nil {
+			return list, err
+		}
+		if ok {
+			list = append(list, letter)
+		}
+	}
+	return list, nil
+}
+
+// ClaimLetter is ClaimLetters for one; false if it is gone, not due or claimed.
+func (s *Store) ClaimLetter(ctx context.Context, company, id string, now time.Time, lease time.Duration) (authn.Letter, bool, error) {
+	var out authn.Letter
+	var ok bool
+	if !goodID(company) || !goodID(id) {
+		return out, false, nil
+	}
+	err := s.b.Do(ctx, func(tx *Tx) error {
+		out, ok = authn.Letter{}, false
+		var r letterRow
+		found, err := tx.one("UPDATE outbox SET next_at = $4, tries = tries + 1 WHERE company = $1 AND id = $2 AND next_at <= $3 RETURNING "+letterColumns,
+			r.targets(), company, id, micros(now), micros(now.Add(lease)))
+		if err != nil || !found {
+			return err
+		}
+		out, ok, err = s.openLetter(tx, &r, now)
+		return err
+	})
+	if err != nil {
+		return authn.Letter{}, false, in("claim letter", err)
+	}
+	return out, ok, nil
+}
+
+func (s *Store) openLetter(tx *Tx, r *letterRow, now time.Time) (authn.Letter, bool, error) {
+	l := &loaded{company: r.letter.Company.ID}
+	if err := l.wantCompany(tx, l.company); err != nil {
+		return authn.Letter{}, false, err
+	}
+	if err := s.wantKey(tx, l); err != nil {
+		return authn.Letter{}, false, err
+	}
+	letter := r.letter
+	letter.Company = *l.Company
+	var personKey []byte
+	found, err := tx.one(selectUser.plain, append(companyTargets(&letter.Company), userTargets(&letter.User, &personKey)...), l.company, r.user)
+	if err == nil && found {
+		l.setUser(&letter.User, personKey)
+		if r.challenge != "" {
+			letter.Seed, err = l.seedOf(tx, r.challenge, now)
+		}
+	}
+	if err != nil {
+		return authn.Letter{}, false, err
+	}
+	if !found && r.user != "" || r.challenge != "" && letter.Seed == nil {
+		_, err := tx.exec("DELETE FROM outbox WHERE company = $1 AND id = $2", l.company, letter.ID)
+		return authn.Letter{}, false, err
+	}
+	plain, err := l.key.Open(letterPlace(l.company, r.user, letter.ID), r.sealed)
+	var body letterBody
+	if err != nil || json.Unmarshal(plain, &body) != nil {
+		return authn.Letter{}, false, internal("letter %s does not open", letter.ID)
+	}
+	letter.To, letter.Args, letter.Via = body.To, body.Args, body.Via
+	if body.Link != "" {
+		letter.Link, _ = authn.ParseToken(authn.LinkToken, body.Link)
+	}
+	return letter, true, nil
+}
+
+// seedOf is what a code that is still good is derived from; nil: it is not.
+func (l *loaded) seedOf(tx *Tx, challenge string, now time.Time) ([]byte, error) {
+	var seed []byte
+	err := tx.each("SELECT "+challengeColumns+" FROM challenges WHERE company = $1 AND id = $2 AND user_id = $3 AND expires_at > $4 AND NOT consumed",
+		[]any{l.company, challenge, l.uid, micros(now)}, func(scan func(...any) error) (bool, error) {
+			c, ok, err := l.scanChallenge(scan)
+			if ok {
+				seed = c.Seed
+			}
+			return false, err
+		})
+	return seed, err
+}
+
+// LetterSent removes a letter that a provider has taken.
+func (s *Store) LetterSent(ctx context.Context, company, id string, now time.Time) error {
+	return in("letter sent", s.b.Do(ctx, func(tx *Tx) error {
+		if _, err := tx.exec("DELETE FROM outbox WHERE company = $1 AND id = $2", company, id); err != nil {
+			return err
+		}
+		if err := tx.setMark(markFailed, ""); err != nil {
+			return err
+		}
+		return tx.setMark(markSent, now.UTC().Format(time.RFC3339))
+	}))
+}
+
+// LetterFailed sets the next try; with an event the letter is given up.
+func (s *Store) LetterFailed(ctx context.Context, company, id string, next time.Time, reason string, ev *authn.Event) error {
+	return in("letter failed", s.b.Do(ctx, func(tx *Tx) error {
+		if err := tx.setMark(markFailed, clean(reason, maxDetail)); err != nil {
+			return err
+		}
+		if ev == nil {
+			_, err := tx.exec("UPDATE outbox SET next_at = $3, reason = $4 WHERE company = $1 AND id = $2", company, id, micros(next), clean(reason, maxDetail))
+			return err
+		}
+		n, err := tx.exec("DELETE FROM outbox WHERE company = $1 AND id = $2", company, id)
+		if err != nil || n == 0 {
+			return err
+		}
+		return s.insertEvent(tx, &authn.Keys{Company: company, Now: ev.At}, &loaded{company: company}, *ev)
+	}))
+}
+
+// OutboxState is how the outbox stands.
+func (s *Store) OutboxState(ctx context.Context) (authn.OutboxState, error) {
+	var st authn.OutboxState
+	err := s.b.Read(ctx, func(tx *Tx) error {
+		st = authn.OutboxState{}
+		_, err := tx.one("SELECT count(*), COALESCE(min(at), 0), COALESCE(SUM(CASE WHEN reason <> '' THEN 1 ELSE 0 END), 0) FROM outbox",
+			[]any{&st.Waiting, asTime{&st.Oldest}, &st.Failing})
+		if err != nil {
+			return err
+		}
+		if st.LastFail, err = tx.mark(markFailed); err != nil {
+			return err
+		}
+		sent, err := tx.mark(markSent)
+		if sent != "" {
+			st.LastSent, _ = time.Parse(time.RFC3339, sent)
+		}
+		return err
+	})
+	return st, in("outbox state", err)
+}

@@ -1,0 +1,133 @@
+package store
+
+import (
+	"crypto/subtle"
+	"io"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/keyring"
+)
+
+const nonceLen = 16 // ruling 15
+
+// codeSeed is what a sent code is derived from: it binds everything that gives
+// the code its meaning, so that it is worth nothing anywhere else (ruling 15).
+func codeSeed(key *keyring.DataKey, c *authn.Challenge, nonce []byte) []byte {
+	sum := key.MAC("sent code", []byte(c.Purpose), []byte(c.Company), []byte(c.User), []byte(c.Attempt), []byte(c.ID),
+		[]byte(c.Factor), []byte(c.Kind), []byte(c.Destination), nonce)
+	return sum[:]
+}
+
+func challengePlace(company, user, id string, kind authn.Kind) keyring.AD {
+	return keyring.AD{Table: "challenges", Column: "destination", Company: company, Row: id, User: user, Kind: string(kind)}
+}
+
+// asker is what codes of this decision belong to: its attempt or, at set-up in a
+// session, the sign-in that the session came from.
+func (l *loaded) asker() string {
+	if l.attempt != "" {
+		return l.attempt
+	}
+	return l.session.Attempt
+}
+
+const challengeColumns = "id, attempt, factor, kind, purpose, destination, nonce, key_id, lane, sends, sent_at, created_at, expires_at"
+
+// scanChallenge opens a row; ok is false for one under a key that is gone.
+func (l *loaded) scanChallenge(scan func(...any) error) (c authn.Challenge, ok bool, err error) {
+	var sealed, nonce []byte
+	var keyID string
+	if err := scan(&c.ID, &c.Attempt, &c.Factor, (*string)(&c.Kind), (*string)(&c.Purpose), &sealed, &nonce, &keyID, (*string)(&c.Lane),
+		&c.Sends, asTime{&c.SentAt}, asTime{&c.CreatedAt}, asTime{&c.ExpiresAt}); err != nil {
+		return c, false, err
+	}
+	c.Company, c.User = l.company, l.uid
+	if keyID != l.key.ID() {
+		return c, false, nil
+	}
+	plain, err := l.key.Open(challengePlace(l.company, l.uid, c.ID, c.Kind), sealed)
+	if err != nil {
+		return c, false, internal("the destination of code %s does not open", c.ID)
+	}
+	c.Destination = string(plain)
+	c.Seed = codeSeed(l.key, &c, nonce)
+	return c, true, nil
+}
+
+// loadSent finds the codes that are out for the asker, and counts the sends. The
+// seeds stay with the store until a guess was paid for.
+func (s *Store) loadSent(tx *Tx, k *authn.Keys, l *loaded) error {
+	if !k.Sent || l.uid == "" {
+		return nil
+	}
+	if err := s.wantKey(tx, l); err != nil {
+		return err
+	}
+	err := tx.each("SELECT "+challengeColumns+" FROM challenges WHERE company = $1 AND user_id = $2 AND attempt = $3"+
+		" AND expires_at > $4 AND NOT consumed ORDER BY created_at, id LIMIT 20",
+		[]any{l.company, l.uid, l.asker(), micros(k.Now)}, func(scan func(...any) error) (bool, error) {
+			c, ok, err := l.scanChallenge(scan)
+			if err != nil || !ok {
+				return true, err
+			}
+			// A code made by a clock that was ahead does not live longer for it.
+			if c.CreatedAt.After(k.Now.Add(time.Minute)) {
+				return true, nil
+			}
+			l.sent = append(l.sent, c)
+			c.Seed = nil
+			l.Challenges = append(l.Challenges, c)
+			return true, nil
+		})
+	if err != nil {
+		return err
+	}
+	_, err = tx.one(`SELECT COALESCE(SUM(CASE WHEN sent_at > $4 THEN sends ELSE 0 END), 0), COALESCE(SUM(sends), 0) FROM challenges
+		WHERE company = $1 AND user_id = $2 AND created_at > $3 AND lane = $5`,
+		[]any{&l.SentCodes.Hour, &l.SentCodes.Day}, l.company, l.uid, micros(k.Now.Add(-24*time.Hour)), micros(k.Now.Add(-time.Hour)), string(l.lane))
+	return err
+}
+
+func (s *Store) writeSent(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) error {
+	switch w := w.(type) {
+	case authn.NewChallenge:
+		return s.newChallenge(tx, l, w.Challenge)
+	case authn.PutChallenge:
+		c := w.Challenge
+		n, err := tx.exec(`UPDATE challenges SET sends = $4, sent_at = $5 WHERE company = $1 AND user_id = $2 AND id = $3
+			AND sends = $4 - 1 AND NOT consumed`, l.company, l.uid, clean(c.ID, maxID), c.Sends, micros(c.SentAt))
+		return oneRow(n, err, "the code was sent again, or used, meanwhile")
+	case authn.ConsumeChallenges:
+		n, err := tx.exec(`UPDATE challenges SET consumed = $5 WHERE company = $1 AND user_id = $2 AND attempt = $3 AND factor = $4
+			AND expires_at > $6 AND NOT consumed`, l.company, l.uid, l.asker(), clean(w.Factor, maxID), true, micros(k.Now))
+		if err == nil && n == 0 {
+			return conflict("the code is used")
+		}
+		return err
+	}
+	return internal("no such write: %T", w)
+}
+
+func (s *Store) newChallenge(tx *Tx, l *loaded, c authn.Challenge) error {
+	if err := l.ofUser("code", c.Company, c.User, c.ID); err != nil {
+		return err
+	}
+	if l.asker() == "" || subtle.ConstantTimeCompare([]byte(c.Attempt), []byte(l.asker())) != 1 {
+		return internal("code %s is not of the attempt of the decision", c.ID)
+	}
+	if c.Destination == "" || len(c.Destination) > authn.MaxLogin {
+		return internal("code %s has no usable destination", c.ID)
+	}
+	nonce := make([]byte, nonceLen)
+	if _, err := io.ReadFull(s.random, nonce); err != nil {
+		return internal("no randomness: %w", err)
+	}
+	n, err := tx.exec(`INSERT INTO challenges (company, id, user_id, attempt, factor, kind, purpose, destination, nonce, key_id, lane,
+		sends, sent_at, created_at, expires_at, consumed)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING`,
+		l.company, c.ID, l.uid, c.Attempt, clean(c.Factor, maxID), clean(string(c.Kind), maxWord), clean(string(c.Purpose), maxWord),
+		l.key.Seal(challengePlace(l.company, l.uid, c.ID, c.Kind), []byte(c.Destination)), nonce, l.key.ID(), string(l.lane),
+		c.Sends, micros(c.SentAt), micros(c.CreatedAt), micros(c.ExpiresAt), false)
+	return oneRow(n, err, "there is a code of that id")
+}
