@@ -127,3 +127,20 @@ func (s *Store) Sessions(ctx context.Context, company, user string) ([]authn.Ses
 	})
 	return list, in("sessions", err)
 }
+
+// SetSupport saves what people of a company are told who cannot get in.
+func (s *Store) SetSupport(ctx context.Context, company, text string, ev authn.Event) error {
+	if !goodID(company) {
+		return authn.NotFound
+	}
+	return in("set support", s.b.Do(ctx, func(tx *Tx) error {
+		n, err := tx.exec("UPDATE companies SET support = $2 WHERE id = $1", company, clean(text, 4*500))
+		if err != nil {
+			return err
+		}
+		if n != 1 {
+			return authn.NotFound
+		}
+		return s.insertEvent(tx, &authn.Keys{Company: company, Now: ev.At}, &loaded{company: company}, ev)
+	}))
+}

@@ -55,7 +55,7 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		_, err := tx.exec("DELETE FROM sessions WHERE company = $1 AND user_id = $2 AND id <> $3", l.company, l.uid, clean(w.Except, maxID))
 		return err
 	case authn.KnowBrowser:
-		return knowBrowser(tx, k, l, clean(w.Factor, maxID))
+		return knowBrowser(tx, k, l, clean(w.Factor, maxID), w.Known)
 	case authn.ForgetBrowsers:
 		browser := deviceBrowser(l.key, k.Browser, l.company, l.uid)
 		_, err := tx.exec("DELETE FROM devices WHERE company = $1 AND user_id = $2 AND (browser <> $3 OR $4)", l.company, l.uid, browser[:], w.All)
@@ -181,14 +181,14 @@ func putSession(tx *Tx, l *loaded, se authn.Session) error {
 }
 
 // knowBrowser does nothing where no browser cookie came with the request.
-func knowBrowser(tx *Tx, k *authn.Keys, l *loaded, factor string) error {
+func knowBrowser(tx *Tx, k *authn.Keys, l *loaded, factor string, known bool) error {
 	if k.Browser == "" {
 		return nil
 	}
 	browser := deviceBrowser(l.key, k.Browser, l.company, l.uid)
 	n, err := tx.exec("UPDATE devices SET used_at = $4, factor = CASE WHEN $5 <> '' THEN $5 ELSE factor END WHERE company = $1 AND user_id = $2 AND browser = $3",
 		l.company, l.uid, browser[:], micros(k.Now), factor)
-	if err != nil || n == 1 {
+	if err != nil || n == 1 || known {
 		return err
 	}
 	if _, err := tx.exec("INSERT INTO devices (company, user_id, browser, used_at, factor) VALUES ($1, $2, $3, $4, $5)",
