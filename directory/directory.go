@@ -33,6 +33,7 @@ type Store interface {
 	Companies(context.Context) ([]authn.Company, error)
 	CreateCompany(context.Context, authn.Company, authn.Event) error
 	Users(ctx context.Context, company, after string, limit int) ([]authn.User, error)
+	SetSupport(ctx context.Context, company, text string, ev authn.Event) error
 }
 
 // Passwords judges and hashes passwords; method/password is one.
@@ -314,14 +315,18 @@ func (s *Service) SetRequire(ctx context.Context, company authn.Company, user st
 // operator: the way out for someone who lost their phone.
 func (s *Service) ResetFactors(ctx context.Context, company authn.Company, user string) error {
 	return s.change(ctx, company.ID, user, "factors.reset_by_operator", func(rows *authn.Rows, _ *authn.User) []authn.Write {
-		writes := []authn.Write{authn.ForgetBrowsers{}}
-		for _, f := range rows.Factors {
-			if f.Kind != authn.Password {
-				writes = append(writes, authn.DeleteFactor{ID: f.ID})
-			}
-		}
-		return writes
+		return append(deleteFactors(rows), authn.ForgetBrowsers{All: true})
 	})
+}
+
+func deleteFactors(rows *authn.Rows) []authn.Write {
+	var writes []authn.Write
+	for _, f := range rows.Factors {
+		if f.Kind != authn.Password {
+			writes = append(writes, authn.DeleteFactor{ID: f.ID})
+		}
+	}
+	return writes
 }
 
 // change applies what the operator decided, raises the epoch and ends what was

@@ -2,6 +2,7 @@ package directory_test
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -171,7 +172,7 @@ func TestSetPolicy_rul25(t *testing.T) {
 	if err != nil || c.PolicyVersion != 2 {
 		t.Fatalf("%+v %v", c, err)
 	}
-	if got, err := policy.Parse(c.Policy); err != nil || got != d {
+	if got, err := policy.Parse(c.Policy); err != nil || !reflect.DeepEqual(got, d) {
 		t.Errorf("%+v %v", got, err)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -35,6 +36,19 @@ type Store interface {
 	// PendingSecret is the secret of a pending factor of the session's person,
 	// for showing it again; never that of an active one.
 	PendingSecret(context.Context, authn.Keys) ([]byte, error)
+	// ShownCodes are the new backup codes, while they can still be shown.
+	ShownCodes(context.Context, authn.Keys) ([]byte, error)
+}
+
+// Codes makes sets of backup codes; method/backup is one.
+type Codes interface {
+	// NewSet gives what to show, once, and what to store.
+	NewSet() (shown []string, saved []authn.SavedCode, err error)
+}
+
+// Deliverer sends a letter of the outbox now, rather than when its turn comes.
+type Deliverer interface {
+	Deliver(ctx context.Context, company, letter string) error
 }
 
 // Passwords checks, judges and hashes passwords; method/password is one.
@@ -51,6 +65,8 @@ type Config struct {
 	Store     Store
 	Methods   []authn.Method // those that are Enrollers can be added by people
 	Passwords Passwords
+	Codes     Codes            // nil: nobody gets backup codes
+	Deliver   Deliverer        // nil: nothing is sent
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand
 	Lifetimes policy.Lifetimes // zero fields: the defaults of ruling 45
@@ -61,6 +77,8 @@ type Service struct {
 	store     Store
 	methods   map[authn.Kind]authn.Method
 	passwords Passwords
+	codes     Codes
+	deliver   Deliverer
 	now       func() time.Time
 	random    io.Reader
 	life      policy.Lifetimes
@@ -71,7 +89,7 @@ func New(c Config) (*Service, error) {
 	if c.Store == nil || c.Passwords == nil {
 		return nil, errors.New("enroll: Config.Store and Config.Passwords are needed")
 	}
-	s := &Service{store: c.Store, passwords: c.Passwords, now: c.Now, random: c.Random,
+	s := &Service{store: c.Store, passwords: c.Passwords, codes: c.Codes, deliver: c.Deliver, now: c.Now, random: c.Random,
 		life: c.Lifetimes.WithDefaults(), methods: map[authn.Kind]authn.Method{}}
 	if s.now == nil {
 		s.now = time.Now
@@ -85,18 +103,26 @@ func New(c Config) (*Service, error) {
 	return s, nil
 }
 
-// Who asks: a session, and the browser or program that presents it.
+// Who asks: a session, or a sign-in in which a way is to be set up; and the
+// browser or program that presents it.
 type Who struct {
-	Token  authn.Token
-	Client authn.Client
+	Token authn.Token // of a session or an attempt
+	// Company and Attempt name an attempt that the browser cookie opens, where
+	// there is no token.
+	Company, Attempt string
+	Client           authn.Client
 }
 
 // Changed is what a change of the account leaves behind. Session and its token
 // take the place of the ones that asked; the old token is dead.
+//
+// In a sign-in there is no session yet: the attempt is then ready to be completed.
 type Changed struct {
 	Factor  authn.Factor
 	Session authn.Session
 	Token   authn.Token
+	// Codes are new backup codes, shown once; only with the first way of one's own.
+	Codes []string
 }
 
 // Pending is a factor being set up, with what the person needs for it.
@@ -106,11 +132,63 @@ type Pending struct {
 	Factor   authn.Factor
 	Version  int64 // moves with every answer; a form carries it (ruling 49)
 	Shown    authn.Presented
-	Replaces *authn.Factor // the active one that ends when this is confirmed
+	Sent     []authn.Challenge // the codes that are out, oldest first
+	Address  string            // where they went
+	Replaces *authn.Factor     // the active one that ends when this is confirmed
 }
 
 func (s *Service) keys(w Who) authn.Keys {
-	return authn.Keys{Company: w.Token.Company, SessionToken: w.Token, Browser: w.Client.Browser, Now: s.now()}
+	k := authn.Keys{Company: w.Token.Company, Browser: w.Client.Browser, Now: s.now()}
+	switch {
+	case w.Token.Kind == authn.AttemptToken:
+		k.AttemptToken = w.Token
+	case w.Token.IsZero():
+		k.Company, k.Attempt = w.Company, w.Attempt
+	default:
+		k.SessionToken = w.Token
+	}
+	return k
+}
+
+// asker is the sign-in that a pending factor belongs to: the attempt, or the one
+// that the session came from (ruling 1).
+func asker(rows *authn.Rows) string {
+	if rows.Attempt != nil {
+		return rows.Attempt.ID
+	}
+	return rows.Session.Attempt
+}
+
+// present says whether the asker is there at all: a good session, or an attempt
+// in which a way of one's own is to be set up.
+func (s *Service) present(rows *authn.Rows, now time.Time) error {
+	if rows.Attempt == nil {
+		return policy.CheckSession(rows, now)
+	}
+	a := rows.Attempt
+	if a.Purpose != authn.SignIn || rows.User == nil || rows.Company == nil {
+		return authn.NotFound
+	}
+	if !now.Before(a.ExpiresAt) || rows.User.Status != authn.Active || a.Epoch != rows.User.Epoch {
+		return &authn.Error{Code: authn.Expired, Key: "error.attempt_expired"}
+	}
+	if a.State == authn.Complete {
+		return &authn.Error{Code: authn.Conflict, Key: "error.attempt_complete"}
+	}
+	need, err := s.need(rows, now)
+	if err == nil && need.State != authn.NeedEnrolment {
+		err = &authn.Error{Code: authn.Forbidden}
+	}
+	return err
+}
+
+func (s *Service) need(rows *authn.Rows, now time.Time) (policy.Need, error) {
+	doc, err := policy.Parse(rows.Company.Policy)
+	if err != nil {
+		return policy.Need{}, fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err)
+	}
+	return policy.Evaluate(policy.Asked{Document: doc, User: *rows.User, Factors: rows.Factors, Proofs: rows.Attempt.Proofs,
+		Purpose: rows.Attempt.Purpose, Lane: rows.Attempt.Lane, Now: now, Traits: s.traits}), nil
 }
 
 func (s *Service) traits(k authn.Kind) (authn.Traits, bool) {
@@ -121,14 +199,21 @@ func (s *Service) traits(k authn.Kind) (authn.Traits, bool) {
 	return m.Traits(), true
 }
 
-// fresh demands a good session and a recent proof, and gives the policy.
+// fresh demands a good session and a recent proof, and gives the policy. In a
+// sign-in the proof from outside the password stands for the latter.
 func (s *Service) fresh(rows *authn.Rows, now time.Time) (policy.Document, error) {
-	if err := policy.CheckSession(rows, now); err != nil {
+	if err := s.present(rows, now); err != nil {
 		return policy.Document{}, err
 	}
 	doc, err := policy.Parse(rows.Company.Policy)
 	if err != nil {
 		return policy.Document{}, fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err)
+	}
+	if rows.Attempt != nil {
+		return doc, nil
+	}
+	if err := probation(rows.Factors, now); err != nil {
+		return doc, err
 	}
 	// Whoever has a factor proves a factor, also while policy lets it sleep: else
 	// the password alone could remove it.
@@ -175,6 +260,8 @@ func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 		return Pending{}, fmt.Errorf("enroll: begin: %w", err)
 	}
 	var p Pending
+	var letter string
+	k.Sent = kind.Sent()
 	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		doc, err := s.fresh(rows, k.Now)
 		if err != nil {
@@ -184,23 +271,64 @@ func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 			return authn.Drop(&authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"})
 		}
 		old := rows.FactorOf(kind, authn.Confirmed)
-		if old == nil && replaces != "" || old != nil && old.ID != replaces {
+		// In a sign-in nothing is listed, so that what is replaced cannot be named.
+		if rows.Attempt == nil && (old == nil && replaces != "" || old != nil && old.ID != replaces) {
 			return authn.Drop(&authn.Error{Code: authn.Conflict, Key: "error.replaces"})
+		}
+		if err := s.suits(doc, rows, m); err != nil {
+			return authn.Drop(err)
 		}
 		f := authn.Factor{
 			Company: rows.Company.ID, ID: authn.NewID(authn.FactorID, k.Now, s.random), User: rows.User.ID, Kind: kind,
-			State: authn.Pending, Data: shown.Data, Epoch: rows.User.Epoch, Attempt: rows.Session.Attempt, CreatedAt: k.Now, ExpiresAt: k.Now.Add(s.life.Setup),
+			State: authn.Pending, Data: shown.Data, Epoch: rows.User.Epoch, Attempt: asker(rows), CreatedAt: k.Now, ExpiresAt: k.Now.Add(s.life.Setup),
 		}
-		p = Pending{Company: *rows.Company, User: *rows.User, Factor: f, Replaces: old}
-		return authn.Accept(s.event("factor.begun", rows, w, k.Now, f), authn.NewFactor{Factor: f, Secret: shown.Secret})
+		p, letter = Pending{Company: *rows.Company, User: *rows.User, Factor: f, Replaces: old}, ""
+		writes := []authn.Write{authn.NewFactor{Factor: f, Secret: shown.Secret}}
+		if kind.Sent() {
+			more, id, err := s.send(rows, doc, w, f, rows.User.Email, authn.CodeSetUp, &p)
+			if err != nil {
+				return authn.Drop(err)
+			}
+			writes, letter = append(writes, more...), id
+		}
+		return authn.Accept(s.event("factor.begun", rows, w, k.Now, f), writes...)
 	})
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: begin: %w", err)
 	}
-	return s.present(m, p, shown.Secret)
+	if letter != "" {
+		if err := s.deliver.Deliver(ctx, p.Company.ID, letter); err != nil {
+			return p, fmt.Errorf("enroll: begin: %w", err)
+		}
+	}
+	return s.shown(m, p, shown.Secret)
 }
 
-func (s *Service) present(m authn.Enroller, p Pending, secret []byte) (Pending, error) {
+// suits refuses a way that would not be enough for what asks for it.
+func (s *Service) suits(doc policy.Document, rows *authn.Rows, m authn.Method) error {
+	least := doc.Minimum(*rows.User)
+	if rows.Attempt != nil && doc.NeedsOwnWay(*rows.User) && least == policy.AnyStrength {
+		least = policy.OwnPossession // a code to the same contact again would be no way of one's own
+	}
+	if !least.Meets(m.Traits()) {
+		return &authn.Error{Code: authn.PolicyForbids, Key: "error.too_weak"}
+	}
+	return nil
+}
+
+// probation refuses changes while a way that an administrator's code opened is
+// new: whoever talked their way to that code cannot at once take over the rest
+// (ruling 18).
+func probation(factors []authn.Factor, now time.Time) error {
+	for _, f := range factors {
+		if f.State == authn.Confirmed && f.ProbationUntil.After(now) {
+			return &authn.Error{Code: authn.PolicyForbids, Key: "error.probation", ExpiresAt: f.ProbationUntil}
+		}
+	}
+	return nil
+}
+
+func (s *Service) shown(m authn.Enroller, p Pending, secret []byte) (Pending, error) {
 	var err error
 	p.Version = versionOf(p.Factor)
 	p.Shown, err = m.Present(authn.Request{Company: p.Company, User: p.User, Factor: p.Factor, Secret: secret})
@@ -215,11 +343,12 @@ func (s *Service) present(m authn.Enroller, p Pending, secret []byte) (Pending, 
 // Errors: NotFound (no such pending factor of this person), Expired.
 func (s *Service) Show(ctx context.Context, w Who, id string) (Pending, error) {
 	k := s.keys(w)
+	k.Sent = true
 	rows, err := s.store.View(ctx, k)
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: show: %w", err)
 	}
-	f, err := pending(&rows, id, k.Now)
+	f, err := s.pending(&rows, id, k.Now)
 	if err != nil {
 		return Pending{}, err
 	}
@@ -232,8 +361,8 @@ func (s *Service) Show(ctx context.Context, w Who, id string) (Pending, error) {
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: show: %w", err)
 	}
-	return s.present(m, Pending{Company: *rows.Company, User: *rows.User, Factor: *f,
-		Replaces: rows.FactorOf(f.Kind, authn.Confirmed)}, secret)
+	return s.shown(m, Pending{Company: *rows.Company, User: *rows.User, Factor: *f, Sent: of(rows.Challenges, f.ID),
+		Address: address(*f, *rows.User), Replaces: rows.FactorOf(f.Kind, authn.Confirmed)}, secret)
 }
 
 // versionOf counts the answers that a pending factor had: a right one ends it,
@@ -247,8 +376,8 @@ func versionOf(f authn.Factor) int64 {
 }
 
 // pending finds a factor that can still be confirmed.
-func pending(rows *authn.Rows, id string, now time.Time) (*authn.Factor, error) {
-	if err := policy.CheckSession(rows, now); err != nil {
+func (s *Service) pending(rows *authn.Rows, id string, now time.Time) (*authn.Factor, error) {
+	if err := s.present(rows, now); err != nil {
 		return nil, err
 	}
 	f := rows.Factor(id)
@@ -257,7 +386,7 @@ func pending(rows *authn.Rows, id string, now time.Time) (*authn.Factor, error) 
 		return nil, authn.NotFound
 	case f.State != authn.Pending:
 		return nil, &authn.Error{Code: authn.Conflict, Key: "error.factor_confirmed"}
-	case f.Attempt != rows.Session.Attempt:
+	case f.Attempt != asker(rows):
 		return nil, authn.NotFound
 	case !now.Before(f.ExpiresAt) || f.Epoch != rows.User.Epoch:
 		return nil, &authn.Error{Code: authn.Expired, Key: "error.setup_expired"}
@@ -280,7 +409,7 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
 	}
-	f, err := pending(&rows, id, k.Now)
+	f, err := s.pending(&rows, id, k.Now)
 	if err != nil {
 		return Changed{}, err
 	}
@@ -291,11 +420,21 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 	if err := m.Shape(a); err != nil {
 		return Changed{}, err
 	}
-	k.Factor, k.Charge = id, authn.GuessFactor
+	// Ten slow hashes have no place in a transaction, so the codes that come with
+	// the first way are made before it is known whether it is confirmed.
+	codes, err := s.newCodes(&rows, m)
+	if err != nil {
+		return Changed{}, err
+	}
+	k.Factor, k.Charge, k.Sent = id, authn.GuessFactor, f.Kind.Sent()
 	k.Choose = func(rows *authn.Rows) (string, error) {
-		f, err := pending(rows, id, k.Now)
-		if err == nil && version != 0 && version != versionOf(*f) {
+		f, err := s.pending(rows, id, k.Now)
+		switch {
+		case err != nil:
+		case version != 0 && version != versionOf(*f):
 			err = &authn.Error{Code: authn.Conflict, Key: "error.attempt_moved"}
+		case f.Kind.Sent() && len(of(rows.Challenges, id)) == 0:
+			err = &authn.Error{Code: authn.Expired, Key: "error.code_expired"}
 		}
 		return id, err
 	}
@@ -306,14 +445,17 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 			return authn.Drop(policy.Unpaid(rows.Charged, k.Now))
 		}
 		match, err := m.Confirm(ctx, authn.Request{Company: *rows.Company, User: *rows.User, Factor: *rows.Charged.Factor,
-			Secret: rows.Charged.Secret, Client: w.Client, Now: k.Now.Unix()}, a)
+			Secret: rows.Charged.Secret, Client: w.Client, Now: k.Now.Unix(), Challenges: rows.Charged.Challenges}, a)
 		if err != nil { // not evaluated, so not a guess
 			return authn.Drop(err, policy.GiveBack(rows.Charged))
 		}
 		if match.Outcome != authn.Right {
 			return s.unconfirmed(rows, w, match, k.Now)
 		}
-		return s.activate(rows, w, m, match, k.Now, &out)
+		if newAddress(*rows.Charged.Factor) != "" {
+			return s.moveAddress(rows, w, k.Now, &out)
+		}
+		return s.activate(rows, w, m, match, codes, k.Now, &out)
 	})
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
@@ -334,30 +476,73 @@ func (s *Service) unconfirmed(rows *authn.Rows, w Who, match authn.Match, now ti
 	})
 }
 
-func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.Match, now time.Time, out *Changed) authn.Verdict {
+func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.Match, codes *set, now time.Time, out *Changed) authn.Verdict {
 	f := *rows.Charged.Factor
 	typ := "factor.confirmed"
 	if rows.FactorOf(f.Kind, authn.Confirmed) != nil {
 		typ = "factor.replaced"
 	}
 	f.State, f.ConfirmAt, f.LastStep, f.ExpiresAt = authn.Confirmed, now, match.Step, time.Time{}
-	writes := []authn.Write{
-		authn.Settle{Outcome: authn.Right},
-		authn.ActivateFactor{ID: f.ID, At: now, Step: match.Step},
+	if rows.Attempt != nil && opened(rows.Attempt.Proofs) {
+		f.ProbationUntil = now.Add(probationLasts)
 	}
-	sess := *rows.Session
-	if t := m.Traits(); t.Possession || t.PhishingResistant {
-		// The new factor was just proven; the level rises only with it.
-		_, amr := policy.Level([]authn.Proof{{Kind: f.Kind, Traits: t}})
-		sess.FactorTime, sess.AMR = now, union(sess.AMR, amr)
-		if knows(sess.AMR) {
-			sess.ACR = authn.AAL2
+	writes := []authn.Write{authn.Settle{Outcome: authn.Right}}
+	if f.Kind.Sent() {
+		writes = append(writes, authn.ConsumeChallenges{Factor: f.ID})
+	}
+	writes = append(writes, authn.ActivateFactor{ID: f.ID, At: now, Step: match.Step, ProbationUntil: f.ProbationUntil})
+	if rows.User.HadFactorAt.IsZero() {
+		rows.User.HadFactorAt = now
+	}
+	if f.Kind == authn.Email {
+		rows.User.EmailVerifiedAt = now // verifying it is the set-up (S18)
+	}
+	v := authn.Verdict{}
+	var changed Changed
+	if rows.Attempt != nil {
+		changed.Factor = f
+		v = authn.Accept(s.event(typ, rows, w, now, f), append(writes, s.ready(rows, m, f, match, now)...)...)
+	} else {
+		sess := *rows.Session
+		if t := m.Traits(); t.Possession || t.PhishingResistant {
+			// The new factor was just proven; the level rises only with it.
+			_, amr := policy.Level([]authn.Proof{{Kind: f.Kind, Traits: t}})
+			sess.FactorTime, sess.AMR = now, union(sess.AMR, amr)
+			if knows(sess.AMR) {
+				sess.ACR = authn.AAL2
+			}
 		}
+		var more []authn.Write
+		more, changed = s.moved(rows, sess, now)
+		changed.Factor = f
+		v = authn.Accept(s.event(typ, rows, w, now, f), append(writes, more...)...)
 	}
-	more, changed := s.moved(rows, sess, now)
-	changed.Factor = f
+	if codes != nil && !hasCodes(rows.Factors) {
+		changed.Codes = codes.shown
+		v = s.withCodes(v, rows, w, codes, now)
+	}
 	*out = changed
-	return authn.Accept(s.event(typ, rows, w, now, f), append(writes, more...)...)
+	return v
+}
+
+// probationLasts is how long what an administrator's code opened changes nothing
+// else of the account (ruling 18).
+const probationLasts = 24 * time.Hour
+
+func opened(proofs []authn.Proof) bool {
+	return slices.ContainsFunc(proofs, func(p authn.Proof) bool { return p.Kind == authn.BypassCode })
+}
+
+// ready adds the new way to what the sign-in has proven, and takes it past the
+// change of the account, which ends everything else that was open (ruling 3).
+func (s *Service) ready(rows *authn.Rows, m authn.Method, f authn.Factor, match authn.Match, now time.Time) []authn.Write {
+	u, a := *rows.User, *rows.Attempt
+	u.Epoch++
+	a.Epoch = u.Epoch
+	a.Version++
+	a.State = authn.Ready
+	a.Proofs = append(slices.Clone(a.Proofs), authn.Proof{Kind: f.Kind, Factor: f.ID, Traits: m.Traits(), At: now, Step: match.Step})
+	return []authn.Write{authn.PutUser{User: u}, authn.EndSessions{}, authn.EndAttempts{Except: a.ID}, authn.PutAttempt{Attempt: a}}
 }
 
 // Remove switches a factor off, or gives up one that was not confirmed yet.
@@ -369,38 +554,71 @@ func (s *Service) Remove(ctx context.Context, w Who, id string) (Changed, error)
 	var out Changed
 	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		out = Changed{}
-		if err := policy.CheckSession(rows, k.Now); err != nil {
+		if err := s.present(rows, k.Now); err != nil {
 			return authn.Drop(err)
 		}
 		f := rows.Factor(id)
-		if f == nil || f.Kind == authn.Password {
+		if f == nil || !f.Kind.Own() || f.State == authn.Fallback {
 			return authn.Drop(authn.NotFound)
 		}
+		if rows.Attempt != nil && f.State != authn.Pending {
+			return authn.Drop(authn.Forbidden) // an attempt deletes nothing (ruling 1)
+		}
 		if f.State == authn.Pending {
-			if f.Attempt != rows.Session.Attempt {
+			if f.Attempt != asker(rows) {
 				return authn.Drop(authn.NotFound)
 			}
 			// Nothing was on, so nothing is weakened.
-			out = Changed{Factor: *f, Session: *rows.Session, Token: w.Token}
+			out = Changed{Factor: *f, Token: w.Token}
+			if rows.Session != nil {
+				out.Session = *rows.Session
+			}
 			return authn.Accept(s.event("factor.given_up", rows, w, k.Now, *f), authn.DeleteFactor{ID: id})
 		}
 		doc, err := s.fresh(rows, k.Now)
 		if err != nil {
 			return authn.Drop(err)
 		}
-		if policy.Demanded(doc, *rows.User) && len(policy.Second(doc, rows.Factors, s.traits)) <= 1 {
+		if policy.Demanded(doc, *rows.User) && !s.stays(doc, rows, id) {
 			return authn.Drop(&authn.Error{Code: authn.PolicyForbids, Key: "error.last_factor"})
 		}
 		sess := *rows.Session
+		if rows.User.Preferred == id {
+			rows.User.Preferred = ""
+		}
 		writes, changed := s.moved(rows, sess, k.Now)
 		changed.Factor = *f
 		out = changed
-		return authn.Accept(s.event("factor.removed", rows, w, k.Now, *f), append([]authn.Write{authn.DeleteFactor{ID: id}}, writes...)...)
+		writes = append([]authn.Write{authn.DeleteFactor{ID: id}}, writes...)
+		// Backup codes stand in for a way of one's own; without one they open nothing.
+		if saved := rows.FactorOf(authn.BackupCode, authn.Confirmed); saved != nil && len(ownWays(rows.Factors)) <= 1 {
+			writes = append([]authn.Write{authn.DeleteFactor{ID: saved.ID}}, writes...)
+		}
+		return authn.Accept(s.event("factor.removed", rows, w, k.Now, *f), writes...)
 	})
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: remove: %w", err)
 	}
 	return out, nil
+}
+
+// stays reports whether the person keeps a way that policy accepts when they
+// give up one of theirs. Fall-back codes are over for who ever had one.
+func (s *Service) stays(doc policy.Document, rows *authn.Rows, without string) bool {
+	least := doc.Minimum(*rows.User)
+	if doc.NeedsOwnWay(*rows.User) && least == policy.AnyStrength {
+		least = policy.OwnPossession
+	}
+	return slices.ContainsFunc(policy.Second(doc, rows.Factors, s.traits), func(f authn.Factor) bool {
+		t, _ := s.traits(f.Kind)
+		return f.ID != without && least.Meets(t)
+	})
+}
+
+func ownWays(factors []authn.Factor) []authn.Factor {
+	return slices.DeleteFunc(slices.Clone(factors), func(f authn.Factor) bool {
+		return !f.Kind.Own() || f.State == authn.Pending || f.State == authn.Fallback
+	})
 }
 
 // Rename changes what a factor is called: 1–60 characters.
@@ -416,7 +634,7 @@ func (s *Service) Rename(ctx context.Context, w Who, id, name string) (authn.Fac
 			return authn.Drop(err)
 		}
 		f := rows.Factor(id)
-		if f == nil || f.Kind == authn.Password {
+		if f == nil || !f.Kind.Own() || f.State == authn.Fallback {
 			return authn.Drop(authn.NotFound)
 		}
 		f.Name = name

@@ -220,8 +220,7 @@ func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, now ti
 	case authn.Complete:
 		return s.complete(rows, need, b.Client, now, st, writes, map[string]string{"method": string(authn.Password)})
 	case authn.Denied:
-		st.Attempt.State = authn.Denied
-		return authn.Accept(s.event("sign_in.denied", authn.Refused, rows, b.Client, now, map[string]string{"reason": "no_factor"}), writes...)
+		return authn.Accept(s.event("sign_in.denied", authn.Refused, rows, b.Client, now, map[string]string{"reason": string(need.Denied)}), writes...)
 	}
 	return authn.Accept(s.event("sign_in.begun", authn.Succeeded, rows, b.Client, now, nil), writes...)
 }
@@ -240,10 +239,15 @@ func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, n
 		typ = "session.confirmed"
 		writes = append(writes, authn.EndSession{ID: a.Session})
 	} else {
-		writes = append(writes, authn.KnowBrowser{})
-		if rows.Lane == authn.Stranger && rows.User.WrongInRow > 0 {
-			u := *rows.User
+		writes = append(writes, authn.KnowBrowser{Factor: used(a.Proofs)})
+		u := *rows.User
+		if rows.Lane == authn.Stranger {
 			u.WrongInRow = 0
+		}
+		if u.FirstSignInAt.IsZero() {
+			u.FirstSignInAt = now
+		}
+		if u.WrongInRow != rows.User.WrongInRow || u.FirstSignInAt != rows.User.FirstSignInAt {
 			writes = append(writes, authn.PutUser{User: u})
 		}
 	}
@@ -256,7 +260,23 @@ func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, n
 	}
 	st.Attempt, st.Need, st.Session, st.SessionToken = *a, need, &sess, token
 	detail["acr"] = sess.ACR
-	return authn.Accept(s.event(typ, authn.Succeeded, rows, c, now, detail), writes...)
+	v := authn.Accept(s.event(typ, authn.Succeeded, rows, c, now, detail), writes...)
+	if a.Purpose == authn.SignIn && rows.Lane == authn.Stranger && !rows.User.FirstSignInAt.IsZero() {
+		// Told to the person: the first time in this browser (ux rule 50).
+		v = v.And(s.event("session.new_browser", authn.Succeeded, rows, c, now, nil))
+	}
+	return v
+}
+
+// used is the person's own factor among the proofs, to be offered first in this
+// browser (requirement F6); empty: none.
+func used(proofs []authn.Proof) string {
+	for _, p := range proofs {
+		if p.Kind.Own() && p.Kind != authn.Invitation {
+			return p.Factor
+		}
+	}
+	return ""
 }
 
 func (s *Service) newSession(rows *authn.Rows, need policy.Need, c authn.Client, now time.Time) authn.Session {
@@ -270,15 +290,19 @@ func (s *Service) newSession(rows *authn.Rows, need policy.Need, c authn.Client,
 		// The step-up adds to what the session showed; it does not prolong it.
 		sess.AMR, sess.ACR = join(old.AMR, need.AMR), old.ACR
 		sess.AuthTime, sess.FactorTime, sess.CreatedAt, sess.ExpiresAt = old.AuthTime, old.FactorTime, old.CreatedAt, old.ExpiresAt
-		sess.Agent, sess.Attempt = old.Agent, old.Attempt
+		sess.Agent, sess.Name, sess.Attempt = old.Agent, old.Name, old.Attempt
 	}
+	bypass := slices.ContainsFunc(a.Proofs, func(p authn.Proof) bool { return p.Kind == authn.BypassCode })
 	for _, p := range a.Proofs {
-		if p.Traits.Possession || p.Traits.PhishingResistant {
+		f := rows.Factor(p.Factor)
+		probation := bypass || f != nil && f.ProbationUntil.After(now)
+		switch {
+		case (p.Traits.Possession || p.Traits.PhishingResistant) && !probation:
 			sess.FactorTime = now
 			if slices.Contains(sess.AMR, "pwd") {
 				sess.ACR = authn.AAL2
 			}
-		} else if a.Purpose == authn.StepUp {
+		case a.Purpose == authn.StepUp:
 			sess.ConfirmedAt = now
 		}
 	}

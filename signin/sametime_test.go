@@ -78,7 +78,7 @@ func newListing(t *testing.T) (*listing, world) {
 	}
 	db.SetMaxOpenConns(1)
 	l := &listing{db: db, d: store.Dialect{Name: "sqlite",
-		Macros:  map[string]string{"text": "TEXT", "int": "INTEGER", "bool": "INTEGER", "blob": "BLOB", "json": "TEXT", "strict": "STRICT, WITHOUT ROWID"},
+		Macros:  map[string]string{"text": "TEXT", "int": "INTEGER", "bool": "INTEGER", "blob": "BLOB", "json": "TEXT", "strict": "STRICT, WITHOUT ROWID", "false": "0", "true": "1"},
 		Failure: func(err error) *store.Failure { return &store.Failure{Code: err.Error()} }}}
 	if l.conn, err = db.Conn(t.Context()); err != nil {
 		t.Fatal(err)

@@ -48,11 +48,24 @@ type Alarm interface {
 	Failed(company string, now time.Time) bool
 }
 
+// Passwords judges and hashes new passwords; method/password is one.
+type Passwords interface {
+	Hash(ctx context.Context, password string) ([]byte, error)
+	Check(field, password string, u authn.User, c authn.Company, minimum int) error
+}
+
+// Deliverer sends a letter of the outbox now, rather than when its turn comes.
+type Deliverer interface {
+	Deliver(ctx context.Context, company, letter string) error
+}
+
 // Config wires a Service. Store and Methods are needed; Methods includes one
 // of kind password.
 type Config struct {
 	Store     Store
 	Methods   []authn.Method
+	Passwords Passwords        // nil: links and forced changes of passwords are refused
+	Deliver   Deliverer        // nil: nothing is sent, so kinds that send must not be among Methods
 	Addresses Addresses        // nil: no limit by address
 	Alarm     Alarm            // nil: none is raised
 	Now       func() time.Time // nil: time.Now
@@ -64,6 +77,8 @@ type Config struct {
 type Service struct {
 	store     Store
 	methods   map[authn.Kind]authn.Method
+	passwords Passwords
+	deliver   Deliverer
 	addresses Addresses
 	alarm     Alarm
 	now       func() time.Time
@@ -76,7 +91,7 @@ type Service struct {
 func New(c Config) (*Service, error) {
 	s := &Service{
 		store: c.Store, addresses: c.Addresses, alarm: c.Alarm, now: c.Now, random: c.Random,
-		life: c.Lifetimes.WithDefaults(), methods: map[authn.Kind]authn.Method{},
+		life: c.Lifetimes.WithDefaults(), methods: map[authn.Kind]authn.Method{}, passwords: c.Passwords, deliver: c.Deliver,
 	}
 	if s.store == nil {
 		return nil, errors.New("signin: Config.Store is nil")
@@ -90,6 +105,9 @@ func New(c Config) (*Service, error) {
 	for _, m := range c.Methods {
 		if s.methods[m.Kind()] != nil {
 			return nil, fmt.Errorf("signin: method %q is registered twice", m.Kind())
+		}
+		if m.Kind().Sent() && s.deliver == nil {
+			return nil, fmt.Errorf("signin: method %q is registered, and Config.Deliver is nil", m.Kind())
 		}
 		s.methods[m.Kind()] = m
 	}
@@ -106,6 +124,8 @@ type Status struct {
 	Attempt authn.Attempt
 	Need    policy.Need
 	Lane    authn.Lane
+	// Sent are the codes that are out for this attempt, oldest first.
+	Sent []authn.Challenge
 	// Token opens the attempt; only from the call that began it.
 	Token authn.Token
 	// Session and its token; only from the call that completed it (ruling 7).
@@ -136,7 +156,9 @@ func (o Opener) keys(now time.Time) authn.Keys {
 // Get shows an attempt. Expired is an error; what is complete is shown.
 func (s *Service) Get(ctx context.Context, o Opener) (Status, error) {
 	now := s.now()
-	rows, err := s.store.View(ctx, o.keys(now))
+	k := o.keys(now)
+	k.Sent = true
+	rows, err := s.store.View(ctx, k)
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: get: %w", err)
 	}
@@ -175,11 +197,11 @@ func (s *Service) status(rows *authn.Rows, now time.Time) (Status, error) {
 		need = policy.Need{State: authn.Complete}
 		need.ACR, need.AMR = policy.Level(rows.Attempt.Proofs)
 	case need.State == authn.Complete:
-		// Policy asks less than when the attempt began, so there is nothing left to
-		// answer. Beginning again lets the person in at once.
-		return Status{}, &authn.Error{Code: authn.Expired, Key: "error.attempt_expired"}
+		// A way was set up, or policy asks less than when the attempt began: there is
+		// nothing left to answer, and Complete makes the session.
+		need.State = authn.Ready
 	}
-	st := Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane}
+	st := Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane, Sent: rows.Challenges}
 	st.Attempt.State = need.State
 	return st, nil
 }
@@ -197,7 +219,7 @@ func (s *Service) next(rows *authn.Rows, proofs []authn.Proof, now time.Time) (p
 	}
 	return policy.Evaluate(policy.Asked{
 		Document: doc, User: *rows.User, Factors: rows.Factors, Proofs: proofs,
-		Purpose: purpose, Lane: lane, Now: now, Traits: s.traits,
+		Purpose: purpose, Lane: lane, Now: now, BrowserFactor: rows.BrowserFactor, Traits: s.traits,
 	}), nil
 }
 

@@ -3,6 +3,8 @@ package signin
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -40,7 +42,7 @@ func (s *Service) Verify(ctx context.Context, o Opener, v Verify) (Status, error
 	if v.Method == authn.Password {
 		return s.verifyPassword(ctx, o, v)
 	}
-	return Status{}, authn.InvalidField("method", "not_one_of", nil)
+	return s.verifySlow(ctx, o, v, m)
 }
 
 // choose finds the factor that an answer is for, before anything is charged.
@@ -63,18 +65,27 @@ func (s *Service) choose(rows *authn.Rows, v Verify, now time.Time) (string, err
 		return "", nil
 	}
 	for _, offer := range need.Offers {
-		if offer.Kind == v.Method && (v.Factor == "" || v.Factor == offer.Factor) {
-			return offer.Factor, nil
+		if offer.Kind != v.Method || v.Factor != "" && v.Factor != offer.Factor {
+			continue
 		}
+		if offer.Kind.Sent() && !out(rows.Challenges, offer.Factor) {
+			return "", &authn.Error{Code: authn.Expired, Key: "error.code_expired"}
+		}
+		return offer.Factor, nil
 	}
 	return "", authn.InvalidField("method", "not_offered", nil)
+}
+
+// out reports whether a code of the factor is still good.
+func out(sent []authn.Challenge, factor string) bool {
+	return slices.ContainsFunc(sent, func(c authn.Challenge) bool { return c.Factor == factor })
 }
 
 // verifyQuick charges, compares and completes in one transaction.
 func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.Method) (Status, error) {
 	now := s.now()
 	k := o.keys(now)
-	k.Charge = authn.GuessFactor
+	k.Charge, k.Sent = authn.GuessFactor, v.Method.Sent()
 	k.Choose = func(rows *authn.Rows) (string, error) { return s.choose(rows, v, now) }
 	var st Status
 	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
@@ -84,7 +95,7 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 		}
 		match, err := m.Verify(ctx, authn.Request{
 			Company: *rows.Company, User: *rows.User, Attempt: rows.Attempt, Factor: *rows.Charged.Factor,
-			Secret: rows.Charged.Secret, Client: o.Client, Now: now.Unix(),
+			Secret: rows.Charged.Secret, Client: o.Client, Now: now.Unix(), Challenges: rows.Charged.Challenges,
 		}, v.Answer)
 		if err != nil { // not evaluated, so not a guess
 			return authn.Drop(err, policy.GiveBack(rows.Charged))
@@ -110,9 +121,71 @@ func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c a
 		rows.Attempt.Proofs = append(rows.Attempt.Proofs, authn.Proof{
 			Kind: m.Kind(), Factor: factor.ID, Traits: m.Traits(), At: now, Step: match.Step,
 		})
-		return s.proved(rows, c, now, st, detail, authn.Settle{Outcome: authn.Right, Step: match.Step})
+		writes := []authn.Write{authn.Settle{Outcome: authn.Right, Step: match.Step}}
+		// What the proof is spent by (ruling 14), and what the person hears of.
+		var told *authn.Event
+		switch {
+		case m.Kind().Sent():
+			writes = append(writes, authn.ConsumeChallenges{Factor: factor.ID})
+		case m.Kind() == authn.BypassCode:
+			writes = append(writes, authn.DeleteFactor{ID: factor.ID})
+			ev := s.event("bypass_code.used", authn.Succeeded, rows, c, now, nil)
+			told = &ev
+		case match.Code > 0:
+			writes = append(writes, authn.SpendCode{Factor: factor.ID, N: match.Code})
+			ev := s.event("backup_code.used", authn.Succeeded, rows, c, now, map[string]string{"left": strconv.Itoa(max(factor.Left-1, 0))})
+			told = &ev
+		}
+		v := s.proved(rows, c, now, st, detail, writes...)
+		if told != nil {
+			v = v.And(*told)
+		}
+		return v
 	}
 	return s.wrongCode(rows, c, now, detail)
+}
+
+// verifySlow is for answers that take too long to be compared in a transaction:
+// the charge commits first, the comparison runs outside, and what it found is
+// written by compare-and-set (ruling 8).
+func (s *Service) verifySlow(ctx context.Context, o Opener, v Verify, m authn.Method) (Status, error) {
+	now := s.now()
+	k := o.keys(now)
+	k.Charge = authn.GuessFactor
+	k.Choose = func(rows *authn.Rows) (string, error) { return s.choose(rows, v, now) }
+	var r authn.Request
+	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		if !rows.Charged.Paid {
+			return authn.Drop(policy.Unpaid(rows.Charged, now))
+		}
+		r = authn.Request{Company: *rows.Company, User: *rows.User, Attempt: rows.Attempt, Factor: *rows.Charged.Factor,
+			Secret: rows.Charged.Secret, Codes: rows.Charged.Codes, Client: o.Client, Lane: rows.Lane, Now: now.Unix()}
+		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(now, rows.Charged.Count.Tries)})
+	})
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: verify: %w", err)
+	}
+	match, err := m.Verify(ctx, r, v.Answer)
+	k.Charge = authn.SettleFactor
+	if err != nil {
+		// Not evaluated, so not a guess; the person may have gone.
+		_ = s.store.Decide(context.WithoutCancel(ctx), k, func(rows *authn.Rows) authn.Verdict {
+			return authn.Continue(policy.GiveBack(rows.Charged))
+		})
+		return Status{}, fmt.Errorf("signin: verify: %w", err)
+	}
+	var st Status
+	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		st = Status{}
+		if rows.Charged.Factor == nil {
+			return authn.Drop(authn.Conflict)
+		}
+		return s.judge(rows, m, match, o.Client, now, &st)
+	})
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: verify: %w", err)
+	}
+	return st, nil
 }
 
 // proved records one accepted answer, and the session if that was the last.
@@ -125,11 +198,19 @@ func (s *Service) proved(rows *authn.Rows, c authn.Client, now time.Time, st *St
 	rows.Attempt.State = need.State
 	*st = Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane}
 	writes = append(writes, authn.PutAttempt{Attempt: *rows.Attempt})
+	if u := *rows.User; !need.GraceUntil.IsZero() && u.GraceAt.IsZero() {
+		u.GraceAt = now // the days of grace run from here
+		writes = append(writes, authn.PutUser{User: u})
+	}
 	if need.State != authn.Complete {
 		return authn.Accept(s.event("factor.proved", authn.Succeeded, rows, c, now, detail), writes...)
 	}
 	return s.complete(rows, need, c, now, st, writes, detail)
 }
+
+// tellAfter is how many wrong codes in a row, after a right password, the person
+// hears of (std-45, cve-1).
+const tellAfter = 5
 
 // wrongCode lets the charge stand and says how many tries are left.
 func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, detail map[string]string) authn.Verdict {
@@ -153,6 +234,9 @@ func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, det
 		more = append(more, s.event("factor.locked", authn.Refused, rows, c, now, map[string]string{
 			"factor": rows.Charged.Factor.ID, "lane": string(rows.Attempt.Lane),
 		}))
+	}
+	if tries == tellAfter {
+		more = append(more, s.event("factor.many_refused", authn.Refused, rows, c, now, map[string]string{"method": detail["method"]}))
 	}
 	ev := s.event("factor.refused", authn.Refused, rows, c, now, detail)
 	if rows.Attempt.Purpose == authn.SignIn {

@@ -1,0 +1,157 @@
+package signin
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/policy"
+)
+
+// Complete turns an attempt that is ready into the session, exactly once.
+//
+// Errors: NotFound, Expired, Conflict (complete already, or not ready).
+func (s *Service) Complete(ctx context.Context, o Opener) (Status, error) {
+	return s.finish(ctx, o, func(need *policy.Need) bool { return need.State == authn.Complete }, map[string]string{})
+}
+
+// Postpone lets a person in who proved themselves and puts off setting up a way
+// of their own, within the days of grace. The session is aal1.
+//
+// Errors: NotFound, Expired, Conflict, PolicyForbids (no grace, or over).
+func (s *Service) Postpone(ctx context.Context, o Opener) (Status, error) {
+	return s.finish(ctx, o, func(need *policy.Need) bool {
+		return need.State == authn.NeedEnrolment && !need.GraceUntil.IsZero()
+	}, map[string]string{"reason": "postponed"})
+}
+
+func (s *Service) finish(ctx context.Context, o Opener, may func(*policy.Need) bool, detail map[string]string) (Status, error) {
+	now := s.now()
+	var st Status
+	err := s.store.Decide(ctx, o.keys(now), func(rows *authn.Rows) authn.Verdict {
+		st = Status{}
+		if err := unfinished(rows, now); err != nil {
+			return authn.Drop(err)
+		}
+		need, err := s.next(rows, rows.Attempt.Proofs, now)
+		if err != nil {
+			return authn.Drop(err)
+		}
+		if !may(&need) {
+			if need.State == authn.NeedEnrolment {
+				return authn.Drop(&authn.Error{Code: authn.PolicyForbids, Key: "error.no_grace"})
+			}
+			return authn.Drop(&authn.Error{Code: authn.Conflict, Key: "error.attempt_not_ready"})
+		}
+		if need.State != authn.Complete {
+			need.State = authn.Complete
+			need.ACR, need.AMR = policy.Level(rows.Attempt.Proofs)
+		}
+		rows.Attempt.Version++
+		rows.Attempt.State = authn.Complete
+		st = Status{Company: *rows.Company, User: *rows.User, Lane: rows.Lane}
+		return s.complete(rows, need, o.Client, now, &st, []authn.Write{authn.PutAttempt{Attempt: *rows.Attempt}}, maps.Clone(detail))
+	})
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: complete: %w", err)
+	}
+	return st, nil
+}
+
+// unfinished is open for an attempt that can still be gone on with.
+func unfinished(rows *authn.Rows, now time.Time) error {
+	if err := open(rows, now); err != nil {
+		return err
+	}
+	if rows.Attempt.State == authn.Complete {
+		return &authn.Error{Code: authn.Conflict, Key: "error.attempt_complete"}
+	}
+	return nil
+}
+
+// ChangePassword sets the new password that an attempt asks for, and completes
+// it. All other sessions end, and every browser is a stranger again.
+//
+// Errors: Invalid (field "new"), NotFound, Expired, Conflict, Busy.
+func (s *Service) ChangePassword(ctx context.Context, o Opener, next string) (Status, error) {
+	now := s.now()
+	rows, err := s.store.View(ctx, o.keys(now))
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: password: %w", err)
+	}
+	if err := s.mustChange(&rows, now); err != nil {
+		return Status{}, err
+	}
+	hash, err := s.newPassword(ctx, "new", next, &rows)
+	if err != nil {
+		return Status{}, err
+	}
+	var st Status
+	err = s.store.Decide(ctx, o.keys(now), func(rows *authn.Rows) authn.Verdict {
+		st = Status{}
+		if err := s.mustChange(rows, now); err != nil {
+			return authn.Drop(err)
+		}
+		writes := s.setPassword(rows, hash, now)
+		rows.Attempt.Epoch = rows.User.Epoch
+		rows.Attempt.Version++
+		rows.Attempt.State = authn.Complete
+		writes = append(writes, authn.EndAttempts{Except: rows.Attempt.ID}, authn.PutAttempt{Attempt: *rows.Attempt})
+		need, err := s.next(rows, rows.Attempt.Proofs, now)
+		if err != nil || need.State != authn.Complete {
+			return authn.Drop(authn.Conflict)
+		}
+		st = Status{Company: *rows.Company, User: *rows.User, Lane: rows.Lane}
+		v := s.complete(rows, need, o.Client, now, &st, writes, map[string]string{})
+		return v.And(s.event("password.changed", authn.Succeeded, rows, o.Client, now, nil))
+	})
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: password: %w", err)
+	}
+	return st, nil
+}
+
+func (s *Service) mustChange(rows *authn.Rows, now time.Time) error {
+	if err := unfinished(rows, now); err != nil {
+		return err
+	}
+	need, err := s.next(rows, rows.Attempt.Proofs, now)
+	if err == nil && need.State != authn.NeedPasswordChange {
+		err = &authn.Error{Code: authn.Conflict, Key: "error.attempt_moved"}
+	}
+	return err
+}
+
+// newPassword judges and hashes; both take time that no transaction has.
+func (s *Service) newPassword(ctx context.Context, field, next string, rows *authn.Rows) ([]byte, error) {
+	if s.passwords == nil {
+		return nil, &authn.Error{Code: authn.PolicyForbids}
+	}
+	doc, err := policy.Parse(rows.Company.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("signin: policy of %s: %w", rows.Company.ID, err)
+	}
+	if err := s.passwords.Check(field, next, *rows.User, *rows.Company, policy.MinimumPassword(doc, *rows.User)); err != nil {
+		return nil, err
+	}
+	hash, err := s.passwords.Hash(ctx, next)
+	if err != nil {
+		return nil, fmt.Errorf("signin: password: %w", err)
+	}
+	return hash, nil
+}
+
+// setPassword stores a new password and takes back what stood against the old
+// one. It moves the person's epoch (ruling 3).
+func (s *Service) setPassword(rows *authn.Rows, hash []byte, now time.Time) []authn.Write {
+	u := rows.User
+	u.Epoch++
+	u.PasswordChangedAt, u.PasswordKnownAt, u.SecuredAt = now, time.Time{}, time.Time{}
+	u.WrongInRow, u.WrongInMonth = 0, 0
+	return []authn.Write{
+		authn.SetPassword{ID: authn.NewID(authn.FactorID, now, s.random), Hash: hash, At: now},
+		authn.PutUser{User: *u}, authn.EndSessions{}, authn.ForgetBrowsers{All: true},
+	}
+}
