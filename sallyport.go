@@ -216,9 +216,9 @@ func (s *Server) services() error {
 }
 
 func (s *Server) mount(outer *httpserve.Config) error {
-	offered := map[authn.Kind]bool{}
+	offered := map[authn.Kind]authn.Traits{}
 	for _, m := range s.cfg.Methods {
-		offered[m.Kind()] = true
+		offered[m.Kind()] = m.Traits()
 	}
 	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
 		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Offered: offered})

@@ -36,10 +36,10 @@ type reason struct {
 	Text string        `json:"text"`
 }
 
-// traits says of a kind what the policy's question needs: whether it is offered,
-// and whether it can be a second step.
+// traits answers policy's question: which kinds are there, and what they show.
 func (a *API) traits(k authn.Kind) (authn.Traits, bool) {
-	return authn.Traits{Knowledge: k == authn.Password}, a.Offered[k]
+	t, ok := a.Offered[k]
+	return t, ok
 }
 
 func policyOf(c caller) (policy.Document, error) {
@@ -67,7 +67,7 @@ func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error
 		out.Why = append(out.Why, reason{Rule: why, Text: a.Texts.Text(a.language(r, u), "why."+string(why), map[string]any{"Company": c.Company.Name})})
 	}
 	for _, k := range slices.Sorted(maps.Keys(a.Offered)) {
-		if a.Offered[k] && k != authn.Password && doc.TwoFactor != policy.Off {
+		if k.Own() && doc.TwoFactor != policy.Off {
 			out.Methods = append(out.Methods, k)
 		}
 	}

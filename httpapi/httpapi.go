@@ -56,8 +56,8 @@ type Config struct {
 	Directory *directory.Service
 	Cookies   httpserve.Cookies
 	Texts     *text.Catalogue
-	Locales   []string            // languages that a person may choose
-	Offered   map[authn.Kind]bool // kinds with a registered method
+	Locales   []string                    // languages that a person may choose
+	Offered   map[authn.Kind]authn.Traits // kinds with a registered method, and what they show
 }
 
 // API is the JSON API.

@@ -49,10 +49,15 @@ type eventRow struct {
 	Refused     bool
 }
 
-// traits answers policy's question: which kinds are there, and which of them is
-// something that people know.
+// traits answers policy's question: which kinds are there, and what they show.
 func (h *Handler) traits(k authn.Kind) (authn.Traits, bool) {
-	return authn.Traits{Knowledge: k == authn.Password}, h.c.Offered[k]
+	t, ok := h.c.Offered[k]
+	return t, ok
+}
+
+func (h *Handler) offers(k authn.Kind) bool {
+	_, ok := h.c.Offered[k]
+	return ok
 }
 
 // rules are what policy says about a person.
@@ -73,7 +78,7 @@ func (h *Handler) rulesOf(cur session.Current) (rules, error) {
 // canSync says whether the person may set up the app, and which one that replaces.
 func (h *Handler) canSync(cur session.Current) (bool, string) {
 	ru, err := h.rulesOf(cur)
-	if err != nil || !h.c.Offered[appKind] || ru.doc.TwoFactor == policy.Off {
+	if err != nil || !h.offers(appKind) || ru.doc.TwoFactor == policy.Off {
 		return false, ""
 	}
 	if f := activeApp(cur.Factors); f != nil {
@@ -108,7 +113,7 @@ func (h *Handler) getSecurity(w http.ResponseWriter, r *http.Request, cur sessio
 }
 
 func (h *Handler) appRow(v *View, cur session.Current, ru rules) appRow {
-	row := appRow{Offered: h.c.Offered[appKind], Active: activeApp(cur.Factors), Asleep: ru.doc.TwoFactor == policy.Off}
+	row := appRow{Offered: h.offers(appKind), Active: activeApp(cur.Factors), Asleep: ru.doc.TwoFactor == policy.Off}
 	if f := pendingApp(cur.Factors); f != nil && f.ExpiresAt.After(v.now) && f.Epoch == cur.User.Epoch && !row.Asleep {
 		row.Pending = f.ID
 	}

@@ -62,8 +62,9 @@ type Config struct {
 
 	Cookies httpserve.Cookies
 	Texts   *text.Catalogue
-	// Offered are the kinds of proof that this server has a method for.
-	Offered map[authn.Kind]bool
+	// Offered are the kinds of proof that this server has a method for, and what
+	// they show.
+	Offered map[authn.Kind]authn.Traits
 	// Home is where people land after signing in from nowhere; empty: /account/security.
 	Home string
 	// Banner stands on top of every page; empty: none.
