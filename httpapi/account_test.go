@@ -299,6 +299,14 @@ func TestAccount(t *testing.T) {
 	if a := patch(object{"name": "  Maya   L. ", "locale": "en"}).want(200); a.str("name") != "Maya L." || a.str("locale") != "en" {
 		t.Errorf("patch: %s", a.body)
 	}
+	if a := patch(object{"locale": "pl"}).want(200); a.str("locale") != "pl" {
+		t.Errorf("patch: %s", a.body)
+	}
+	// From here on the account's language holds, whatever the program asks for.
+	a = w.do(call{method: "GET", path: "/api/v1/account", bearer: session, header: map[string]string{"Accept-Language": "en"}})
+	if a.str("why.0.text") != "Administrator w firmie Acme Projects wymaga od Ciebie drugiego sposobu weryfikacji." {
+		t.Errorf("account: %s", a.body)
+	}
 	if a := patch(object{"locale": ""}).want(200); a.str("name") != "Maya L." || a.at("locale") != nil {
 		t.Errorf("patch: %s", a.body)
 	}

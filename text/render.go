@@ -2,6 +2,7 @@ package text
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
@@ -37,7 +38,7 @@ func (c *Catalogue) render(l *lang, key string, args map[string]any) string {
 		TemplateData: values{c: c, l: l, key: key, args: args},
 	}
 	if len(l.messages[key]) > 1 {
-		config.PluralCount = args["Count"]
+		config.PluralCount = countable(args["Count"])
 	}
 	s, err := l.local.Localize(config)
 	if err != nil {
@@ -47,6 +48,18 @@ func (c *Catalogue) render(l *lang, key string, args map[string]any) string {
 		s, _ = l.local.Localize(config)
 	}
 	return s
+}
+
+// countable is a number in a form whose plural go-i18n knows: it takes neither
+// fractions nor unsigned numbers, but their digits.
+func countable(x any) any {
+	switch n := x.(type) {
+	case float64:
+		return strconv.FormatFloat(n, 'f', -1, 64)
+	case uint, uint32, uint64:
+		return fmt.Sprint(n)
+	}
+	return x
 }
 
 // values are what placeholders stand for.

@@ -21,6 +21,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -73,7 +74,8 @@ var Default = sync.OnceValue(func() *Catalogue {
 
 // Load reads all <language>.json of a directory. It reports everything that is
 // wrong with them: unknown keys, other placeholders than the English text has,
-// a missing "other".
+// a missing "other", plural forms that the language's grammar asks for and that
+// are not there. A key may be missing: its text is then English.
 func Load(dir fs.FS) (*Catalogue, error) {
 	files, err := fs.Glob(dir, "*.json")
 	if err != nil {
@@ -194,11 +196,15 @@ func placeholders(s string) []string {
 // the number out ("one try left").
 func compare(name string, messages, english map[string]forms) []error {
 	var problems []error
+	grammar := grammarOf(name)
 	for key, f := range messages {
 		en, ok := english[key]
 		if !ok {
 			problems = append(problems, fmt.Errorf("%s.json: %q is not in en.json", name, key))
 			continue
+		}
+		if got := slices.Sorted(maps.Keys(f)); len(got) > 1 && grammar != nil && !slices.Equal(got, grammar) {
+			problems = append(problems, fmt.Errorf("%s.json: %q has the plural forms %v, the language has %v", name, key, got, grammar))
 		}
 		want := placeholders(en["other"])
 		for form, s := range f {
@@ -213,6 +219,33 @@ func compare(name string, messages, english map[string]forms) []error {
 		}
 	}
 	return problems
+}
+
+// grammarOf are the plural forms that a language has, sorted: those that counting
+// finds. Fractions and millions have forms of their own in some languages.
+func grammarOf(name string) []string {
+	tag, err := language.Parse(name)
+	if err != nil {
+		return nil // build says so
+	}
+	bundle := i18n.NewBundle(tag)
+	if err := bundle.AddMessages(tag, &i18n.Message{ID: "n", Zero: "zero", One: "one", Two: "two", Few: "few", Many: "many", Other: "other"}); err != nil {
+		return nil // likewise
+	}
+	local, found := i18n.NewLocalizer(bundle, name), map[string]bool{}
+	for n := range 202 {
+		count := strconv.Itoa(n)
+		switch n {
+		case 200:
+			count = "1.5"
+		case 201:
+			count = "1000000"
+		}
+		if form, err := local.Localize(&i18n.LocalizeConfig{MessageID: "n", PluralCount: count}); err == nil {
+			found[form] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
 }
 
 // Languages are the languages offered to people, English first.

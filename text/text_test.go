@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -74,20 +75,26 @@ func TestEveryCodeHasTexts(t *testing.T) {
 var forbidden = regexp.MustCompile(`(?i)\b(T?OTPs?|2FA|MFA|AAL\d?|tokens?|factors?|credentials?|webauthn|fido2?|invalid|an error occurred|might be wrong|log ?in|log ?out|authenticate|passcode|enrol\w*|provision\w*|seed|base32|device is remembered)\b`)
 
 func TestWords(t *testing.T) {
-	en := Default().langs[English].messages
-	for key, f := range en {
-		if strings.HasPrefix(key, "admin.") || strings.Contains(key, ".admin.") {
-			continue
-		}
-		for _, s := range f {
-			if w := forbidden.FindString(placeholder.ReplaceAllString(s, "")); w != "" {
-				t.Errorf("%s says %q to people: %s", key, w, s)
+	for _, lang := range Default().Languages() { // others borrow them
+		for key, f := range Default().langs[lang].messages {
+			if forAdmins(key) {
+				continue
 			}
-			if strings.TrimSpace(s) != s || strings.Contains(s, "  ") {
-				t.Errorf("%s: stray spaces in %q", key, s)
+			for _, s := range f {
+				if w := forbidden.FindString(placeholder.ReplaceAllString(s, "")); w != "" {
+					t.Errorf("%s: %s says %q to people: %s", lang, key, w, s)
+				}
+				if strings.TrimSpace(s) != s || strings.Contains(s, "  ") {
+					t.Errorf("%s: %s: stray spaces in %q", lang, key, s)
+				}
 			}
 		}
 	}
+}
+
+// forAdmins reports whether a text is for administrators, who know the words.
+func forAdmins(key string) bool {
+	return strings.HasPrefix(key, "admin.") || strings.Contains(key, ".admin.")
 }
 
 func TestFilesAreSortedAndFlat(t *testing.T) {
@@ -225,6 +232,43 @@ func TestLoadReportsEverything(t *testing.T) {
 		if _, err := Load(files); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// The plural forms of a translation are those of its grammar.
+func TestLoadKnowsGrammar(t *testing.T) {
+	for name, want := range map[string]string{
+		"en": "one other", "pl": "few many one other", "de": "one other", "ja": "other", "ar": "few many one other two zero", "fr": "many one other", "!!": "",
+	} {
+		if got := strings.Join(grammarOf(name), " "); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	load := func(name string, f forms) error {
+		b, err := json.Marshal(map[string]forms{"n": f})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Load(fstest.MapFS{"en.json": {Data: []byte(`{"n": {"one": "{Count} file", "other": "{Count} files"}}`)}, name + ".json": {Data: b}})
+		return err
+	}
+	full := forms{"one": "{Count} plik", "few": "{Count} pliki", "many": "{Count} plików", "other": "{Count} pliku"}
+	if err := load("pl", full); err != nil {
+		t.Error(err)
+	}
+	for form := range full {
+		less := maps.Clone(full)
+		delete(less, form)
+		if err := load("pl", less); err == nil {
+			t.Errorf("without %q: accepted", form)
+		}
+	}
+	full["two"] = "{Count} pliki"
+	if err := load("pl", full); err == nil || !strings.Contains(err.Error(), "has the plural forms") {
+		t.Errorf("a form too many: %v", err)
+	}
+	if err := load("ja", forms{"other": "{Count}"}); err != nil {
+		t.Error(err)
 	}
 }
 

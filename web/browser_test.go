@@ -378,7 +378,9 @@ func (b *browser) checkForms(fail func(string, ...any)) {
 			fail("#%s is filled in", in.attrs["id"])
 		}
 	}
-	if invalid := b.doc.all("[aria-invalid=true]"); len(invalid) > 0 && !strings.HasPrefix(b.title(), "Error:") && b.doc.one(b.t, "html").attrs["lang"] == "en" {
+	lang := b.doc.one(b.t, "html").attrs["lang"]
+	prefix, _, _ := strings.Cut(text.Default().Text(lang, "page.title.error", map[string]any{"Title": "\x00"}), "\x00")
+	if invalid := b.doc.all("[aria-invalid=true]"); len(invalid) > 0 && !strings.HasPrefix(b.title(), prefix) && slices.Contains(text.Default().Languages(), lang) {
 		fail("the title does not say that there is an error")
 	}
 	if code := b.doc.all("input#code"); len(code) > 0 {
@@ -397,7 +399,8 @@ func (b *browser) checkWords(lang string, fail func(string, ...any)) {
 			return
 		}
 		for p := n.parent; p != nil; p = p.parent {
-			if slices.Contains([]string{"bdi", "time", "code"}, p.tag) || p.attrs["translate"] == "no" || p.has("aria-hidden") {
+			// The name of a language is in that language.
+			if slices.Contains([]string{"bdi", "time", "code"}, p.tag) || p.tag == "option" && p.has("lang") || p.attrs["translate"] == "no" || p.has("aria-hidden") {
 				return
 			}
 		}

@@ -370,7 +370,7 @@ func TestAppearance(t *testing.T) {
 		b.follow()
 	}
 	b.get("/signin?return_to=/account")
-	theme(".auth-foot form", "dark")
+	theme("form.themes", "dark")
 	if b.want(200, "/signin").doc.one(t, "html").attrs["data-theme"] != "dark" || b.doc.one(t, "[name=return_to]").attrs["value"] != "/account" {
 		t.Error("not dark, or not the same page")
 	}
@@ -648,6 +648,45 @@ func TestLanguages(t *testing.T) {
 	fresh.shows("h1", "دخول")
 	fresh.send(http.MethodPost, "/appearance", url.Values{"form": {httpserveForm(fresh.cookie("sallyport_browser"))}, "language": {"xx"}})
 	fresh.want(422, "/appearance")
+}
+
+// The languages that are built in are offered by their own names, and the choice
+// of a language that there is not, or not any more, does no harm.
+func TestChoosingPolish(t *testing.T) {
+	s := newServer(t)
+	maya := s.AddUser(t, s.Company, "maya", false)
+	b := newBrowser(t, s)
+	b.get("/signin").shows("h1", "Sign in").shows("form.languages option[lang=pl]", "Polski")
+	b.submit("form.languages", "language", "pl").want(200, "/signin").shows("h1", "Zaloguj się").shows("form.languages option[selected]", "Polski")
+	if got := b.cookie("sallyport_lang"); got != "pl" {
+		t.Errorf("the cookie says %q", got)
+	}
+	// The choice holds after signing in, also against what the browser prefers.
+	b.signIn(maya)
+	b.send(http.MethodGet, "/account/security", nil, "Accept-Language", "en")
+	b.shows("h1", "Bezpieczeństwo")
+	if got := b.header.Get("Content-Language"); got != "pl" {
+		t.Errorf("Content-Language %q", got)
+	}
+	// The profile's language follows a person to another browser.
+	b.get("/account").submit("main form[action=/account]", "name", "Maya", "locale", "pl").want(200, "/account")
+	other := newBrowser(t, s)
+	other.get("/signin").shows("h1", "Sign in").signIn(maya).get("/account").shows("h1", "Profil").shows("#locale option[selected]", "Polski")
+
+	for _, tt := range []struct{ cookie, accept, want string }{
+		{"", "pl-PL,pl;q=0.9,en;q=0.8", "Zaloguj się"}, {"", "xx", "Sign in"}, {"xx", "", "Sign in"}, {"xx", "pl", "Zaloguj się"},
+		{"pl-PL", "en", "Zaloguj się"}, {"en", "pl", "Sign in"}, {strings.Repeat("pl,", 40), "en", "Sign in"}, {"%00", "pl", "Zaloguj się"},
+	} {
+		fresh := newBrowser(t, s)
+		if tt.cookie != "" {
+			fresh.setCookie("sallyport_lang", tt.cookie)
+		}
+		fresh.send(http.MethodGet, "/signin", nil, "Accept-Language", tt.accept)
+		if fresh.status != 200 {
+			t.Errorf("%+v: %d", tt, fresh.status)
+		}
+		fresh.shows("h1", tt.want)
+	}
 }
 
 // A step-up's form that is old leads to the attempt as it is, uncharged.
