@@ -44,6 +44,7 @@ type refOperation struct {
 	Search           string // what the search looks at, in lower case
 	Deprecated       bool
 	Proofs           []string // names of the security schemes, any of which will do; none: open to anyone
+	Optional         bool     // none will do as well
 	Parameters       []field
 	Body             []field
 	Answers          []answer
@@ -68,6 +69,7 @@ type field struct {
 	Name, Type string
 	Where      string // of parameters: "path", "query"
 	Required   bool
+	Always     bool // of answers: required, said as a promise
 	Deprecated bool
 	Text       []docs.Block
 	Rules      []docs.Span
@@ -192,6 +194,12 @@ func (b *referenceBuilder) operation(path, method string, item pathItem, o *oper
 		need = *o.Security
 	}
 	for _, one := range need {
+		switch {
+		case len(one) == 0:
+			op.Optional = true
+		case len(one) > 1:
+			b.fail("%s asks for several proofs at once, which is not drawn", op.ID)
+		}
 		for _, s := range slices.Sorted(maps.Keys(one)) {
 			if _, ok := b.doc.Components.SecuritySchemes[s]; !ok {
 				b.fail("%s asks for %q, which is no security scheme", op.ID, s)
@@ -302,7 +310,10 @@ func (b *referenceBuilder) answer(op *refOperation, r entry[response], request s
 		}
 		if c.Value.Schema != nil {
 			whole := b.field("", c.Value.Schema, nil)
-			a.Fields = whole.Fields
+			if a.Fields = whole.Fields; len(whole.Choices) > 0 {
+				a.Fields = []field{whole}
+			}
+			promise(a.Fields)
 		}
 		value := c.Value.Example
 		if e, ok := c.Value.Examples.find(request); ok {
@@ -320,6 +331,16 @@ func (b *referenceBuilder) answer(op *refOperation, r entry[response], request s
 	op.Answers = append(op.Answers, a)
 	if op.Example.Status == 0 {
 		op.Example = a
+	}
+}
+
+// promise says of what is required that it is always there.
+func promise(fields []field) {
+	for i := range fields {
+		f := &fields[i]
+		f.Always, f.Required = f.Required, false
+		promise(f.Fields)
+		promise(f.Choices)
 	}
 }
 
