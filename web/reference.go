@@ -473,6 +473,8 @@ func (b *referenceBuilder) typeName(s *schema) string {
 	var names []string
 	for _, t := range s.Type {
 		switch {
+		case t == "array" && s.Items != nil && s.Items.Ref != "" && slices.Contains(b.doc.schema(s.Items).Type, "array"):
+			t = "array of " + refName(s.Items.Ref) // which may hold itself
 		case t == "array" && s.Items != nil:
 			t = "array of " + b.typeName(b.doc.schema(s.Items))
 		case t == "string" && s.Format != "":

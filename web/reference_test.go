@@ -403,6 +403,10 @@ func TestReference_strict(t *testing.T) {
 		{`"operationId": "begin"`, `"operationId": "main"`},
 		{`"tags": ["session"]`, `"tags": ["other"]`},
 		{`"security": []`, `"security": [{"nothing": []}]`},
+		{`"security": [{"sessionToken": []}, {"sessionCookie": []}]`, `"security": [{"sessionToken": [], "sessionCookie": []}]`},
+		{`"application/json": {
+              "schema": {"$ref": "#/components/schemas/BeginAttempt"}`, `"text/csv": {
+              "schema": {"$ref": "#/components/schemas/BeginAttempt"}`},
 		{`"maxLength": 254`, `"maxLenght": 254`},
 		{`"summary": "Sign out"`, "\"summary\": \"Sign `out\""},
 		{`"description": "Signed out."`, `"description": "# Signed out"`},
@@ -419,6 +423,17 @@ func TestReference_strict(t *testing.T) {
 		if _, err := web.New(bad); err == nil {
 			t.Errorf("passes with %s", c[1])
 		}
+	}
+	// Shapes that hold themselves end, and a proof may be left out.
+	loop := good
+	loop.OpenAPI = []byte(strings.NewReplacer(
+		`"Empty": {"type": "object", "additionalProperties": false, "maxProperties": 0}`,
+		`"Empty": {"type": "object", "properties": {"self": {"$ref": "#/components/schemas/Empty"}, "more": {"type": "array", "items": {"$ref": "#/components/schemas/Rows"}}, "any": {"type": "object", "additionalProperties": {"$ref": "#/components/schemas/Empty"}}}},
+		 "Rows": {"type": "array", "items": {"$ref": "#/components/schemas/Rows"}}`,
+		`"security": [{"attemptToken": []}, {"browserCookie": []}]`, `"security": [{"attemptToken": []}, {}]`,
+	).Replace(string(good.OpenAPI)))
+	if _, err := web.New(loop); err != nil || len(loop.OpenAPI) == len(good.OpenAPI) {
+		t.Error(err)
 	}
 	// Without a document there are the codes only.
 	none := good
