@@ -33,6 +33,7 @@ var domain = []string{"policy", "signin", "enroll", "directory", "session", "thr
 // a new one is a decision. A pattern matches as path.Match does.
 var mayImport = map[string][]string{
 	"authn":           {},
+	"docs":            {},
 	"keyring":         {},
 	"otp":             {},
 	"text":            {},
@@ -52,7 +53,7 @@ var mayImport = map[string][]string{
 	"store":              {"authn", "keyring"},
 	"store/*":            {"authn", "keyring", "store"}, // the words of its errors, and the key in its Config
 	"httpapi":            handlers,
-	"web":                handlers,
+	"web":                append([]string{"docs"}, handlers...),
 	"oidc":               handlers,
 	".":                  append([]string{"httpapi", "web", "oidc"}, handlers...),
 

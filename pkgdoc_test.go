@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/docs"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/policy"
 )
@@ -261,33 +262,26 @@ func codes(t *testing.T) []authn.Code {
 	return list
 }
 
-// Every error code has its page: what it means, why it comes, what to do.
+// Every error code has its section in docs/errors.md, which is also its page on
+// the server, with the status that the server answers.
 func TestErrorPages(t *testing.T) {
-	sections := map[string]string{}
-	for _, part := range strings.Split(read(t, "docs/errors.md"), "\n## ")[1:] {
-		name, body, _ := strings.Cut(part, "\n")
-		if regexp.MustCompile(`^[a-z_]+$`).MatchString(name) {
-			sections[name] = body
-		}
+	guide, err := docs.Errors()
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, c := range codes(t) {
-		body, ok := sections[string(c)]
+	all := codes(t)
+	for _, c := range all {
+		e, ok := guide.Find(string(c))
 		if !ok {
 			t.Errorf("docs/errors.md has no section %s", c)
-			continue
-		}
-		delete(sections, string(c))
-		if want := fmt.Sprintf("HTTP %d.", httpserve.Status(c)); !strings.Contains(body, want) {
-			t.Errorf("docs/errors.md: the section %s does not say %q", c, want)
-		}
-		for _, part := range []string{"**Cause.**", "**Cure.**"} {
-			if !strings.Contains(body, part) {
-				t.Errorf("docs/errors.md: the section %s has no %s", c, part)
-			}
+		} else if want := httpserve.Status(c); e.Status != want {
+			t.Errorf("docs/errors.md: the section %s says HTTP %d, the server answers %d", c, e.Status, want)
 		}
 	}
-	for name := range sections {
-		t.Errorf("docs/errors.md has a section %s, which is no error code", name)
+	for _, e := range guide.Errors {
+		if !slices.Contains(all, authn.Code(e.Code)) {
+			t.Errorf("docs/errors.md has a section %s, which is no error code", e.Code)
+		}
 	}
 }
 

@@ -369,7 +369,8 @@ func TestListParameters(t *testing.T) {
 	for query, field := range map[string]string{
 		"limit=0": "limit", "limit=-1": "limit", "limit=201": "limit", "limit=1e1": "limit", "limit=": "limit", "limit=+1": "limit", "limit=01": "limit",
 		"limit=99999999999999999999": "limit", "cursor=": "cursor", "cursor=fac_1": "cursor", "cursor=usr_06gvqojiq1qlv7438sknb41ae8": "cursor",
-		"cursor=%27%20OR%201%3D1": "cursor", "limit=1&limit=2": "limit", "x=1": "?", "access_token=" + session: "?",
+		"cursor=%27%20OR%201%3D1": "cursor", "limit=1&limit=2": "limit", "x=1": "x", "access_token=" + session: "access_token",
+		session: "query", "%3Cb%3E=1": "query", "=1": "query", "1=1": "query", "limit%20=1": "query", "zz=1&aa=1": "aa", strings.Repeat("x", 25): "query",
 	} {
 		a := w.get("/api/v1/account/factors?"+query, session).refused(authn.Invalid)
 		if a.str("fields.0.name") != field {

@@ -36,8 +36,10 @@ package httpapi
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
@@ -204,14 +206,25 @@ func checkQuery(r *http.Request, known ...string) error {
 	if r.URL.RawQuery == "" {
 		return nil
 	}
-	query, err := r.URL.Query(), error(nil)
-	for name, values := range query {
+	query := r.URL.Query()
+	for _, name := range slices.Sorted(maps.Keys(query)) {
 		switch {
 		case !slices.Contains(known, name):
-			err = authn.InvalidField("?", "unknown", nil) // not repeated: it is the client's text
-		case len(values) > 1:
+			return authn.InvalidField(parameterName(name), "unknown", nil)
+		case len(query[name]) > 1:
 			return authn.InvalidField(name, "duplicate", nil)
 		}
 	}
-	return err
+	return nil
+}
+
+// parameterName is the client's name for a parameter if it is a short word, and
+// otherwise "query": what was put in the wrong place, such as a token, does not
+// come back.
+func parameterName(name string) string {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	if name == "" || len(name) > 24 || strings.Trim(name, letters+"0123456789_-") != "" || !strings.Contains(letters, name[:1]) {
+		return "query"
+	}
+	return name
 }

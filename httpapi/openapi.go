@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	_ "embed"
 	"net/http"
 )
@@ -17,3 +18,6 @@ func (a *API) openAPI(w http.ResponseWriter, _ *http.Request) error {
 	_, _ = w.Write(openAPIDocument) // fails only if the client has gone
 	return nil
 }
+
+// OpenAPI is a copy of the OpenAPI document, for pages that show it.
+func OpenAPI() []byte { return bytes.Clone(openAPIDocument) }

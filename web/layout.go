@@ -39,8 +39,8 @@ func NewLayout(c LayoutConfig) (*Layout, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	base := template.New("layout").Funcs(template.FuncMap{"asset": Asset})
-	base, err := base.ParseFS(pageFiles, "pages/layout.html", "pages/icons.html", "pages/parts.html")
+	base := template.New("layout").Funcs(template.FuncMap{"asset": Asset, "snippet": newSnippet})
+	base, err := base.ParseFS(pageFiles, "pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/docs.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: layout: %w", err)
 	}
@@ -70,6 +70,8 @@ type Shape string
 const (
 	Card  Shape = ""      // one card in the middle: signing in, messages
 	Sheet Shape = "sheet" // the top bar, and the whole width
+
+	docsShape Shape = "docs" // the pages for developers: the top bar, their side, and the whole width
 )
 
 // Render draws a page parsed by Parse, with the title as text. Nothing is
@@ -110,7 +112,7 @@ func parsePages(l *Layout) (map[string]*page, error) {
 	for _, f := range files {
 		name := f.Name()
 		switch name {
-		case "layout.html", "icons.html", "parts.html":
+		case "layout.html", "icons.html", "parts.html", "docs.html":
 			continue
 		}
 		source, err := pageFiles.ReadFile("pages/" + name)

@@ -41,6 +41,9 @@ func (h *Handler) getSignIn(w http.ResponseWriter, r *http.Request) error {
 	if errors.Is(err, authn.NotFound) && r.PathValue("company") == "" {
 		return h.askCompany(w, r, returnTo)
 	}
+	if errors.Is(err, authn.NotFound) {
+		return h.unknownCompany(w, r, returnTo)
+	}
 	if err != nil {
 		return err
 	}
@@ -80,12 +83,26 @@ func (h *Handler) askCompany(w http.ResponseWriter, r *http.Request, returnTo st
 	return h.draw(w, status, "company.html", v)
 }
 
+// unknownCompany is for an address that names a company which is not here. The
+// name is not repeated: it is whatever somebody wrote into a link.
+func (h *Handler) unknownCompany(w http.ResponseWriter, r *http.Request, returnTo string) error {
+	v := h.anonymous(w, r)
+	v.Title = v.T("page.unknown_company.title")
+	return h.drawGone(w, http.StatusNotFound, v, gone{
+		Text: v.T("page.unknown_company.text"), Button: v.T("page.unknown_company.button"),
+		Action: withQuery(signInPath, "return_to", returnTo),
+	})
+}
+
 func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request) error {
 	form, err := httpserve.Form(r)
 	if err != nil {
 		return err
 	}
 	company, err := h.c.Directory.Company(r.Context(), r.PathValue("company"))
+	if errors.Is(err, authn.NotFound) && r.PathValue("company") != "" {
+		return h.unknownCompany(w, r, safe(form.Get("return_to"), ""))
+	}
 	if err != nil {
 		return err
 	}

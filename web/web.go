@@ -69,6 +69,11 @@ type Config struct {
 	Home string
 	// Banner stands on top of every page; empty: none.
 	Banner string
+	// OpenAPI is the document that the API reference is made of; empty: there is none.
+	OpenAPI []byte
+	// PublicURL is the address of the server, for the examples; needed with OpenAPI.
+	PublicURL string
+
 	Now    func() time.Time            // nil: time.Now
 	Random io.Reader                   // what the services use; the pages make up nothing themselves
 	Ready  func(context.Context) error // nil: always ready
@@ -79,6 +84,7 @@ type Handler struct {
 	c      Config
 	layout *Layout
 	pages  map[string]*page
+	manual *manual
 }
 
 // New checks the configuration and parses the pages.
@@ -104,7 +110,11 @@ func New(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{c: c, layout: layout, pages: pages}, nil
+	manual, err := newManual(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{c: c, layout: layout, pages: pages, manual: manual}, nil
 }
 
 // The addresses that more than one page leads to.
@@ -153,6 +163,7 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("POST "+confirmPath+"/{attempt}", h.account(h.postConfirmAttempt))
 
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
+	h.mountDocs(m)
 	m.Handle("GET /assets/{file}", httpserve.Page(serveAsset))
 	m.Handle("GET /healthz", httpserve.Page(h.healthz))
 	m.Handle("GET /readyz", httpserve.Page(h.readyz))

@@ -92,6 +92,29 @@ func TestRefusedOutside(t *testing.T) {
 	b.want(415, "/signin")
 }
 
+// A link to a company that is not here says so, and leads on; what the link says
+// does not come back.
+func TestUnknownCompany(t *testing.T) {
+	s := newServer(t)
+	b := newBrowser(t, s)
+	b.get("/c/nobody-xyz/signin?return_to=/account&return_to=x").want(404, "/c/nobody-xyz/signin").shows("h1", "No such company here")
+	if w := b.doc.one(t, "main").words(); strings.Contains(w, "xyz") {
+		t.Error(w)
+	}
+	if got := b.doc.one(t, "main a.btn").attrs["href"]; got != "/signin?return_to=%2Faccount" {
+		t.Errorf("leads to %s", got)
+	}
+	b.get("/c/nobody/signin?return_to=//evil.example").want(404, "/c/nobody/signin")
+	if got := b.doc.one(t, "main a.btn").attrs["href"]; got != "/signin" {
+		t.Errorf("leads to %s", got)
+	}
+	b.get("/signin")
+	_, form := b.fill(b.form(mainForm), "login", "maya", "password", sallyporttest.Password)
+	b.send(http.MethodPost, "/c/nobody/signin", form)
+	b.want(404, "/c/nobody/signin").shows("h1", "No such company here")
+	b.get(b.doc.one(t, "main a.btn").attrs["href"]).want(200, "/signin")
+}
+
 func TestNew(t *testing.T) {
 	if _, err := web.New(web.Config{}); err == nil {
 		t.Error("made out of nothing")

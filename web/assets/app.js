@@ -123,3 +123,30 @@ if (menu) {
     if (e.key === 'Escape' && menu.open) { menu.open = false; menu.querySelector('summary').focus(); }
   });
 }
+
+// The search of the reference filters while one types; what it looks at and how
+// is the same as on the server.
+for (const field of document.querySelectorAll('[data-filter]')) {
+  const list = document.getElementById(field.dataset.filter);
+  const found = document.getElementById('docs-found');
+  const rest = {nothing: document.getElementById('docs-nothing'), all: document.getElementById('docs-all'), manners: document.getElementById('docs-manners')};
+  let soon;
+  field.addEventListener('input', () => {
+    const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let n = 0;
+    for (const group of list.querySelectorAll('section:has([data-search])')) {
+      let some = false;
+      for (const row of group.querySelectorAll('[data-search]')) {
+        row.hidden = !words.every(w => row.dataset.search.includes(w));
+        if (!row.hidden) { n++; some = true; }
+      }
+      group.hidden = !some;
+    }
+    found.textContent = found.dataset.text.replace('{n}', n);
+    found.hidden = rest.all.hidden = words.length === 0;
+    rest.manners.hidden = words.length > 0;
+    rest.nothing.hidden = n > 0;
+    clearTimeout(soon);
+    soon = setTimeout(() => say(n > 0 ? found.textContent : rest.nothing.textContent.trim()), 700);
+  });
+}

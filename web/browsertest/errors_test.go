@@ -22,7 +22,6 @@ func TestErrors_S43(t *testing.T) {
 			{"/nothing", "not-found", "error.not_found", 404},
 			{"/appearance", "not-allowed", "error.method_not_allowed", 405},
 			{"/signin?return_to=" + strings.Repeat("x", 5000), "too-large", "error.too_large", 413},
-			{"/c/nobody/signin", "not-found", "error.not_found", 404},
 		} {
 			tb.open(c.path)
 			tb.page(c.name, c.status)
@@ -34,6 +33,13 @@ func TestErrors_S43(t *testing.T) {
 			tb.press("page.error.start")
 			tb.lands("/signin")
 		}
+		// A company that is not here.
+		tb.open("/c/nobody/signin")
+		tb.page("unknown-company", 404)
+		tb.says("h1", tb.T("page.unknown_company.title"))
+		tb.press("page.unknown_company.button")
+		tb.lands("/signin")
+
 		// A form of before signing out, or one that another site made up.
 		tb.signIn(s, maya)
 		tb.open("/account")
