@@ -307,9 +307,20 @@ func reason(err error) string {
 	case errors.Is(err, errRender):
 		return "not_written"
 	case errors.As(err, &se):
-		return clean(strings.TrimSpace(se.Stage+" "+se.Code), maxReason)
+		return printable(strings.TrimSpace(se.Stage + " " + se.Code))
 	}
 	return "unknown"
+}
+
+// printable bounds what a provider calls its code.
+func printable(s string) string {
+	s = s[:min(len(s), maxReason)]
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // secrets are what a provider could quote from a message.

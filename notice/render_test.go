@@ -417,6 +417,10 @@ func TestRender_sms(t *testing.T) {
 func TestHostileNames_cve65(t *testing.T) {
 	c := text.Default().WithPseudo()
 	s := service(t, c)
+	shapeOf := map[authn.Template]map[string]int{}
+	for _, tpl := range templates() {
+		_, shapeOf[tpl], _ = parse(t, render(t, s, letter(tpl)).HTML)
+	}
 	for _, evil := range []string{
 		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `</td></table><a href="https://evil.example">x</a>`,
 		"https://evil.example/login", "HTTPS://EVIL.EXAMPLE", "www.evil.example", "evil.example/x", "javascript:alert(1)", "mailto:a@evil.example",
@@ -426,43 +430,38 @@ func TestHostileNames_cve65(t *testing.T) {
 		"\ue0000\ue001", strings.Repeat("Z", 5000), strings.Repeat("a\u0301\u0302\u0303\u0304\u0305", 500), "%0d%0aBcc:x", "&lt;b&gt;", "x' style='position:fixed",
 	} {
 		for _, tpl := range templates() {
-			for _, lang := range []string{text.English, text.PseudoLong} {
-				plain := letter(tpl)
-				plain.User.Locale = lang
-				_, shape, _ := parse(t, render(t, s, plain).HTML)
-				l := letter(tpl)
-				l.User.Name, l.User.Login, l.Company.Name, l.User.Locale = evil, evil, evil, lang
-				l.Args["agent"], l.Args["name"], l.Args["by"], l.Args["act"] = evil+" on "+evil, evil, evil, evil
-				l.Args["address"], l.Args["method"], l.Args["action"], l.Args["variant"] = evil, evil, evil, evil
-				m := render(t, s, l)
-				links, elements, words := parse(t, m.HTML)
-				for _, el := range []string{"script", "img", "a", "style", "h1", "h2", "input", "form"} {
-					if elements[el] != shape[el] {
-						t.Errorf("%s %.40q: %d <%s>, want %d", tpl, evil, elements[el], el, shape[el])
-					}
+			l := letter(tpl)
+			l.User.Name, l.User.Login, l.Company.Name = evil, evil, evil
+			l.Args["agent"], l.Args["name"], l.Args["by"], l.Args["act"] = evil+" on "+evil, evil, evil, evil
+			l.Args["address"], l.Args["method"], l.Args["action"], l.Args["variant"] = evil, evil, evil, evil
+			m := render(t, s, l)
+			links, elements, words := parse(t, m.HTML)
+			for _, el := range []string{"script", "img", "a", "style", "h1", "h2", "input", "form"} {
+				if elements[el] != shapeOf[tpl][el] {
+					t.Errorf("%s %.40q: %d <%s>, want %d", tpl, evil, elements[el], el, shapeOf[tpl][el])
 				}
-				for _, link := range links {
-					if !strings.HasPrefix(link, "https://login.acme.example/") {
-						t.Errorf("%s %.40q: link %q", tpl, evil, link)
-					}
+			}
+			for _, link := range links {
+				if !strings.HasPrefix(link, "https://login.acme.example/") {
+					t.Errorf("%s %.40q: link %q", tpl, evil, link)
 				}
-				all := strings.ReplaceAll(m.Text+"\n"+words+"\n"+m.Subject+"\n"+m.From, "https://login.acme.example/", "")
-				if looksLinked.MatchString(all) {
-					t.Errorf("%s %.40q: %q would become a link", tpl, evil, looksLinked.FindString(all))
+			}
+			all := strings.ReplaceAll(m.Text+"\n"+words+"\n"+m.Subject+"\n"+m.From, "https://login.acme.example/", "")
+			if looksLinked.MatchString(all) {
+				t.Errorf("%s %.40q: %q would become a link", tpl, evil, looksLinked.FindString(all))
+			}
+			for _, one := range []string{m.Subject, m.From} {
+				if strings.ContainsFunc(one, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) || !utf8.ValidString(one) {
+					t.Errorf("%s %.40q: %q", tpl, evil, one)
 				}
-				for _, one := range []string{m.Subject, m.From} {
-					if strings.ContainsFunc(one, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) || !utf8.ValidString(one) {
-						t.Errorf("%s %.40q: %q", tpl, evil, one)
-					}
-				}
-				if strings.Contains(m.Text, strings.Repeat("Z", maxName)) {
-					t.Errorf("%s %.40q:\n%s", tpl, evil, m.Text)
-				}
-				if strings.ContainsFunc(m.Text+words, func(r rune) bool {
-					return r != '\n' && r != '\u200d' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r))
-				}) {
-					t.Errorf("%s %.40q: an invisible character:\n%q", tpl, evil, m.Text)
-				}
+			}
+			if strings.Contains(m.Text, strings.Repeat("Z", maxName)) {
+				t.Errorf("%s %.40q:\n%s", tpl, evil, m.Text)
+			}
+			if strings.ContainsFunc(m.Text+words, func(r rune) bool {
+				return r != '\n' && r != '\u200d' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r))
+			}) {
+				t.Errorf("%s %.40q: an invisible character:\n%q", tpl, evil, m.Text)
 			}
 		}
 	}
