@@ -1,0 +1,176 @@
+package notice
+
+import (
+	"strconv"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+)
+
+// The templates.
+const (
+	NewBrowser           authn.Template = "new_browser"
+	MethodOn             authn.Template = "method_on"
+	MethodReplaced       authn.Template = "method_replaced"
+	MethodOff            authn.Template = "method_off"
+	MethodLocked         authn.Template = "method_locked"
+	MethodsReset         authn.Template = "methods_reset"
+	PasswordChanged      authn.Template = "password_changed"
+	PasswordSet          authn.Template = "password_set"
+	PasswordKnown        authn.Template = "password_known"
+	EmailChanged         authn.Template = "email_changed"
+	BackupCodesMade      authn.Template = "backup_codes_made"
+	BackupCodeUsed       authn.Template = "backup_code_used"
+	HelpCodeIssued       authn.Template = "help_code_issued"
+	HelpCodeUsed         authn.Template = "help_code_used"
+	ManyWrong            authn.Template = "many_wrong"
+	Secured              authn.Template = "secured"
+	HelpAsked            authn.Template = "help_asked"
+	TwoFactorRequired    authn.Template = "two_factor_required"
+	TwoFactorNotRequired authn.Template = "two_factor_not_required"
+	InvitationAccepted   authn.Template = "invitation_accepted"
+
+	// For administrators and owners; Letter.User is the person it is about.
+	HelpAskedAdmin  authn.Template = "help_asked_admin"
+	SecuredAdmin    authn.Template = "secured_admin"
+	ProviderChanged authn.Template = "provider_changed"
+
+	Code       authn.Template = "code"         // to sign in
+	CodeSetup  authn.Template = "code_setup"   // to turn on a way to verify
+	CodeStepUp authn.Template = "code_step_up" // to confirm a sensitive act
+	CodeEmail  authn.Template = "code_email"   // to confirm a new address
+	Invitation authn.Template = "invitation"
+	OwnerLink  authn.Template = "owner_link"
+	Test       authn.Template = "test" // of a provider
+)
+
+// told is what is sent about an event to its target.
+type told struct {
+	template authn.Template
+	refused  bool // an event of this type is a refusal by nature
+	anybody  bool // concerns a company, not one person: it goes to the owners
+}
+
+// events is rule 50 of ux.md, as far as there are events for it. A refusal
+// changes nothing, so that nobody is told of one; the exceptions say so.
+var events = map[string]told{
+	"session.new_browser":          {template: NewBrowser},
+	"factor.confirmed":             {template: MethodOn},
+	"factor.replaced":              {template: MethodReplaced},
+	"factor.removed":               {template: MethodOff},
+	"factor.locked":                {template: MethodLocked, refused: true},
+	"factor.refused":               {template: ManyWrong, refused: true}, // at some counts only
+	"factors.reset_by_operator":    {template: MethodsReset},
+	"password.changed":             {template: PasswordChanged},
+	"password.set_by_operator":     {template: PasswordSet},
+	"password.known_to_others":     {template: PasswordKnown, refused: true},
+	"email.changed":                {template: EmailChanged},
+	"backup_codes.made":            {template: BackupCodesMade},
+	"backup_code.used":             {template: BackupCodeUsed},
+	"bypass_code.issued":           {template: HelpCodeIssued},
+	"bypass_code.used":             {template: HelpCodeUsed},
+	"account.secured":              {template: Secured},
+	"help.asked":                   {template: HelpAsked},
+	"user.two_factor_required":     {template: TwoFactorRequired},
+	"user.two_factor_not_required": {template: TwoFactorNotRequired},
+	"invitation.accepted":          {template: InvitationAccepted},
+	"provider.changed":             {template: ProviderChanged, anybody: true},
+}
+
+// manyWrong are the counts of wrong codes in a row at which the person is told:
+// soon, and once more when it goes on. Each refusal would be a way to flood.
+var manyWrong = map[string]bool{"3": true, "10": true}
+
+// For is the message that an event sends to the person it is about, or in the
+// case of [ProviderChanged] to the owners; false if none.
+func For(ev authn.Event) (authn.Template, bool) {
+	t, ok := events[ev.Type]
+	if !ok || ev.Target == "" && !t.anybody || ev.Result == authn.Refused && !t.refused {
+		return "", false
+	}
+	if t.template == ManyWrong {
+		// A wrong password at a confirmation, or a code used twice, is not a
+		// stranger who knows the password.
+		reason := ev.Personal.Detail["reason"]
+		if !manyWrong[ev.Personal.Detail["tries"]] || reason != "" && reason != string(authn.WrongCode) {
+			return "", false
+		}
+	}
+	return t.template, true
+}
+
+// operator is the actor of what was done from the command line.
+const operator = "operator"
+
+// carried are the details of an event that its letter shows.
+var carried = []string{"method", "left", "tries", "variant"}
+
+// Args is what a letter about an event needs to be written: Letter.Args. The
+// browser and network of somebody else who acted are not told.
+func Args(ev authn.Event) map[string]string {
+	args := map[string]string{}
+	for _, name := range carried {
+		if v := ev.Personal.Detail[name]; v != "" {
+			args[name] = v
+		}
+	}
+	switch ev.Actor {
+	case "", ev.Target:
+		args["agent"], args["address"] = ev.Personal.Agent, ev.Personal.Address
+	case operator:
+		args["by"] = "operator"
+	default:
+		args["by"] = "admin"
+	}
+	return args
+}
+
+// shape is what a message has besides its texts.
+type shape struct {
+	code   bool   // derived from Letter.Seed
+	link   string // folder of the link that the message is for
+	wasnt  bool   // says what to do if it wasn't you
+	admin  bool   // Letter.User is somebody else than the reader
+	plural string // the argument that is the Count of the body
+	sms    bool   // can also go as a text message
+}
+
+var shapes = map[authn.Template]shape{
+	NewBrowser:           {wasnt: true},
+	MethodOn:             {wasnt: true},
+	MethodReplaced:       {wasnt: true},
+	MethodOff:            {wasnt: true},
+	MethodLocked:         {wasnt: true},
+	MethodsReset:         {wasnt: true},
+	PasswordChanged:      {wasnt: true},
+	PasswordSet:          {wasnt: true},
+	PasswordKnown:        {},
+	EmailChanged:         {wasnt: true},
+	BackupCodesMade:      {wasnt: true},
+	BackupCodeUsed:       {wasnt: true, plural: "left"},
+	HelpCodeIssued:       {wasnt: true},
+	HelpCodeUsed:         {wasnt: true},
+	ManyWrong:            {wasnt: true, plural: "tries"},
+	Secured:              {},
+	HelpAsked:            {wasnt: true},
+	TwoFactorRequired:    {},
+	TwoFactorNotRequired: {},
+	InvitationAccepted:   {wasnt: true},
+	HelpAskedAdmin:       {admin: true},
+	SecuredAdmin:         {admin: true},
+	ProviderChanged:      {admin: true},
+	Code:                 {code: true, sms: true},
+	CodeSetup:            {code: true, sms: true},
+	CodeStepUp:           {code: true, sms: true},
+	CodeEmail:            {code: true},
+	Invitation:           {link: "invitation"},
+	OwnerLink:            {link: "invitation"},
+	Test:                 {sms: true},
+}
+
+// count is an argument that is a number; -1: none.
+func count(args map[string]string, name string) int {
+	if n, err := strconv.Atoi(args[name]); err == nil && n >= 0 && n < 1_000_000 {
+		return n
+	}
+	return -1
+}
