@@ -43,7 +43,8 @@ var mayImport = map[string][]string{
 	"session":            {"authn"},
 	"throttle":           {"authn"},
 	"audit":              {"authn"},
-	"message/*":          {"authn"},
+	"internal/egress":    {},
+	"message/*":          {"authn", "internal/egress"},
 	"internal/httpserve": {"authn"},
 	"notice":             {"authn", "text"},
 	"method/*":           {"authn", "otp"},
@@ -55,12 +56,12 @@ var mayImport = map[string][]string{
 	"httpapi":            handlers,
 	"web":                append([]string{"docs"}, handlers...),
 	"oidc":               handlers,
-	".":                  append([]string{"httpapi", "web", "oidc"}, handlers...),
+	".":                  append([]string{"httpapi", "web", "oidc", "internal/egress"}, handlers...),
 
 	// What puts everything together. The root package is below all three.
-	"sallyporttest":   {".", "*", "method/*", "message/*", "store/*", "internal/httpserve", "internal/qrcode"},
+	"sallyporttest":   {".", "*", "method/*", "message/*", "store/*", "internal/egress", "internal/httpserve", "internal/qrcode"},
 	"web/browsertest": {}, // tests only
-	"internal/demo":   {".", "*", "method/*", "message/*", "store/*", "internal/httpserve", "internal/qrcode"},
+	"internal/demo":   {".", "*", "method/*", "message/*", "store/*", "internal/egress", "internal/httpserve", "internal/qrcode"},
 	"cmd/*":           {".", "*", "method/*", "message/*", "store/*", "internal/*"},
 }
 
