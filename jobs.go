@@ -19,16 +19,21 @@ type housekeeping interface {
 const (
 	sealEvery  = 3 * time.Second
 	sweepEvery = time.Minute
+	drainEvery = time.Second
 )
 
-// Run keeps house until ctx ends: it seals the event log, deletes what is
-// over, and writes the counted refusals. A failing job is logged and tried
+// Run keeps house until ctx ends: it seals the event log, sends what waits in the
+// outbox, deletes what is over, and writes the counted refusals. A failing job is logged and tried
 // again; none of them is a condition for signing in. One Run per process;
 // several nodes share the work by leases.
 func (s *Server) Run(ctx context.Context) error {
 	seal, sweep := time.NewTicker(sealEvery), time.NewTicker(sweepEvery)
 	defer seal.Stop()
 	defer sweep.Stop()
+	var mail sync.WaitGroup
+	defer mail.Wait()
+	// On its own: a provider that is slow holds up nothing else.
+	mail.Go(func() { s.drain(ctx) })
 	for {
 		select {
 		case <-ctx.Done():
@@ -42,6 +47,23 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-sweep.C:
 			s.job(ctx, "sweep", func(ctx context.Context) error { return s.cfg.Store.Sweep(ctx, s.cfg.Now()) })
 			s.job(ctx, "refusals", s.SignIn.FlushRefusals)
+		}
+	}
+}
+
+// drain sends what waits in the outbox until ctx ends.
+func (s *Server) drain(ctx context.Context) {
+	if s.Notices == nil {
+		return
+	}
+	tick := time.NewTicker(drainEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			s.job(ctx, "outbox", func(ctx context.Context) error { _, err := s.Notices.Drain(ctx); return err })
 		}
 	}
 }

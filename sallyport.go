@@ -26,6 +26,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/httpapi"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/notice"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
@@ -41,6 +42,7 @@ type Store interface {
 	session.Store
 	directory.Store
 	audit.Store
+	notice.Outbox
 	housekeeping
 }
 
@@ -74,6 +76,15 @@ type Config struct {
 	Extra     map[string]http.Handler
 	Catalogue *text.Catalogue // nil: the embedded one
 
+	// Senders deliver messages, by channel. Nil: nothing is sent and nobody is
+	// told, and methods whose codes are sent are refused. The store must then have
+	// been opened with notice.For, so that what people are told reaches the outbox.
+	Senders map[authn.Kind]authn.Sender
+	// Digits makes a sent code out of its seed (method/code.Digits); needed with Senders.
+	Digits func(seed []byte) string
+	// BackupCodes makes them (method/backup.Method); nil: nobody gets any.
+	BackupCodes enroll.Codes
+
 	Addresses *throttle.Addresses // nil: the default limits
 	Lifetimes policy.Lifetimes    // zero fields: ruling 45
 	Log       *slog.Logger        // nil: slog.Default
@@ -89,6 +100,7 @@ type Server struct {
 	Sessions  *session.Service
 	Directory *directory.Service
 	Audit     *audit.Service
+	Notices   *notice.Service // nil: nothing is sent
 
 	cfg     Config
 	mux     *httpserve.Mux
@@ -163,6 +175,14 @@ func (c *Config) check() (*url.URL, error) {
 	if c.Addresses == nil {
 		c.Addresses = throttle.NewAddresses(throttle.AddressesConfig{Now: c.Now})
 	}
+	for _, m := range c.Methods {
+		if m.Kind().Sent() && c.Senders[m.Kind()] == nil {
+			problems = append(problems, fmt.Errorf("Config.Methods has %q, and Config.Senders has no sender for it", m.Kind()))
+		}
+	}
+	if len(c.Senders) > 0 && c.Digits == nil {
+		problems = append(problems, errors.New("Config.Digits is nil; give code.Digits"))
+	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("sallyport: %w", err)
 	}
@@ -204,10 +224,16 @@ func loopback(host string) bool {
 
 func (s *Server) services() error {
 	c := s.cfg
-	var errs [5]error
-	s.SignIn, errs[0] = signin.New(signin.Config{Store: c.Store, Methods: c.Methods, Addresses: c.Addresses,
+	var errs [6]error
+	var deliver signin.Deliverer // a nil *notice.Service would be no nil interface
+	if len(c.Senders) > 0 {
+		s.Notices, errs[5] = notice.New(notice.Config{Outbox: c.Store, Texts: c.Catalogue, Senders: c.Senders, PublicURL: c.PublicURL,
+			Code: c.Digits, Now: c.Now, Log: c.Log, Random: c.Random})
+		deliver = s.Notices
+	}
+	s.SignIn, errs[0] = signin.New(signin.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Deliver: deliver, Addresses: c.Addresses,
 		Alarm: throttle.NewAlarm(throttle.AlarmConfig{}), Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
-	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords,
+	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Codes: c.BackupCodes, Deliver: deliver,
 		Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
 	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
 	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Now: c.Now, Random: c.Random})

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -22,8 +23,13 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/keyring"
+	"github.com/sallyport-mfa/sallyport/message/inbox"
+	"github.com/sallyport-mfa/sallyport/method/backup"
+	"github.com/sallyport-mfa/sallyport/method/bypass"
+	"github.com/sallyport-mfa/sallyport/method/code"
 	"github.com/sallyport-mfa/sallyport/method/password"
 	"github.com/sallyport-mfa/sallyport/method/totp"
+	"github.com/sallyport-mfa/sallyport/notice"
 	"github.com/sallyport-mfa/sallyport/otp"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/store"
@@ -67,6 +73,7 @@ type Server struct {
 	URL     string
 	Company authn.Company // "acme", the first one
 	Path    string        // of the SQLite file
+	Inbox   *inbox.Inbox  // every message that was sent
 }
 
 // Option changes the configuration before the server starts.
@@ -81,7 +88,7 @@ func NewServer(t testing.TB, opts ...Option) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Keyring: keys, Log: Quiet()})
+	st, err := sqlite.Open(t.Context(), sqlite.Config{Path: path, Keyring: keys, Log: Quiet(), Notice: notice.For})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,9 +107,11 @@ func Start(t testing.TB, st *store.Store, opts ...Option) *Server {
 	s := &Server{Store: st, Clock: NewClock()}
 	s.HTTP = httptest.NewUnstartedServer(nil)
 	s.URL = "http://" + s.HTTP.Listener.Addr().String()
-	pw, tp := Methods(t)
+	s.Inbox = &inbox.Inbox{Now: s.Clock.Now}
+	pw, all, saved := everyMethod(t)
 	cfg := sallyport.Config{
-		Store: st, Methods: []authn.Method{pw, tp}, Passwords: pw, PublicURL: s.URL, Now: s.Clock.Now, Log: Quiet(),
+		Store: st, Methods: all, Passwords: pw, PublicURL: s.URL, Now: s.Clock.Now, Log: Quiet(),
+		Senders: map[authn.Kind]authn.Sender{authn.Email: s.Inbox}, Digits: code.Digits, BackupCodes: saved,
 		// A test is one address; its limit has tests of its own.
 		Addresses: throttle.NewAddresses(throttle.AddressesConfig{Now: s.Clock.Now, IPv4Address: off, IPv4Net: off}),
 	}
@@ -136,6 +145,55 @@ func Methods(t testing.TB) (*password.Method, *totp.Method) {
 		t.Fatal(err)
 	}
 	return pw, tp
+}
+
+// everyMethod is what the program registers, with cheap hashes.
+func everyMethod(t testing.TB) (*password.Method, []authn.Method, *backup.Method) {
+	t.Helper()
+	pw, tp := Methods(t)
+	mail, err := code.New(authn.Email)
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved := backup.New(nil)
+	return pw, []authn.Method{pw, tp, mail, saved, bypass.New(nil)}, saved
+}
+
+// NoMail makes a server that sends nothing, as one without a mail server.
+func NoMail() Option {
+	return func(c *sallyport.Config) {
+		c.Senders = nil
+		c.Methods = slices.DeleteFunc(slices.Clone(c.Methods), func(m authn.Method) bool { return m.Kind().Sent() })
+	}
+}
+
+// LastCode is the code in the newest message to an address.
+func (s *Server) LastCode(t testing.TB, to string) string {
+	t.Helper()
+	list := s.Inbox.Messages()
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].To == to && list[i].Code != "" {
+			return list[i].Code
+		}
+	}
+	t.Fatalf("no code was sent to %s", to)
+	return ""
+}
+
+// Mail sends what waits in the outbox and gives every message to an address,
+// oldest first.
+func (s *Server) Mail(t testing.TB, to string) []inbox.Kept {
+	t.Helper()
+	if _, err := s.Notices.Drain(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	var out []inbox.Kept
+	for _, m := range s.Inbox.Messages() {
+		if m.To == to {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // RealHashes makes a server hash passwords as in production.

@@ -208,10 +208,6 @@ func (s *Service) proved(rows *authn.Rows, c authn.Client, now time.Time, st *St
 	return s.complete(rows, need, c, now, st, writes, detail)
 }
 
-// tellAfter is how many wrong codes in a row, after a right password, the person
-// hears of (std-45, cve-1).
-const tellAfter = 5
-
 // wrongCode lets the charge stand and says how many tries are left.
 func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, detail map[string]string) authn.Verdict {
 	tries := rows.Charged.Count.Tries
@@ -235,9 +231,7 @@ func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, det
 			"factor": rows.Charged.Factor.ID, "lane": string(rows.Attempt.Lane),
 		}))
 	}
-	if tries == tellAfter {
-		more = append(more, s.event("factor.many_refused", authn.Refused, rows, c, now, map[string]string{"method": detail["method"]}))
-	}
+	detail["tries"] = strconv.Itoa(tries) // the person hears of many
 	ev := s.event("factor.refused", authn.Refused, rows, c, now, detail)
 	if rows.Attempt.Purpose == authn.SignIn {
 		ev.Actor = "" // the password is not proof enough to say who it was

@@ -288,9 +288,14 @@ func (s *Store) LetterSent(ctx context.Context, company, id string, now time.Tim
 	}))
 }
 
-// LetterFailed sets the next try; with an event the letter is given up.
+// LetterFailed sets the next try; with an event the letter is given up. Without
+// a reason it was not tried at all, and the claim does not count.
 func (s *Store) LetterFailed(ctx context.Context, company, id string, next time.Time, reason string, ev *authn.Event) error {
 	return in("letter failed", s.b.Do(ctx, func(tx *Tx) error {
+		if reason == "" && ev == nil {
+			_, err := tx.exec("UPDATE outbox SET next_at = $3, tries = tries - 1 WHERE company = $1 AND id = $2 AND tries > 0", company, id, micros(next))
+			return err
+		}
 		if err := tx.setMark(markFailed, clean(reason, maxDetail)); err != nil {
 			return err
 		}

@@ -37,6 +37,8 @@ type Config struct {
 	Keyring *keyring.Keyring
 	Random  io.Reader    // nil: crypto/rand
 	Log     *slog.Logger // nil: slog.Default
+	// Notice says what the person an event is about is told (notice.For); nil: nothing.
+	Notice func(authn.Event) (authn.Template, bool)
 	// MaxConns is how many connections are used at most; 0: 16.
 	MaxConns int
 	// AllowUnsafe accepts a server that may lose commits (fsync=off). For tests
@@ -90,7 +92,7 @@ func Open(ctx context.Context, c Config) (*store.Store, error) {
 		db.Close()
 		return nil, err
 	}
-	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Random: c.Random, Log: c.Log})
+	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Random: c.Random, Log: c.Log, Notice: c.Notice})
 	if err != nil {
 		db.Close()
 		return nil, err

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/keyring"
 	"github.com/sallyport-mfa/sallyport/store"
 
@@ -39,6 +40,8 @@ type Config struct {
 	Keyring   *keyring.Keyring
 	Random    io.Reader    // nil: crypto/rand
 	Log       *slog.Logger // nil: slog.Default
+	// Notice says what the person an event is about is told (notice.For); nil: nothing.
+	Notice func(authn.Event) (authn.Template, bool)
 	// BusyTimeout is how long a commit waits for another process that writes;
 	// 0: 5 s.
 	BusyTimeout time.Duration
@@ -88,7 +91,7 @@ func Open(ctx context.Context, c Config) (*store.Store, error) {
 		return nil, err
 	}
 	b.read = openReader(path, c)
-	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Random: c.Random, Log: c.Log})
+	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Random: c.Random, Log: c.Log, Notice: c.Notice})
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
