@@ -618,6 +618,27 @@ func TestDeliver(t *testing.T) {
 	}
 }
 
+// Who waits for a code finds out for Drain, and is tried although the lane rests.
+func TestDeliver_lane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, p := newBox(waiting(Code, 1), waiting(Code, 2), waiting(NewBrowser, 3)), &provider{do: stalls}
+		s := withBox(t, b, map[authn.Kind]authn.Sender{authn.Email: p})
+		if err := s.Deliver(t.Context(), companyID, "msg_0001"); !errors.Is(err, authn.MessageNotSent) {
+			t.Error(err)
+		}
+		if drain(t, s); len(p.got) != 1 {
+			t.Errorf("%d tries on a lane that rests", len(p.got))
+		}
+		p.do = nil
+		if err := s.Deliver(t.Context(), companyID, "msg_0002"); err != nil || len(p.got) != 2 {
+			t.Errorf("%d messages, %v", len(p.got), err)
+		}
+		if len(s.lanes) != 0 {
+			t.Error("the lane that works again is not forgotten")
+		}
+	})
+}
+
 // Another node has it; or the person goes away while it is sent.
 func TestDeliver_meanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
