@@ -143,7 +143,7 @@ var shapes = map[authn.Template]shape{
 	MethodsReset:         {wasnt: true},
 	PasswordChanged:      {wasnt: true},
 	PasswordSet:          {wasnt: true},
-	PasswordKnown:        {},
+	PasswordKnown:        {wasnt: true},
 	EmailChanged:         {wasnt: true},
 	BackupCodesMade:      {wasnt: true},
 	BackupCodeUsed:       {wasnt: true, plural: "left"},

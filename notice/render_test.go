@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -333,6 +335,49 @@ func TestRender_bare(t *testing.T) {
 	}
 }
 
+// An administrator reads in the administrator's language, not in that of the
+// person who asks for help.
+func TestRender_language(t *testing.T) {
+	s := service(t, text.Default().WithPseudo())
+	for _, tt := range []struct {
+		tpl               authn.Template
+		user, given, want string
+	}{
+		{NewBrowser, text.PseudoRTL, "", text.PseudoRTL}, {NewBrowser, "", "", text.English}, {NewBrowser, "xx", "", text.English},
+		{HelpAskedAdmin, text.PseudoRTL, "", text.English}, {HelpAskedAdmin, text.PseudoRTL, text.PseudoLong, text.PseudoLong},
+		{EmailChanged, text.PseudoRTL, text.PseudoLong, text.PseudoLong},
+	} {
+		l := letter(tt.tpl)
+		l.User.Locale = tt.user
+		if tt.given != "" {
+			l.Args["locale"] = tt.given
+		}
+		if got := render(t, s, l).Language; got != tt.want {
+			t.Errorf("%s, %q, %q: %q", tt.tpl, tt.user, tt.given, got)
+		}
+	}
+}
+
+// Ruling 15 holds against a catalogue, too.
+func TestRender_subject_rul15(t *testing.T) {
+	en := map[string]string{}
+	for _, key := range []string{"subject", "title", "body", "not_you"} {
+		en["mail.code_step_up."+key] = "x {Company}"
+	}
+	en["mail.code_step_up.subject"] = "Your {Code}"
+	b, err := json.Marshal(en)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := text.Load(fstest.MapFS{"en.json": {Data: b}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := render(t, service(t, c), letter(CodeStepUp)).Subject; strings.Contains(got, testCode) {
+		t.Errorf("subject %q", got)
+	}
+}
+
 func TestRender_says(t *testing.T) {
 	s := service(t, nil)
 	for _, tt := range []struct {
@@ -468,28 +513,29 @@ func TestHostileNames_cve65(t *testing.T) {
 }
 
 // looksLinked is what mail programs make links of.
-var looksLinked = regexp.MustCompile(`(?i)http|://|www\.\S|\p{L}\.\p{L}|\\\\|//`)
+var looksLinked = regexp.MustCompile(`(?i)http|://|www\.[\p{L}\p{N}]|[\p{L}\p{N}]\.\p{L}|\\\\|//`)
 
 func TestClean(t *testing.T) {
 	for in, want := range map[string]string{
-		"Maya Lindqvist":          "Maya Lindqvist",
-		"  Maya \t\n Lindqvist ":  "Maya Lindqvist",
-		"J.R. Smith":              "J. R. Smith",
-		"Acme 2.0":                "Acme 2.0",
-		"10.0.0.1":                "10. 0. 0. 1",
-		"at 12:30":                "at 12:30",
-		"https://evil.example":    "hxxps: / /evil. example",
-		"www.evil.example":        "www. evil. example",
-		"شركة أكمي":               "شركة أكمي",
-		"می\u200cخواهم":           "می\u200cخواهم",
-		"\u200cx":                 "x",
-		"👩\u200d💻 Dev":            "👩💻 Dev",
-		"株式会社。アクメ":                "株式会社. アクメ",
-		"":                        "",
-		"\u202e\u0000":            "",
-		strings.Repeat("a", 60):   strings.Repeat("a", 60),
-		strings.Repeat("a", 61):   strings.Repeat("a", 59) + "…",
-		strings.Repeat("ab ", 30): strings.TrimSpace(strings.Repeat("ab ", 30)[:59]) + "…",
+		"Maya Lindqvist":            "Maya Lindqvist",
+		"  Maya \t\n Lindqvist ":    "Maya Lindqvist",
+		"J.R. Smith":                "J. R. Smith",
+		"Acme 2.0":                  "Acme 2.0",
+		"10.0.0.1":                  "10. 0. 0. 1",
+		"at 12:30":                  "at 12:30",
+		"https://evil.example":      "hxxps: / /evil. example",
+		"www.evil.example":          "www. evil. example",
+		"شركة أكمي":                 "شركة أكمي",
+		"می\u200cخواهم":             "می\u200cخواهم",
+		"\u200cx":                   "x",
+		"👩\u200d💻 Dev":              "👩💻 Dev",
+		"株式会社。アクメ":                  "株式会社. アクメ",
+		"":                          "",
+		"\u202e\u0000":              "",
+		"a\u0301\u0302\u0303\u0304": "a\u0301\u0302\u0303",
+		strings.Repeat("a", 60):     strings.Repeat("a", 60),
+		strings.Repeat("a", 61):     strings.Repeat("a", 59) + "…",
+		strings.Repeat("ab ", 30):   strings.TrimSpace(strings.Repeat("ab ", 30)[:59]) + "…",
 	} {
 		if got := clean(in, maxName); got != want {
 			t.Errorf("clean(%q) = %q, want %q", in, got, want)
@@ -506,7 +552,7 @@ func TestClean(t *testing.T) {
 }
 
 func FuzzClean(f *testing.F) {
-	for _, s := range []string{"Maya", "https://evil.example", "a\u0301\u0302\u0303\u0304", "1.2.3.4", "\u202ex\xff", "evil。example", "a:b//c\\\\d"} {
+	for _, s := range []string{"Maya", "https://evil.example", "a\u0301\u0302\u0303\u0304", "1.2.3.4", "\u202ex\xff", "evil。example", "a:b//c\\\\d", "www..!"} {
 		f.Add(s, 60)
 	}
 	f.Fuzz(func(t *testing.T, s string, most int) {
