@@ -216,8 +216,8 @@ func (s *Service) moveAddress(rows *authn.Rows, w Who, now time.Time, out *Chang
 		writes = append(writes,
 			authn.NewLink{Token: link, Link: authn.Link{ID: id, Purpose: authn.NotMeLink, Mailed: true, Epoch: rows.User.Epoch, Event: ev.ID,
 				Args: map[string]string{"email": old}, CreatedAt: now, ExpiresAt: now.Add(notMeLives)}},
-			authn.NewLetter{Letter: authn.Letter{ID: authn.NewID(authn.MessageID, now, s.random), Template: "email_changed_old", To: old, At: now,
-				Link: link, Args: map[string]string{"type": ev.Type, "agent": ev.Personal.Agent, "address": ev.Personal.Address, "by": "self"}}})
+			authn.NewLetter{Letter: authn.Letter{ID: authn.NewID(authn.MessageID, now, s.random), Template: "email_changed", To: old, At: now,
+				Link: link, Args: map[string]string{"type": ev.Type, "agent": ev.Personal.Agent, "address": ev.Personal.Address, "variant": "old"}}})
 	}
 	more, changed := s.moved(rows, *rows.Session, now)
 	changed.Factor = f

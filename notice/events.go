@@ -33,6 +33,8 @@ const (
 	HelpAskedAdmin  authn.Template = "help_asked_admin"
 	SecuredAdmin    authn.Template = "secured_admin"
 	ProviderChanged authn.Template = "provider_changed"
+	// CompanyRecovered: the operator let an owner in again (requirement H6).
+	CompanyRecovered authn.Template = "company_recovered"
 
 	Code       authn.Template = "code"         // to sign in
 	CodeSetup  authn.Template = "code_setup"   // to turn on a way to verify
@@ -158,6 +160,7 @@ var shapes = map[authn.Template]shape{
 	HelpAskedAdmin:       {admin: true},
 	SecuredAdmin:         {admin: true},
 	ProviderChanged:      {admin: true},
+	CompanyRecovered:     {admin: true},
 	Code:                 {code: true, sms: true},
 	CodeSetup:            {code: true, sms: true},
 	CodeStepUp:           {code: true, sms: true},

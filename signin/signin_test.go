@@ -105,7 +105,7 @@ func TestPasswordOnly(t *testing.T) {
 	// and nobody enrols on it (rul-1).
 	w.SetTwoFactor(t, "acme", policy.Required)
 	st = w.mustBegin(p, browser("b"))
-	if st.Attempt.State != authn.Denied || st.Session != nil {
+	if st.Attempt.State != authn.NeedFactor || st.Session != nil || len(st.Need.Offers) != 1 || !st.Need.Offers[0].Fallback {
 		t.Fatalf("%+v", st)
 	}
 	if _, err := w.verify(st, "123456", browser("b")); code(err) != authn.Invalid {

@@ -98,6 +98,12 @@ func activateFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.ActivateFactor) er
 	if err := oneRow(n, err, "the factor to activate is not pending any more"); err != nil {
 		return err
 	}
+	if authn.Kind(kind).Own() {
+		// Fall-back codes are over for who ever had a way of their own (ruling 2).
+		if _, err := tx.exec("UPDATE users SET had_factor_at = $3 WHERE company = $1 AND id = $2 AND had_factor_at = 0", l.company, l.uid, micros(w.At)); err != nil {
+			return err
+		}
+	}
 	// Who has a way of their own has no use for what stood in for one.
 	_, err = tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND state = 'fallback'", l.company, l.uid)
 	return err

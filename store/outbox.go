@@ -43,12 +43,12 @@ func (s *Store) writeLetter(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) err
 	case authn.NewLetter:
 		return s.newLetter(tx, k, l, l.uid, w.Letter, w.Challenge)
 	case authn.TellOwners:
-		type owner struct{ id, email string }
+		type owner struct{ email, locale string }
 		var owners []owner
-		err := tx.each("SELECT id, email FROM users WHERE company = $1 AND owner AND status = 'active' AND email_verified_at > 0 ORDER BY id LIMIT $2",
+		err := tx.each("SELECT email, locale FROM users WHERE company = $1 AND owner AND status = 'active' AND email_verified_at > 0 ORDER BY id LIMIT $2",
 			[]any{l.company, maxOwners}, func(scan func(...any) error) (bool, error) {
 				var o owner
-				err := scan(&o.id, &o.email)
+				err := scan(&o.email, &o.locale)
 				owners = append(owners, o)
 				return true, err
 			})
@@ -58,7 +58,12 @@ func (s *Store) writeLetter(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) err
 		for _, o := range owners {
 			letter := w.Letter
 			letter.ID, letter.To = authn.NewID(authn.MessageID, k.Now, s.random), o.email
-			if err := s.newLetter(tx, k, l, o.id, letter, ""); err != nil {
+			if letter.Args = maps.Clone(letter.Args); letter.Args == nil {
+				letter.Args = map[string]string{}
+			}
+			letter.Args["locale"] = o.locale
+			// The letter is about the decision's user, and goes to somebody else.
+			if err := s.newLetter(tx, k, l, l.uid, letter, ""); err != nil {
 				return err
 			}
 		}
@@ -141,7 +146,11 @@ func noticeArgs(ev authn.Event) map[string]string {
 	if args == nil {
 		args = map[string]string{}
 	}
-	args["type"], args["agent"], args["address"] = ev.Type, ev.Personal.Agent, ev.Personal.Address
+	args["type"] = ev.Type
+	if ev.Actor == ev.Target || ev.Actor == "" {
+		// The browser and network of another person are not the reader's to know.
+		args["agent"], args["address"] = ev.Personal.Agent, ev.Personal.Address
+	}
 	switch ev.Actor {
 	case ev.Target:
 		args["by"] = "self"
