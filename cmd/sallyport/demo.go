@@ -62,12 +62,12 @@ func (p *program) demo(ctx context.Context, address, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	all, pw, err := methods()
+	k, err := methods(false)
 	if err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelError}))
-	d, err := demo.Open(ctx, demo.Config{Dir: dir, Methods: all, Passwords: pw, Host: host, Port: port, Log: log})
+	d, err := demo.Open(ctx, demo.Config{Dir: dir, Methods: k.all, Passwords: k.passwords, Host: host, Port: port, Log: log})
 	if err != nil {
 		return err
 	}

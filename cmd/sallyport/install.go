@@ -161,11 +161,11 @@ func firstPeople(ctx context.Context, d *directory.Service, opt initOptions, pas
 // rehearse makes the first people without a store, so that a refused name or
 // password is refused before there is anything to take away.
 func rehearse(ctx context.Context, o initOptions, pass string) error {
-	_, pw, err := methods()
+	k, err := methods(false)
 	if err != nil {
 		return err
 	}
-	d, err := directory.New(directory.Config{Store: stage{}, Passwords: judge{pw}})
+	d, err := directory.New(directory.Config{Store: stage{}, Passwords: judge{k.passwords}})
 	if err != nil {
 		return err
 	}

@@ -9,11 +9,9 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/demo"
 	"github.com/sallyport-mfa/sallyport/keyring"
-	"github.com/sallyport-mfa/sallyport/method/password"
 	"github.com/sallyport-mfa/sallyport/store"
 	"github.com/sallyport-mfa/sallyport/store/postgres"
 	"github.com/sallyport-mfa/sallyport/store/sqlite"
@@ -32,8 +30,7 @@ const (
 type opened struct {
 	store     *store.Store
 	directory *directory.Service
-	methods   []authn.Method
-	passwords *password.Method
+	kit
 }
 
 // open opens the installation that c describes.
@@ -59,15 +56,15 @@ func open(ctx context.Context, c *config, u use, log *slog.Logger) (*opened, err
 
 // assemble wires what the operator's commands need.
 func assemble(st *store.Store) (*opened, error) {
-	all, pw, err := methods()
+	k, err := methods(false)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := directory.New(directory.Config{Store: st, Passwords: pw})
+	dir, err := directory.New(directory.Config{Store: st, Passwords: k.passwords})
 	if err != nil {
 		return nil, err
 	}
-	return &opened{st, dir, all, pw}, nil
+	return &opened{st, dir, k}, nil
 }
 
 func openStore(ctx context.Context, c *config, u use, ring *keyring.Keyring, log *slog.Logger) (*store.Store, error) {
