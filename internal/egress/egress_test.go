@@ -238,7 +238,7 @@ func TestPortsAndNetworks(t *testing.T) {
 }
 
 func TestUnknown(t *testing.T) {
-	g, dialled := guard(t, Config{Resolver: &answers{}})
+	g, _ := guard(t, Config{Resolver: &answers{}})
 	_, err := g.DialContext(t.Context(), "tcp", "nowhere.example.com:25")
 	if name := (*net.DNSError)(nil); !errors.As(err, &name) || !name.IsNotFound {
 		t.Errorf("got %v", err)
@@ -247,7 +247,7 @@ func TestUnknown(t *testing.T) {
 	_, err = g.DialContext(t.Context(), "tcp", "empty.example.com:25")
 	checkRule(t, err, "no_address", nil)
 	// Without the own addresses, nobody knows what is allowed.
-	g, dialled = guard(t, Config{Own: func() ([]netip.Prefix, error) { return nil, errors.New("netlink: closed") }})
+	g, dialled := guard(t, Config{Own: func() ([]netip.Prefix, error) { return nil, errors.New("netlink: closed") }})
 	if _, err := g.DialContext(t.Context(), "tcp", "8.8.8.8:25"); err == nil || len(*dialled) > 0 {
 		t.Errorf("got %v, dialled %q", err, *dialled)
 	}
