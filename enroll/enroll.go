@@ -215,10 +215,11 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) (policy.Document, error
 	if err := probation(rows.Factors, now); err != nil {
 		return doc, err
 	}
-	// Whoever has a factor proves a factor, also while policy lets it sleep: else
+	// Whoever holds a factor proves a factor, also while policy lets it sleep: else
 	// the password alone could remove it.
-	err = policy.Fresh(rows, policy.Enrolled(rows.Factors), s.life.StepUpAge, now)
-	if err != nil && policy.Enrolled(rows.Factors) && len(policy.Second(doc, rows.Factors, s.traits)) == 0 {
+	holds := policy.Holds(rows.Factors, s.traits)
+	err = policy.Fresh(rows, holds, s.life.StepUpAge, now)
+	if err != nil && holds && len(policy.Second(doc, rows.Factors, s.traits)) == 0 {
 		err = &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
 	}
 	return doc, err

@@ -112,6 +112,15 @@ func Enrolled(factors []authn.Factor) bool {
 	})
 }
 
+// Holds reports whether the person has a factor, awake or asleep, that shows
+// something they hold. What this server has no method for counts as such.
+func Holds(factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool)) bool {
+	return slices.ContainsFunc(factors, func(f authn.Factor) bool {
+		t, offered := traits(f.Kind)
+		return f.Kind.Own() && (f.State == authn.Confirmed || f.State == authn.Asleep) && (!offered || OwnPossession.Meets(t))
+	})
+}
+
 // Demanded reports whether policy itself demands a second factor of the
 // person, whatever they have.
 func Demanded(d Document, u authn.User) bool {
@@ -246,7 +255,7 @@ func (a Asked) signIn(need *Need) {
 	case s.own || len(need.Why) == 0:
 		need.State = authn.Complete
 	case s.sent && least == AnyStrength:
-		if a.Document.NeedsOwnWay(a.User) && !a.hasOwn(OwnPossession) {
+		if a.Document.NeedsOwnWay(a.User) && !Holds(a.Factors, a.Traits) {
 			a.setUp(need, true)
 		} else {
 			need.State = authn.Complete
@@ -320,7 +329,7 @@ func (a Asked) stepUp(need *Need) {
 			a.saved(need)
 		}
 		return
-	case a.hasOwn(OwnPossession):
+	case Holds(a.Factors, a.Traits):
 		need.State = authn.Denied // has one that cannot be used here
 	case s.sent:
 		need.State = authn.Complete
@@ -358,14 +367,6 @@ func (a Asked) contact() []Offer {
 		return []Offer{a.fallback(kind)}
 	}
 	return nil
-}
-
-// hasOwn reports whether the person has a factor, awake or not, as strong as s.
-func (a Asked) hasOwn(s Strength) bool {
-	return slices.ContainsFunc(a.Factors, func(f authn.Factor) bool {
-		t, offered := a.Traits(f.Kind)
-		return f.Kind.Own() && (f.State == authn.Confirmed || f.State == authn.Asleep) && (!offered || s.Meets(t))
-	})
 }
 
 // saved offers the backup codes that are left.
