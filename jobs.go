@@ -12,6 +12,7 @@ type housekeeping interface {
 	Sweep(context.Context, time.Time) error
 	// Ready says whether the store can read and write.
 	Ready(context.Context) error
+	clockStore
 }
 
 // Intervals of the house-keeping. Sealing is more frequent than the 5 s that
@@ -22,13 +23,14 @@ const (
 )
 
 // Run keeps house until ctx ends: it seals the event log, deletes what is
-// over, and writes the counted refusals. A failing job is logged and tried
+// over, compares the clock, and writes the counted refusals. A failing job is logged and tried
 // again; none of them is a condition for signing in. One Run per process;
 // several nodes share the work by leases.
 func (s *Server) Run(ctx context.Context) error {
 	seal, sweep := time.NewTicker(sealEvery), time.NewTicker(sweepEvery)
 	defer seal.Stop()
 	defer sweep.Stop()
+	s.job(ctx, "clock", s.clock.tick)
 	for {
 		select {
 		case <-ctx.Done():
@@ -40,6 +42,7 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-seal.C:
 			s.job(ctx, "seal", func(ctx context.Context) error { _, err := s.Audit.SealSome(ctx); return err })
 		case <-sweep.C:
+			s.job(ctx, "clock", s.clock.tick)
 			s.job(ctx, "sweep", func(ctx context.Context) error { return s.cfg.Store.Sweep(ctx, s.cfg.Now()) })
 			s.job(ctx, "refusals", s.SignIn.FlushRefusals)
 		}

@@ -94,6 +94,7 @@ type Server struct {
 	mux     *httpserve.Mux
 	handler http.Handler
 	cookies httpserve.Cookies
+	clock   *clockGuard
 }
 
 // New wires a server, or says everything that is wrong with the configuration.
@@ -204,9 +205,10 @@ func loopback(host string) bool {
 
 func (s *Server) services() error {
 	c := s.cfg
+	s.clock = &clockGuard{store: c.Store, now: c.Now, log: c.Log}
 	var errs [5]error
 	s.SignIn, errs[0] = signin.New(signin.Config{Store: c.Store, Methods: c.Methods, Addresses: c.Addresses,
-		Alarm: throttle.NewAlarm(throttle.AlarmConfig{}), Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
+		Alarm: throttle.NewAlarm(throttle.AlarmConfig{}), Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes, Clock: s.clock.check})
 	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords,
 		Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
 	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
@@ -227,7 +229,7 @@ func (s *Server) mount(outer *httpserve.Config) error {
 	}
 	pages, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
 		Audit: s.Audit, Cookies: s.cookies, Texts: s.cfg.Catalogue, Offered: offered, Home: s.cfg.Home, Banner: s.cfg.Banner,
-		Now: s.cfg.Now, Ready: (&readiness{ask: s.cfg.Store.Ready}).check})
+		Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check})
 	if err != nil {
 		return err
 	}

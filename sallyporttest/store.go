@@ -71,6 +71,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"secrets", runSecrets},
 		{"events", runEvents},
 		{"house", runHouse},
+		{"operator", runOperator},
 		{"model", runModel},
 	}
 	for _, g := range groups {

@@ -46,6 +46,8 @@ type Config struct {
 	Readers int
 }
 
+const defaultBusy = 5 * time.Second
+
 // backend is a store.Backend.
 type backend struct {
 	w     *writer
@@ -64,7 +66,7 @@ func Open(ctx context.Context, c Config) (*store.Store, error) {
 		c.Log = slog.Default()
 	}
 	if c.BusyTimeout <= 0 {
-		c.BusyTimeout = 5 * time.Second
+		c.BusyTimeout = defaultBusy
 	}
 	if c.Readers <= 0 {
 		c.Readers = max(4, 2*runtime.GOMAXPROCS(0))
