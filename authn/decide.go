@@ -253,6 +253,9 @@ func (SetPolicy) write()      {}
 // EventQuery selects events of one company, newest first.
 type EventQuery struct {
 	Target string // user the events are about; empty: everybody
+	Type   string // empty: every type; with a dot at the end all that begin with it, as "factor."
+	Since  time.Time
+	Until  time.Time // exclusive; zero: no end
 	Before string // id of the last event already seen; empty: from the newest
 	Limit  int    // 1–200; 0: 50
 }

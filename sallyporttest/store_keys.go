@@ -87,4 +87,67 @@ func runOperator(t *testing.T, open opener) {
 		_, _, err = w.Store.Schema(w.ctx)
 		wantText(t, err, "newer release")
 	})
+	t.Run("K1 events are found by type, time and person", func(t *testing.T) {
+		w := newWorld(t, open)
+		p := w.newUser(w.company, "maya")
+		for i, typ := range []string{"factor.begun", "factor.refused", "session.ended", "factorial"} {
+			ev := event(typ, p.id)
+			if ev.At = w.now.Add(time.Duration(i) * time.Hour); i == 1 {
+				ev.Target = ""
+			}
+			w.must(w.decide(p.keys(), func(*authn.Rows) authn.Verdict { return authn.Accept(ev) }))
+		}
+		for _, c := range []struct {
+			q    authn.EventQuery
+			want int
+		}{
+			{authn.EventQuery{Type: "factor."}, 2}, {authn.EventQuery{Type: "factor.begun"}, 1}, {authn.EventQuery{Type: "factor"}, 0},
+			{authn.EventQuery{Type: "factor.", Target: p.id}, 1}, {authn.EventQuery{Since: w.now.Add(time.Hour)}, 3},
+			{authn.EventQuery{Until: w.now.Add(time.Hour), Target: p.id}, 2}, {authn.EventQuery{Since: w.now.Add(time.Minute), Until: w.now.Add(2 * time.Hour)}, 1},
+			{authn.EventQuery{Type: "%"}, 0}, {authn.EventQuery{Type: "' OR 1=1 --"}, 0},
+		} {
+			list, err := w.Store.Events(w.ctx, w.company.ID, c.q)
+			w.must(err)
+			if len(list) != c.want {
+				t.Errorf("%+v: %d, want %d", c.q, len(list), c.want)
+			}
+		}
+	})
+	t.Run("rul-40 the chain is read in its order, with what it covers", func(t *testing.T) {
+		w := newWorld(t, open)
+		beta := w.newCompany("beta")
+		p := w.newUser(w.company, "maya")
+		for range 5 {
+			w.must(w.decide(p.keys(), func(*authn.Rows) authn.Verdict { return authn.Accept(event("factor.refused", p.id)) }))
+		}
+		if _, err := w.Store.SealEvents(w.ctx, w.company.ID, w.now, 4, link); err != nil {
+			t.Fatal(err)
+		}
+		list, err := w.Store.SealedEvents(w.ctx, w.company.ID, 1, 2)
+		w.must(err)
+		if len(list) != 2 || list[0].Seq != 2 || list[1].Seq != 3 || len(list[0].Commitment) == 0 || list[0].Damaged || list[0].Personal.Address == "" {
+			t.Errorf("%+v", list)
+		}
+		rest, err := w.Store.UnsealedEvents(w.ctx, w.company.ID, "", 0)
+		w.must(err)
+		after, err := w.Store.UnsealedEvents(w.ctx, w.company.ID, rest[0].ID, 0)
+		w.must(err)
+		if len(rest) != 3 || len(after) != 2 {
+			t.Errorf("%d %d", len(rest), len(after))
+		}
+		seq, hash, err := w.Store.ChainHead(w.ctx, w.company.ID)
+		if err != nil || seq != 4 || len(hash) == 0 {
+			t.Errorf("%d %x %v", seq, hash, err)
+		}
+		if seq, _, err := w.Store.ChainHead(w.ctx, beta.ID); err != nil || seq != 0 {
+			t.Errorf("%d %v", seq, err)
+		}
+		if list, err := w.Store.SealedEvents(w.ctx, beta.ID, 0, 0); err != nil || len(list) != 0 {
+			t.Errorf("%v %v", list, err)
+		}
+		w.exec("UPDATE events SET commitment = personal WHERE seq = 3")
+		if list, err = w.Store.SealedEvents(w.ctx, w.company.ID, 2, 1); err != nil || !list[0].Damaged {
+			t.Errorf("%+v %v", list, err)
+		}
+	})
 }

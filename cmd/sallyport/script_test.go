@@ -2,6 +2,7 @@ package main
 
 import (
 	"database/sql"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
@@ -47,4 +48,26 @@ func request(ts *testscript.TestScript, url string) *http.Request {
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	ts.Check(err)
 	return r
+}
+
+// cmdWaitSealed runs "waitsealed DATABASE": until every event is in the chain.
+func cmdWaitSealed(ts *testscript.TestScript, neg bool, args []string) {
+	db, err := sql.Open("sqlite", ts.MkAbs(args[0])+"?_pragma=busy_timeout(10000)")
+	ts.Check(err)
+	defer db.Close()
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		n := 1
+		if err := db.QueryRow("SELECT count(*) FROM events WHERE seq IS NULL").Scan(&n); err == nil && n == 0 {
+			return
+		}
+	}
+	ts.Fatalf("the events are not sealed")
+}
+
+// cmdHead runs "head NAME": it sets $NAME to the head that the last verify
+// answered in JSON.
+func cmdHead(ts *testscript.TestScript, neg bool, args []string) {
+	var v verdict
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
+	ts.Setenv(args[0], v.Head)
 }
