@@ -256,8 +256,8 @@ type EventQuery struct {
 	Type   string // empty: every type; with a dot at the end all that begin with it, as "factor."
 	Since  time.Time
 	Until  time.Time // exclusive; zero: no end
-	Before string // id of the last event already seen; empty: from the newest
-	Limit  int    // 1–200; 0: 50
+	Before string    // id of the last event already seen; empty: from the newest
+	Limit  int       // 1–200; 0: 50
 }
 
 // The shares of the 100 wrong answers in a row that disable a factor (NIST SP
