@@ -38,6 +38,7 @@ func (s *Server) Run(ctx context.Context) error {
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			s.job(end, "refusals", s.SignIn.FlushRefusals)
+			s.job(end, "refusals of keys", s.Directory.FlushRefusals)
 			return nil
 		case <-seal.C:
 			s.job(ctx, "seal", func(ctx context.Context) error { _, err := s.Audit.SealSome(ctx); return err })
@@ -45,6 +46,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.job(ctx, "clock", s.clock.tick)
 			s.job(ctx, "sweep", func(ctx context.Context) error { return s.cfg.Store.Sweep(ctx, s.cfg.Now()) })
 			s.job(ctx, "refusals", s.SignIn.FlushRefusals)
+			s.job(ctx, "refusals of keys", s.Directory.FlushRefusals)
 		}
 	}
 }

@@ -222,7 +222,7 @@ func (s *Server) mount(outer *httpserve.Config) error {
 	for _, m := range s.cfg.Methods {
 		offered[m.Kind()] = true
 	}
-	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
+	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit,
 		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Offered: offered})
 	if err != nil {
 		return err

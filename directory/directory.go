@@ -33,6 +33,7 @@ type Store interface {
 	Companies(context.Context) ([]authn.Company, error)
 	CreateCompany(context.Context, authn.Company, authn.Event) error
 	Users(ctx context.Context, company, after string, limit int) ([]authn.User, error)
+	KeyStore
 }
 
 // Passwords judges and hashes passwords; method/password is one.
@@ -50,7 +51,10 @@ type Config struct {
 }
 
 // Service keeps companies and people. It is safe for concurrent use.
-type Service struct{ c Config }
+type Service struct {
+	c    Config
+	keys keyUses
+}
 
 // New checks the configuration.
 func New(c Config) (*Service, error) {
@@ -63,7 +67,7 @@ func New(c Config) (*Service, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	return &Service{c}, nil
+	return &Service{c: c}, nil
 }
 
 var slugForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)

@@ -72,6 +72,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"events", runEvents},
 		{"house", runHouse},
 		{"operator", runOperator},
+		{"keys", runAPIKeys},
 		{"model", runModel},
 	}
 	for _, g := range groups {
@@ -268,7 +269,7 @@ func (w *world) exec(query string, args ...any) {
 
 // tables are those with contents worth stealing.
 var tables = []string{"companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
-	"events", "chains", "leases", "meta", "migrations"}
+	"api_keys", "events", "chains", "leases", "meta", "migrations"}
 
 // dump is everything that whoever steals the database reads.
 func (w *world) dump() string {

@@ -1,6 +1,11 @@
 package sallyporttest
 
 import (
+	"crypto/rand"
+	"errors"
+	"net/netip"
+	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,6 +153,87 @@ func runOperator(t *testing.T, open opener) {
 		w.exec("UPDATE events SET commitment = personal WHERE seq = 3")
 		if list, err = w.Store.SealedEvents(w.ctx, w.company.ID, 2, 1); err != nil || !list[0].Damaged {
 			t.Errorf("%+v %v", list, err)
+		}
+	})
+}
+
+// runAPIKeys is about the keys of programs.
+func runAPIKeys(t *testing.T, open opener) {
+	newKey := func(w *world, p *person, name string) (authn.APIKey, authn.Token) {
+		k := authn.APIKey{Company: p.company, ID: w.id(authn.KeyID), User: p.id, Name: name, Scopes: []string{"audit.read", "users.read"},
+			Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, CreatedAt: w.now, ExpiresAt: w.now.Add(time.Hour)}
+		return k, authn.NewToken(authn.KeyToken, k.Company, k.ID, rand.Reader)
+	}
+	t.Run("rul-46 a key comes back to its own token only", func(t *testing.T) {
+		w := newWorld(t, open)
+		beta := w.newCompany("beta")
+		p, q := w.newUser(w.company, "maya"), w.newUser(beta, "zoe")
+		k, token := newKey(w, p, "siem")
+		w.must(w.Store.CreateAPIKey(w.ctx, k, token, event("key.created", p.id)))
+		other, otherToken := newKey(w, q, "siem")
+		w.must(w.Store.CreateAPIKey(w.ctx, other, otherToken, event("key.created", q.id)))
+		got, owner, company, err := w.Store.OpenAPIKey(w.ctx, token)
+		w.must(err)
+		if !reflect.DeepEqual(got, k) || owner.ID != p.id || company.Slug != "acme" {
+			t.Errorf("%+v\n%+v", got, k)
+		}
+		for name, bad := range map[string]authn.Token{
+			"secret":  {Kind: token.Kind, Company: token.Company, ID: token.ID, Secret: otherToken.Secret},
+			"row":     {Kind: token.Kind, Company: otherToken.Company, ID: otherToken.ID, Secret: token.Secret},
+			"company": {Kind: token.Kind, Company: otherToken.Company, ID: token.ID, Secret: token.Secret},
+			"kind":    {Kind: authn.SessionToken, Company: token.Company, ID: token.ID, Secret: token.Secret},
+			"empty":   {Kind: token.Kind, Company: token.Company, ID: token.ID},
+			"hostile": {Kind: token.Kind, Company: "x\x00", ID: "'", Secret: token.Secret},
+		} {
+			if _, _, _, err := w.Store.OpenAPIKey(w.ctx, bad); !errors.Is(err, authn.NotFound) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if strings.Contains(w.dump(), string(token.Secret)) || strings.Contains(w.dump(), token.Reveal()) {
+			t.Error("the database holds the key")
+		}
+		w.must(w.Store.UseAPIKey(w.ctx, k.Company, k.ID, w.now.Add(time.Minute), event("key.used", p.id)))
+		w.must(w.Store.UseAPIKey(w.ctx, k.Company, k.ID, w.now))
+		list, err := w.Store.APIKeys(w.ctx, w.company.ID)
+		if err != nil || len(list) != 1 || !list[0].LastUsedAt.Equal(w.now.Add(time.Minute)) {
+			t.Errorf("%+v %v", list, err)
+		}
+		w.want(w.Store.RemoveAPIKey(w.ctx, beta.ID, k.ID, event("key.removed", p.id)), authn.NotFound)
+		w.must(w.Store.RemoveAPIKey(w.ctx, k.Company, k.ID, event("key.removed", p.id)))
+		if _, _, _, err := w.Store.OpenAPIKey(w.ctx, token); !errors.Is(err, authn.NotFound) {
+			t.Errorf("removed: %v", err)
+		}
+		if n := w.count("SELECT count(*) FROM events WHERE type LIKE 'key.%' AND company = $1", w.company.ID); n != 3 {
+			t.Errorf("%d events", n)
+		}
+	})
+	t.Run("rul-38 editing what limits a key makes it worthless", func(t *testing.T) {
+		w := newWorld(t, open)
+		p, q := w.newUser(w.company, "maya"), w.newUser(w.company, "omar")
+		for _, edit := range []string{"scopes = '[\"policy.write\"]'", "networks = '[]'", "expires_at = expires_at + 1", "user_id = '" + q.id + "'"} {
+			k, token := newKey(w, p, edit)
+			w.must(w.Store.CreateAPIKey(w.ctx, k, token, event("key.created", p.id)))
+			w.exec("UPDATE api_keys SET "+edit+" WHERE id = $1", k.ID)
+			if _, _, _, err := w.Store.OpenAPIKey(w.ctx, token); !errors.Is(err, authn.NotFound) {
+				t.Errorf("%s: %v", edit, err)
+			}
+		}
+	})
+	t.Run("a key needs an owner and a name of its own", func(t *testing.T) {
+		w := newWorld(t, open)
+		p := w.newUser(w.company, "maya")
+		k, token := newKey(w, p, "siem")
+		nobody := k
+		nobody.User = w.id(authn.UserID)
+		w.want(w.Store.CreateAPIKey(w.ctx, nobody, token, event("key.created", "")), authn.NotFound)
+		w.must(w.Store.CreateAPIKey(w.ctx, k, token, event("key.created", p.id)))
+		k2, token2 := newKey(w, p, "siem")
+		w.want(w.Store.CreateAPIKey(w.ctx, k2, token2, event("key.created", p.id)), authn.Conflict)
+		k2.Name = "other"
+		w.want(w.Store.CreateAPIKey(w.ctx, k2, token, event("key.created", p.id)), authn.Internal)
+		w.exec("DELETE FROM users WHERE id = $1", p.id)
+		if n := w.count("SELECT count(*) FROM api_keys"); n != 0 && cascade(w.Fixture) != "" {
+			t.Errorf("%d keys of nobody", n)
 		}
 	})
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"database/sql"
 	"encoding/json"
+	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -70,4 +72,23 @@ func cmdHead(ts *testscript.TestScript, neg bool, args []string) {
 	var v verdict
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
 	ts.Setenv(args[0], v.Head)
+}
+
+// cmdToken runs "token NAME": it sets $NAME to the first line of the last
+// standard output.
+func cmdToken(ts *testscript.TestScript, neg bool, args []string) {
+	first, _, _ := strings.Cut(ts.ReadFile("stdout"), "\n")
+	ts.Setenv(args[0], first)
+}
+
+// cmdFreePort runs "freeport NAME…": ports that nobody listens at now.
+func cmdFreePort(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer ln.Close() // all of them together, so that they differ
+		_, port, err := net.SplitHostPort(ln.Addr().String())
+		ts.Check(err)
+		ts.Setenv(name, port)
+	}
 }
