@@ -73,6 +73,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"house", runHouse},
 		{"operator", runOperator},
 		{"keys", runAPIKeys},
+		{"rotation", runRotation},
 		{"model", runModel},
 	}
 	for _, g := range groups {

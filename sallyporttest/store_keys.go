@@ -237,3 +237,71 @@ func runAPIKeys(t *testing.T, open opener) {
 		}
 	})
 }
+
+// runRotation is about root keys that change while stores are open.
+func runRotation(t *testing.T, open opener) {
+	t.Run("rul-38 companies move by compare-and-set, and old keys go only when none needs them", func(t *testing.T) {
+		w := newWorld(t, open)
+		beta := w.newCompany("beta")
+		p := w.newPerson(w.company, "maya")
+		ring, id, err := w.Keyring.AddNext(nil)
+		w.must(err)
+		ring, err = ring.Activate(id)
+		w.must(err)
+		ev := event("company_key.rewrapped", "")
+		w.must(w.Store.NoteKeyring(w.ctx, ring))
+		w.must(w.Store.NoteKeyring(w.ctx, ring)) // twice is once
+		n, err := w.Store.RewrapKeys(w.ctx, ring, ev)
+		if err != nil || n != 2 {
+			t.Fatalf("%d %v", n, err)
+		}
+		if n, err = w.Store.RewrapKeys(w.ctx, ring, ev); err != nil || n != 0 {
+			t.Errorf("again: %d %v", n, err)
+		}
+		if n := w.count("SELECT count(*) FROM events WHERE type = 'company_key.rewrapped'"); n != 2 {
+			t.Errorf("%d events", n)
+		}
+		fresh, err := w.Again(t, ring)
+		w.must(err)
+		rows, err := fresh.View(w.ctx, authn.Keys{Company: p.company, User: p.id, Now: w.now})
+		if err != nil || rows.User == nil {
+			t.Errorf("%+v %v", rows, err)
+		}
+		if c := p.guessApp(authn.Right); string(c.Secret) != p.secret {
+			t.Errorf("%+v", c)
+		}
+		// A store that still writes under the old key makes a company: the key stays.
+		gamma := w.newCompany("gamma")
+		without, err := ring.Remove(w.Keyring.ActiveID())
+		w.must(err)
+		w.want(w.Store.RetireKeys(w.ctx, without), authn.Conflict)
+		if _, err := w.Store.RewrapKeys(w.ctx, ring, ev); err != nil {
+			t.Fatal(err)
+		}
+		w.must(w.Store.RetireKeys(w.ctx, without))
+		// From now on nobody can write under it, whatever they hold in memory.
+		c := authn.Company{ID: w.id(authn.CompanyID), Slug: "delta", Name: "Delta", Policy: []byte("{}"), PolicyVersion: 1, CreatedAt: w.now}
+		w.want(w.Store.CreateCompany(w.ctx, c, event("company.created", "")), authn.Internal)
+		if _, err := w.Again(t, w.Keyring); err == nil {
+			t.Error("the old keyring opens the database")
+		}
+		last, err := w.Again(t, without)
+		w.must(err)
+		for _, c := range []authn.Company{w.company, beta, gamma} {
+			if _, err := last.Events(w.ctx, c.ID, authn.EventQuery{}); err != nil {
+				t.Errorf("%s: %v", c.Slug, err)
+			}
+		}
+	})
+	t.Run("rul-38 a keyring that is not the database's moves nothing", func(t *testing.T) {
+		w := newWorld(t, open)
+		other := newKeyring(t)
+		if err := w.Store.NoteKeyring(w.ctx, other); err == nil {
+			t.Error("noted")
+		}
+		if _, err := w.Store.RewrapKeys(w.ctx, other, event("company_key.rewrapped", "")); err == nil {
+			t.Error("moved")
+		}
+		w.want(w.Store.RetireKeys(w.ctx, other), authn.Conflict)
+	})
+}

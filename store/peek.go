@@ -10,7 +10,9 @@ import (
 // the keyring is not compared. Whatever would write is refused. It is for
 // finding out what is wrong with a database.
 func Peek(c Config) *Store {
-	return &Store{b: peeking{c.Backend}, ring: c.Keyring, log: c.Log}
+	s := &Store{b: peeking{c.Backend}, log: c.Log}
+	s.ring.set(c.Keyring, nil)
+	return s
 }
 
 // peeking refuses to write.
@@ -126,5 +128,5 @@ func (s *Store) CheckKeyring(ctx context.Context) error {
 	if value == "" {
 		return errors.New("store: the database remembers no keys: it is empty, or that row of meta is lost")
 	}
-	return s.ring.Verify(value)
+	return s.ring.now().Verify(value)
 }

@@ -192,7 +192,7 @@ func checkDurability(ctx context.Context, s *patient) []finding {
 		said = append(said, set.Name+" "+set.Value)
 		switch {
 		case set.Name == "full_page_writes" && set.Value != "on":
-			list = append(list, fail("set full_page_writes = on, unless the file system itself never tears a page", "full_page_writes is off: a loss of power can tear pages"))
+			list = append(list, warn("set full_page_writes = on, unless the file system itself never tears a page", "full_page_writes is off: a loss of power can tear pages"))
 		case set.Name == "fsync" && set.Value != "on":
 			list = append(list, fail("set fsync = on", "fsync is off: a loss of power takes away what was confirmed"))
 		}

@@ -35,8 +35,11 @@ type Config struct {
 	// postgres://sallyport@db.example.com/sallyport?sslmode=verify-full.
 	DSN     string
 	Keyring *keyring.Keyring
-	Random  io.Reader    // nil: crypto/rand
-	Log     *slog.Logger // nil: slog.Default
+	// Reload reads the keyring anew, for when another process has rotated it; nil:
+	// it stays as it is.
+	Reload func() (*keyring.Keyring, error)
+	Random io.Reader    // nil: crypto/rand
+	Log    *slog.Logger // nil: slog.Default
 	// MaxConns is how many connections are used at most; 0: 16.
 	MaxConns int
 	// AllowUnsafe accepts a server that may lose commits (fsync=off). For tests
@@ -73,7 +76,7 @@ func Open(ctx context.Context, c Config) (*store.Store, error) {
 		b.db.Close()
 		return nil, err
 	}
-	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Random: c.Random, Log: c.Log})
+	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Reload: c.Reload, Random: c.Random, Log: c.Log})
 	if err != nil {
 		b.db.Close()
 		return nil, err

@@ -37,8 +37,11 @@ type Config struct {
 	// beside a server leave it false.
 	Exclusive bool
 	Keyring   *keyring.Keyring
-	Random    io.Reader    // nil: crypto/rand
-	Log       *slog.Logger // nil: slog.Default
+	// Reload reads the keyring anew, for when another process has rotated it; nil:
+	// it stays as it is.
+	Reload func() (*keyring.Keyring, error)
+	Random io.Reader    // nil: crypto/rand
+	Log    *slog.Logger // nil: slog.Default
 	// BusyTimeout is how long a commit waits for another process that writes;
 	// 0: 5 s.
 	BusyTimeout time.Duration
@@ -90,7 +93,7 @@ func Open(ctx context.Context, c Config) (*store.Store, error) {
 		return nil, err
 	}
 	b.read = openReader(path, c)
-	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Random: c.Random, Log: c.Log})
+	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Reload: c.Reload, Random: c.Random, Log: c.Log})
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
