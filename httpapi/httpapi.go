@@ -9,7 +9,9 @@
 //
 //   - none: beginning an attempt, and the document;
 //   - an attempt token, or the cookie of the browser that began the attempt;
-//   - a session token, or the session cookie.
+//   - a session token, or the session cookie;
+//   - for the administration, that or the key of a program, and the permission
+//     that the route names (allowed).
 //
 // A token of the other kind is worth nothing (cve-31), nor is one in a query,
 // in Basic authentication, in a second Authorization header or in the other
@@ -41,6 +43,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
@@ -50,12 +53,13 @@ import (
 	"github.com/sallyport-mfa/sallyport/text"
 )
 
-// Config wires the API. SignIn, Enroll, Sessions, Directory and Texts are needed.
+// Config wires the API. SignIn, Enroll, Sessions, Directory, Audit and Texts are needed.
 type Config struct {
 	SignIn    *signin.Service
 	Enroll    *enroll.Service
 	Sessions  *session.Service
 	Directory *directory.Service
+	Audit     *audit.Service
 	Cookies   httpserve.Cookies
 	Texts     *text.Catalogue
 	Locales   []string                    // languages that a person may choose
@@ -69,8 +73,8 @@ type API struct {
 
 // New checks the configuration.
 func New(c Config) (*API, error) {
-	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Texts == nil {
-		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory and Texts are needed")
+	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Texts == nil {
+		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory, Audit and Texts are needed")
 	}
 	return &API{c}, nil
 }
@@ -97,6 +101,8 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("DELETE /api/v1/account/factors/{id}", a.inSession(a.removeFactor))
 	m.Handle("PUT /api/v1/account/password", a.inSession(a.changePassword))
 	m.Handle("POST /api/v1/account/step-up", a.inSession(a.stepUp))
+
+	m.Handle("GET /api/v1/audit/events", a.allowed(directory.AuditRead, a.auditEvents, "limit", "cursor", "type", "target"))
 }
 
 // forAnyone serves a route that takes no credential. One that is shown all the

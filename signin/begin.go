@@ -37,6 +37,9 @@ func (s *Service) Begin(ctx context.Context, b Begin) (Status, error) {
 	if err := method.Shape(answer); err != nil {
 		return Status{}, err
 	}
+	if err := s.clock(); err != nil {
+		return Status{}, err
+	}
 	company, err := s.store.CompanyBySlug(ctx, b.Company)
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: company: %w", err)

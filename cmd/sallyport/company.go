@@ -60,7 +60,11 @@ func (p *program) companyAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.show(v, "Company %s (%s) is there. Next: sallyport user add LOGIN --company %[1]s --role owner\n", v.Slug, v.Name)
+			next := "sallyport user add LOGIN --company " + v.Slug + " --role owner" + p.sameConfig(c)
+			return p.show(struct {
+				companyView
+				Next string `json:"next"`
+			}{v, next}, "Company %s (%s) is there. Next: %s\n", v.Slug, v.Name, next)
 		})
 	})
 	return c

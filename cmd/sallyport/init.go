@@ -178,7 +178,7 @@ func existing(names ...string) []string {
 // configValues are the settings that init writes. What the environment gives
 // is left to it.
 func (p *program) configValues(o initOptions) map[string]string {
-	values := map[string]string{"public_url": o.publicURL, "listen": "127.0.0.1:8080", "database": databaseName, "keyring_file": keyringName}
+	values := map[string]string{"public_url": o.publicURL, "listen": listenFor(o.publicURL), "database": databaseName, "keyring_file": keyringName}
 	if p.variable("DATABASE") != "" || p.variable("DATABASE_FILE") != "" {
 		delete(values, "database")
 	}

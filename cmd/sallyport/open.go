@@ -69,12 +69,12 @@ func assemble(st *store.Store) (*opened, error) {
 
 func openStore(ctx context.Context, c *config, u use, ring *keyring.Keyring, log *slog.Logger) (*store.Store, error) {
 	if c.postgres() {
-		return postgres.Open(ctx, postgres.Config{DSN: c.Database, Keyring: ring, Log: log})
+		return postgres.Open(ctx, postgres.Config{DSN: c.Database, Keyring: ring, Reload: c.keyring, Log: log})
 	}
 	if err := checkFile(c.Database, u); err != nil {
 		return nil, err
 	}
-	return sqlite.Open(ctx, sqlite.Config{Path: c.Database, Exclusive: u == alone, Keyring: ring, Log: log})
+	return sqlite.Open(ctx, sqlite.Config{Path: c.Database, Exclusive: u == alone, Keyring: ring, Reload: c.keyring, Log: log})
 }
 
 // checkFile looks at the database file before SQLite does. A mistyped path must
