@@ -52,18 +52,18 @@ func request(ts *testscript.TestScript, url string) *http.Request {
 	return r
 }
 
-// cmdWaitSealed runs "waitsealed DATABASE": until every event is in the chain.
-func cmdWaitSealed(ts *testscript.TestScript, neg bool, args []string) {
+// cmdWaitUntil runs "waituntil DATABASE QUERY": until the query yields 1.
+func cmdWaitUntil(ts *testscript.TestScript, neg bool, args []string) {
 	db, err := sql.Open("sqlite", ts.MkAbs(args[0])+"?_pragma=busy_timeout(10000)")
 	ts.Check(err)
 	defer db.Close()
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		n := 1
-		if err := db.QueryRow("SELECT count(*) FROM events WHERE seq IS NULL").Scan(&n); err == nil && n == 0 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		n := 0
+		if err := db.QueryRow(args[1]).Scan(&n); err == nil && n == 1 {
 			return
 		}
 	}
-	ts.Fatalf("the events are not sealed")
+	ts.Fatalf("it never comes to %s", args[1])
 }
 
 // cmdHead runs "head NAME": it sets $NAME to the head that the last verify
