@@ -31,6 +31,8 @@ type opened struct {
 	store     *store.Store
 	directory *directory.Service
 	kit
+	url  string // where people reach the server
+	mail bool   // a mail server is configured
 }
 
 // open opens the installation that c describes.
@@ -45,6 +47,7 @@ func open(ctx context.Context, c *config, u use, log *slog.Logger) (*opened, err
 	}
 	o, err := assemble(st)
 	if err == nil {
+		o.url = c.PublicURL.String()
 		err = refuseDemo(ctx, st)
 	}
 	if err != nil {
@@ -64,7 +67,7 @@ func assemble(st *store.Store) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &opened{st, dir, k}, nil
+	return &opened{store: st, directory: dir, kit: k}, nil
 }
 
 func openStore(ctx context.Context, c *config, u use, ring *keyring.Keyring, log *slog.Logger) (*store.Store, error) {
