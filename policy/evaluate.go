@@ -254,7 +254,9 @@ func (a Asked) signIn(need *Need) {
 		a.setUp(need, false)
 	case s.own || len(need.Why) == 0:
 		need.State = authn.Complete
-	case s.sent && least == AnyStrength:
+	case least == AnyStrength && (s.sent || s.opened && !Holds(a.Factors, a.Traits)):
+		// An invitation is a proof from outside the password like a sent code; it
+		// stands for no way that the person has.
 		if a.Document.NeedsOwnWay(a.User) && !Holds(a.Factors, a.Traits) {
 			a.setUp(need, true)
 		} else {
@@ -289,7 +291,7 @@ func (a Asked) offer(need *Need, least Strength, s shown) {
 		a.saved(need)
 	}
 	if s.opened && !own {
-		// An invitation of someone who has nothing to prove it with yet.
+		// Invited to a role that asks for more than they have yet.
 		a.setUp(need, true)
 		return
 	}
@@ -448,6 +450,7 @@ var amr = map[authn.Kind]string{
 	authn.BackupCode: "otp",
 	authn.SMS:        "sms",
 	authn.Email:      "mca",
+	authn.Invitation: "mca",
 }
 
 // Level computes acr and amr from proofs of one ceremony. aal2 takes something
