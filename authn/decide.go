@@ -72,6 +72,9 @@ type Rows struct {
 	// Keys.Sent only; SentCodes counts all of the person and lane.
 	Challenges []Challenge
 	SentCodes  SentCodes
+	// SentBefore are those of the same that are over, oldest first: they still
+	// count for when another one may be sent.
+	SentBefore []Challenge
 	// BrowserFactor is the factor that was used last in this browser.
 	BrowserFactor string
 	Charged       *Charged // nil if Keys.Charge is NoCharge

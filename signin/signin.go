@@ -131,6 +131,9 @@ type Status struct {
 	Lane    authn.Lane
 	// Sent are the codes that are out for this attempt, oldest first.
 	Sent []authn.Challenge
+	// SentBefore are those that are over; with Sent they say, by policy.ResendAt,
+	// when another may be asked for.
+	SentBefore []authn.Challenge
 	// Token opens the attempt; only from the call that began it.
 	Token authn.Token
 	// Session and its token; only from the call that completed it (ruling 7).
@@ -206,7 +209,7 @@ func (s *Service) status(rows *authn.Rows, now time.Time) (Status, error) {
 		// nothing left to answer, and Complete makes the session.
 		need.State = authn.Ready
 	}
-	st := Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane, Sent: rows.Challenges}
+	st := Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane, Sent: rows.Challenges, SentBefore: rows.SentBefore}
 	st.Attempt.State = need.State
 	return st, nil
 }
