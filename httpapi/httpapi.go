@@ -45,6 +45,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -56,6 +57,7 @@ type Config struct {
 	Enroll    *enroll.Service
 	Sessions  *session.Service
 	Directory *directory.Service
+	Providers *provider.Service // nil: companies have no mail servers of their own
 	Cookies   httpserve.Cookies
 	Texts     *text.Catalogue
 	Locales   []string                    // languages that a person may choose
@@ -97,6 +99,11 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("DELETE /api/v1/account/factors/{id}", a.inSession(a.removeFactor))
 	m.Handle("PUT /api/v1/account/password", a.inSession(a.changePassword))
 	m.Handle("POST /api/v1/account/step-up", a.inSession(a.stepUp))
+
+	m.Handle("GET /api/v1/providers/email", a.inSession(a.mailProvider))
+	m.Handle("PUT /api/v1/providers/email", a.inSession(a.setMailProvider))
+	m.Handle("DELETE /api/v1/providers/email", a.inSession(a.removeMailProvider))
+	m.Handle("POST /api/v1/providers/email/test", a.inSession(a.testMailProvider))
 }
 
 // forAnyone serves a route that takes no credential. One that is shown all the

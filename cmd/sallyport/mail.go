@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/internal/egress"
 	"github.com/sallyport-mfa/sallyport/message/smtp"
 	"github.com/sallyport-mfa/sallyport/notice"
 )
@@ -182,6 +183,18 @@ func (c *config) senders() (map[authn.Kind]authn.Sender, error) {
 		return nil, err
 	}
 	return map[authn.Kind]authn.Sender{authn.Email: s}, nil
+}
+
+// companyMail sends through the servers that companies name; nil without mail.
+func (c *config) companyMail() (authn.MailServers, error) {
+	if !c.Mail.on() {
+		return nil, nil
+	}
+	guard, err := egress.New(egress.Config{Ports: egress.MailPorts, AllowPrivate: c.Private})
+	if err != nil {
+		return nil, err
+	}
+	return &smtp.Companies{Guard: guard}, nil
 }
 
 // notices is what the store is opened with: what people are told of an event.

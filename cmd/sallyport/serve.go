@@ -44,13 +44,17 @@ func (p *program) serve(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	companies, err := c.companyMail()
+	if err != nil {
+		return err
+	}
 	o, err := open(ctx, c, alone, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.store.Close()) }()
 	server, err := sallyport.New(sallyport.Config{
-		Store: o.store, Methods: o.all, Passwords: o.passwords, BackupCodes: o.saved, Senders: senders, Digits: code.Digits,
+		Store: o.store, Methods: o.all, Passwords: o.passwords, BackupCodes: o.saved, Senders: senders, CompanyMail: companies, Digits: code.Digits,
 		PublicURL: c.PublicURL.String(), TrustedProxies: c.TrustedProxies, HSTS: c.PublicURL.Scheme == "https",
 		CookieSuffix: c.CookieSuffix, Home: c.Home, Log: log,
 	})
