@@ -48,6 +48,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -60,6 +61,7 @@ type Config struct {
 	Sessions  *session.Service
 	Directory *directory.Service
 	Audit     *audit.Service
+	Providers *provider.Service // nil: companies have no mail servers of their own
 	Cookies   httpserve.Cookies
 	Texts     *text.Catalogue
 	Locales   []string                    // languages that a person may choose
@@ -103,6 +105,10 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("POST /api/v1/account/step-up", a.inSession(a.stepUp))
 
 	m.Handle("GET /api/v1/audit/events", a.allowed(directory.AuditRead, a.auditEvents, "limit", "cursor", "type", "target"))
+	m.Handle("GET /api/v1/providers/email", a.inSession(a.mailProvider))
+	m.Handle("PUT /api/v1/providers/email", a.inSession(a.setMailProvider))
+	m.Handle("DELETE /api/v1/providers/email", a.inSession(a.removeMailProvider))
+	m.Handle("POST /api/v1/providers/email/test", a.inSession(a.testMailProvider))
 }
 
 // forAnyone serves a route that takes no credential. One that is shown all the

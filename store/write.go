@@ -68,6 +68,8 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return newLink(tx, l, w)
 	case authn.SpendLink:
 		return spendLink(tx, k, l)
+	case authn.SetProvider:
+		return setProvider(tx, l, w.Provider)
 	}
 	return s.writeAccount(tx, k, l, w)
 }
