@@ -246,8 +246,8 @@ func (s *Server) mount(outer *httpserve.Config) error {
 	for _, m := range s.cfg.Methods {
 		offered[m.Kind()] = m.Traits()
 	}
-	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
-		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Offered: offered})
+	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit,
+		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Offered: offered, Now: s.cfg.Now})
 	if err != nil {
 		return err
 	}
