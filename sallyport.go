@@ -264,7 +264,7 @@ func (s *Server) mount(outer *httpserve.Config) error {
 		offered[m.Kind()] = m.Traits()
 	}
 	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers,
-		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Offered: offered})
+		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Offered: offered, Now: s.cfg.Now})
 	if err != nil {
 		return err
 	}

@@ -317,11 +317,7 @@ func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 
 // suits refuses a way that would not be enough for what asks for it.
 func (s *Service) suits(doc policy.Document, rows *authn.Rows, m authn.Method) error {
-	least := doc.Minimum(*rows.User)
-	if rows.Attempt != nil && doc.NeedsOwnWay(*rows.User) && least == policy.AnyStrength {
-		least = policy.OwnPossession // a code to the same contact again would be no way of one's own
-	}
-	if !least.Meets(m.Traits()) {
+	if !least(doc, *rows.User, rows.Attempt != nil).Meets(m.Traits()) {
 		return &authn.Error{Code: authn.PolicyForbids, Key: "error.too_weak"}
 	}
 	return nil

@@ -268,7 +268,8 @@ func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, n
 	v := authn.Accept(s.event(typ, authn.Succeeded, rows, c, now, detail), writes...)
 	if a.Purpose == authn.SignIn && rows.Lane == authn.Stranger && !a.First {
 		// Told to the person: the first time in this browser (ux rule 50).
-		v = v.And(s.event("session.new_browser", authn.Succeeded, rows, c, now, nil))
+		// A moment before, so that the two stand in one order in every list.
+		v = v.And(s.event("session.new_browser", authn.Succeeded, rows, c, now.Add(-time.Millisecond), nil))
 	}
 	return v
 }
