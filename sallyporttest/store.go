@@ -75,6 +75,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"house", runHouse},
 		{"model", runModel},
 		{"sent codes", runSent},
+		{"saved codes", runSavedCodes},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) { g.run(t, open) })

@@ -61,7 +61,7 @@ CREATE UNIQUE INDEX factors_fallback ON factors (company, user_id, kind)
   WHERE state = 'fallback';
 CREATE INDEX factors_expiry ON factors (expires_at) WHERE state = 'pending';
 CREATE INDEX factors_bypass ON factors (expires_at) WHERE kind = 'bypass_code';
-CREATE INDEX factors_shown ON factors (created_at) WHERE kind = 'backup_code';
+CREATE INDEX factors_shown ON factors (created_at) WHERE kind = 'backup_code' AND length(sealed) > 0;
 
 -- Backup codes. prefix picks the one that a typed code can be; sealed is a slow
 -- hash under the company's key (decision 6).
