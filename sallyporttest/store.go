@@ -76,6 +76,8 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"model", runModel},
 		{"sent codes", runSent},
 		{"saved codes", runSavedCodes},
+		{"links", runLinks},
+		{"addresses", runAddresses},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) { g.run(t, open) })

@@ -29,6 +29,7 @@ func (s *Store) loadLink(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 	if k.LinkToken.IsZero() {
 		return nil
 	}
+	void := l.void
 	l.void = true
 	id, ok := rowID("", k.LinkToken, authn.LinkToken, k.Company)
 	if !ok {
@@ -59,7 +60,7 @@ func (s *Store) loadLink(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 		}
 	}
 	l.Link, l.link = &link, id
-	l.void = !link.UsedAt.IsZero() || !link.ExpiresAt.After(k.Now)
+	l.void = void || !link.UsedAt.IsZero() || !link.ExpiresAt.After(k.Now)
 	return nil
 }
 
@@ -101,7 +102,8 @@ func spendLink(tx *Tx, k *authn.Keys, l *loaded) error {
 	return oneRow(n, err, "the link is used")
 }
 
-// setEmail moves the login of the address along with it.
+// setEmail moves the login of the address along with it. That the old address
+// was verified says nothing of the new one: whoever knows it is, says so after.
 func setEmail(tx *Tx, l *loaded, w authn.SetEmail) error {
 	name, ok := authn.CanonicalLogin(w.Email)
 	if !ok {
@@ -124,6 +126,7 @@ func setEmail(tx *Tx, l *loaded, w authn.SetEmail) error {
 			return err
 		}
 	}
-	n, err := tx.exec("UPDATE users SET email = $3 WHERE company = $1 AND id = $2", l.company, l.uid, clean(w.Email, authn.MaxLogin))
+	n, err := tx.exec("UPDATE users SET email = $3, email_verified_at = CASE WHEN email = $3 THEN email_verified_at ELSE 0 END"+
+		" WHERE company = $1 AND id = $2", l.company, l.uid, clean(w.Email, authn.MaxLogin))
 	return oneRow(n, err, "the user is gone")
 }
