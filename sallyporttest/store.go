@@ -78,6 +78,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"saved codes", runSavedCodes},
 		{"links", runLinks},
 		{"addresses", runAddresses},
+		{"outbox", runOutbox},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) { g.run(t, open) })
