@@ -79,6 +79,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"links", runLinks},
 		{"addresses", runAddresses},
 		{"outbox", runOutbox},
+		{"migrations", runMigrations},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) { g.run(t, open) })
