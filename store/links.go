@@ -75,7 +75,7 @@ func newLink(tx *Tx, l *loaded, w authn.NewLink) error {
 	}
 	// A new invitation takes the place of those before it.
 	if link.Purpose != authn.NotMeLink {
-		if _, err := tx.exec("DELETE FROM links WHERE company = $1 AND user_id = $2 AND purpose <> $3",
+		if _, err := tx.exec("DELETE FROM links WHERE "+ofTheUser("links")+" AND purpose <> $3",
 			l.company, l.uid, string(authn.NotMeLink)); err != nil {
 			return err
 		}
@@ -109,7 +109,8 @@ func setEmail(tx *Tx, l *loaded, w authn.SetEmail) error {
 	if !ok {
 		return authn.InvalidField("email", "invalid", nil)
 	}
-	if _, err := tx.exec("DELETE FROM logins WHERE company = $1 AND user_id = $2 AND kind = 'email'", l.company, l.uid); err != nil {
+	if _, err := tx.exec("DELETE FROM logins WHERE (company, name) IN (SELECT company, name FROM logins WHERE company = $1 AND user_id = $2)"+
+		" AND kind = 'email'", l.company, l.uid); err != nil {
 		return err
 	}
 	var owner string

@@ -49,7 +49,8 @@ func (s *Store) writeLetter(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) err
 	case authn.TellOwners:
 		type owner struct{ email, locale string }
 		var owners []owner
-		err := tx.each("SELECT email, locale FROM users WHERE company = $1 AND owner AND status = 'active' AND email_verified_at > 0 AND email <> '' ORDER BY id LIMIT $2",
+		err := tx.each("SELECT email, locale FROM users WHERE (company, id) IN (SELECT company, id FROM users WHERE company = $1 AND owner)"+
+			" AND status = 'active' AND email_verified_at > 0 AND email <> '' ORDER BY id LIMIT $2",
 			[]any{l.company, maxOwners}, func(scan func(...any) error) (bool, error) {
 				var o owner
 				err := scan(&o.email, &o.locale)
