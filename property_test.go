@@ -16,6 +16,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/keyring"
+	"github.com/sallyport-mfa/sallyport/notice"
 	"github.com/sallyport-mfa/sallyport/otp"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
@@ -42,13 +43,13 @@ func onBothStores(t *testing.T, f func(*testing.T, *store.Store)) {
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		f(t, open(t, func(k *keyring.Keyring) (*store.Store, error) {
-			return sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "s.db"), Keyring: k, Log: sallyporttest.Quiet()})
+			return sqlite.Open(t.Context(), sqlite.Config{Path: filepath.Join(t.TempDir(), "s.db"), Keyring: k, Log: sallyporttest.Quiet(), Notice: notice.For})
 		}))
 	})
 	t.Run("postgres", func(t *testing.T) {
 		dsn := sallyporttest.Postgres(t)
 		f(t, open(t, func(k *keyring.Keyring) (*store.Store, error) {
-			return postgres.Open(t.Context(), postgres.Config{DSN: dsn, Keyring: k, Log: sallyporttest.Quiet()})
+			return postgres.Open(t.Context(), postgres.Config{DSN: dsn, Keyring: k, Log: sallyporttest.Quiet(), Notice: notice.For})
 		}))
 	})
 }

@@ -271,6 +271,9 @@ type (
 	}
 	// SpendLink uses the decision's link, once.
 	SpendLink struct{}
+	// EndLinks ends the user's links from notices that were made under a later
+	// epoch than After.
+	EndLinks struct{ After int64 }
 	// SetEmail changes the address that names the user, and the login that goes
 	// with it. Conflict if the address is somebody else's.
 	SetEmail struct{ Email string }
@@ -333,6 +336,7 @@ func (NewLetter) write()         {}
 func (TellOwners) write()        {}
 func (NewLink) write()           {}
 func (SpendLink) write()         {}
+func (EndLinks) write()          {}
 func (SetEmail) write()          {}
 
 // EventQuery selects events of one company, newest first.

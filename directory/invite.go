@@ -57,6 +57,15 @@ func (s *Service) Invite(ctx context.Context, company authn.Company, n NewUser, 
 //
 // Errors: NotFound, Invalid (field email) if mailed and there is none.
 func (s *Service) InviteAgain(ctx context.Context, company authn.Company, user string, mailed bool) (Given, error) {
+	if mailed { // before anything of theirs ends
+		u, _, err := s.Lookup(ctx, company, user)
+		if err == nil && u.Email == "" {
+			err = authn.InvalidField("email", "required", nil)
+		}
+		if err != nil {
+			return Given{}, err
+		}
+	}
 	return s.give(ctx, company, user, authn.InvitationLink, "user.invited", mailed, nil)
 }
 

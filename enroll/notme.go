@@ -48,30 +48,15 @@ func goodNotMe(rows *authn.Rows, now time.Time) error {
 // password (ruling 35): it ends every session and sign-in, gives up what was
 // being set up, makes strangers of all browsers, asks for a new password at the
 // next sign-in, behind a further proof, and tells the owners. A link to an
-// address that was replaced also brings that address back.
+// address that was replaced also brings that address back, unless somebody else
+// has it by now, and ends the links that were sent since: one of them may have
+// gone to whoever had the address meanwhile.
 //
 // Errors: those of NotMe.
 func (s *Service) Secure(ctx context.Context, link authn.Token, c authn.Client) (NotMe, error) {
-	now := s.now()
-	k := authn.Keys{Company: link.Company, LinkToken: link, Now: now}
-	var out NotMe
-	secure := func(revert bool) error {
-		return s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
-			out = NotMe{}
-			if err := goodNotMe(rows, now); err != nil {
-				return authn.Drop(err)
-			}
-			old := rows.Link.Args["email"]
-			if !revert {
-				old = ""
-			}
-			out = NotMe{Company: *rows.Company, User: *rows.User, Link: *rows.Link, Reverts: old != ""}
-			return s.secure(rows, old, c, now)
-		})
-	}
-	err := secure(true)
-	if e := authn.AsError(err); e.Code == authn.Conflict && len(e.Fields) > 0 {
-		err = secure(false) // the old address is somebody else's by now; the rest holds
+	out, err := s.press(ctx, link, c, true)
+	if e := authn.AsError(err); err != nil && e.Code == authn.Conflict && len(e.Fields) > 0 {
+		out, err = s.press(ctx, link, c, false)
 	}
 	if err != nil {
 		return NotMe{}, fmt.Errorf("enroll: not me: %w", err)
@@ -79,15 +64,39 @@ func (s *Service) Secure(ctx context.Context, link authn.Token, c authn.Client) 
 	return out, nil
 }
 
-func (s *Service) secure(rows *authn.Rows, old string, c authn.Client, now time.Time) authn.Verdict {
+func (s *Service) press(ctx context.Context, link authn.Token, c authn.Client, revert bool) (NotMe, error) {
+	now := s.now()
+	k := authn.Keys{Company: link.Company, LinkToken: link, Now: now}
+	var out NotMe
+	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		out = NotMe{}
+		if err := goodNotMe(rows, now); err != nil {
+			return authn.Drop(err)
+		}
+		out = NotMe{Company: *rows.Company, User: *rows.User, Link: *rows.Link, Reverts: revert && rows.Link.Args["email"] != ""}
+		return s.secure(rows, c, out.Reverts, now)
+	})
+	return out, err
+}
+
+func (s *Service) secure(rows *authn.Rows, c authn.Client, revert bool, now time.Time) authn.Verdict {
 	u := *rows.User
 	u.Epoch++
 	u.SecuredAt = now
 	writes := []authn.Write{authn.SpendLink{}}
 	detail := map[string]string{}
-	if old != "" {
-		u.Email, u.EmailVerifiedAt, u.EmailChangedAt = old, now, time.Time{}
-		writes = append(writes, authn.SetEmail{Email: old})
+	if revert {
+		link, verified := rows.Link, !u.EmailVerifiedAt.IsZero()
+		u.Email, u.EmailVerifiedAt, u.EmailChangedAt = link.Args["email"], now, time.Time{}
+		if at, err := time.Parse(time.RFC3339, link.Args["changed"]); err == nil {
+			u.EmailChangedAt = at // it rests for as long as it would have
+		}
+		writes = append(writes, authn.SetEmail{Email: u.Email}, authn.EndLinks{After: link.Epoch})
+		if lost := rows.User.Email; verified && lost != "" && !same(mustCanonical(lost), u.Email) {
+			// Whoever has that address now must not lose it in silence.
+			writes = append(writes, authn.NewLetter{Letter: authn.Letter{ID: authn.NewID(authn.MessageID, now, s.random), Template: "email_changed", To: lost, At: now,
+				Args: map[string]string{"type": "email.changed", "variant": "old"}}})
+		}
 		detail["reason"] = "email_reverted"
 	}
 	for _, f := range rows.Factors {

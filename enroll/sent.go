@@ -205,7 +205,8 @@ func (s *Service) moveAddress(rows *authn.Rows, w Who, now time.Time, out *Chang
 	to, old := newAddress(f), rows.User.Email
 	verified := !rows.User.EmailVerifiedAt.IsZero()
 	rows.User.Email, rows.User.EmailVerifiedAt = to, now
-	if old != "" && !same(mustCanonical(old), to) {
+	changed := rows.User.EmailChangedAt
+	if !same(mustCanonical(old), to) {
 		rows.User.EmailChangedAt = now
 	}
 	ev := s.event("email.changed", rows, w, now, authn.Factor{})
@@ -217,14 +218,22 @@ func (s *Service) moveAddress(rows *authn.Rows, w Who, now time.Time, out *Chang
 		link := authn.NewToken(authn.LinkToken, rows.Company.ID, id, s.random)
 		writes = append(writes,
 			authn.NewLink{Token: link, Link: authn.Link{ID: id, Purpose: authn.NotMeLink, Mailed: true, Epoch: rows.User.Epoch, Event: ev.ID,
-				Args: map[string]string{"email": old}, CreatedAt: now, ExpiresAt: now.Add(notMeLives)}},
+				Args: map[string]string{"email": old, "changed": stamp(changed)}, CreatedAt: now, ExpiresAt: now.Add(notMeLives)}},
 			authn.NewLetter{Letter: authn.Letter{ID: authn.NewID(authn.MessageID, now, s.random), Template: "email_changed", To: old, At: now,
 				Link: link, Args: map[string]string{"type": ev.Type, "agent": ev.Personal.Agent, "address": ev.Personal.Address, "variant": "old"}}})
 	}
-	more, changed := s.moved(rows, *rows.Session, now)
-	changed.Factor = f
-	*out = changed
+	more, moved := s.moved(rows, *rows.Session, now)
+	moved.Factor = f
+	*out = moved
 	return authn.Accept(ev, append(writes, more...)...)
+}
+
+// stamp is a time as a link keeps it; empty: zero.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 func mustCanonical(email string) string {

@@ -126,9 +126,10 @@ func (d Document) NeedsOwnWay(u authn.User) bool {
 	return Demanded(d, u) && (slices.Contains(d.OwnWay, u.Audience) || d.Minimum(u) != AnyStrength)
 }
 
-// GraceUntil is until when the person can put setting up off; zero: they cannot.
+// GraceUntil is until when the person can put setting up off; zero: they cannot,
+// as after "this wasn't me", when nothing goes on with the password of before.
 func (d Document) GraceUntil(u authn.User, now time.Time) time.Time {
-	if d.GraceDays == 0 || d.Minimum(u) != AnyStrength {
+	if d.GraceDays == 0 || d.Minimum(u) != AnyStrength || !u.SecuredAt.IsZero() {
 		return time.Time{}
 	}
 	from := u.GraceAt

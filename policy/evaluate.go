@@ -183,7 +183,6 @@ func FallbackKind(d Document, u authn.User, factors []authn.Factor, traits func(
 type shown struct {
 	knows  bool // something known
 	own    bool // something had or bound to us, strong enough
-	weaker bool // the same, but not strong enough for the person's role
 	sent   bool // a code to a contact: never possession (ruling 14)
 	opened bool // an invitation, or a code from an administrator
 	bypass bool // the latter
@@ -198,12 +197,9 @@ func (a Asked) shown(least Strength) shown {
 		s.bypass = s.bypass || p.Kind == authn.BypassCode
 		switch {
 		case t.Possession || t.PhishingResistant:
-			// A backup code is as good as the app that it stands in for.
-			if least.Meets(t) || t.Recovery {
-				s.own = true
-			} else {
-				s.weaker = true
-			}
+			// A backup code is as good as an app, and no better: where an app is too
+			// weak, what stands in for one is.
+			s.own = s.own || least.Meets(t)
 		case t.OutOfBand && !t.OpensSetUp:
 			s.sent = s.sent || a.reaches(p.Kind)
 		}
@@ -252,6 +248,7 @@ func (a Asked) signIn(need *Need) {
 		need.State = authn.NeedPassword
 	case s.bypass && !s.own:
 		a.setUp(need, false)
+		need.Opened = true
 	case s.own || len(need.Why) == 0:
 		need.State = authn.Complete
 	case least == AnyStrength && (s.sent || s.opened && !Holds(a.Factors, a.Traits)):
@@ -272,7 +269,7 @@ func (a Asked) signIn(need *Need) {
 
 // setUp asks for a way of one's own.
 func (a Asked) setUp(need *Need, grace bool) {
-	need.State, need.Opened = authn.NeedEnrolment, !grace
+	need.State, need.Offers = authn.NeedEnrolment, nil
 	if grace {
 		need.GraceUntil = a.Document.GraceUntil(a.User, a.Now)
 	}
@@ -288,11 +285,12 @@ func (a Asked) offer(need *Need, least Strength, s shown) {
 	}
 	own := len(need.Offers) > 0
 	if own || Enrolled(a.Factors) {
-		a.saved(need)
+		a.saved(need, least)
 	}
 	if s.opened && !own {
-		// Invited to a role that asks for more than they have yet.
-		a.setUp(need, true)
+		// An invitation of someone who has nothing to prove it with yet, or whose way
+		// cannot be used here: the latter does not go on without one.
+		a.setUp(need, !Enrolled(a.Factors))
 		return
 	}
 	var denied Denial
@@ -328,7 +326,7 @@ func (a Asked) stepUp(need *Need) {
 	case len(need.Offers) > 0:
 		need.State = authn.NeedFactor
 		if !usable {
-			a.saved(need)
+			a.saved(need, AnyStrength)
 		}
 		return
 	case Holds(a.Factors, a.Traits):
@@ -371,9 +369,10 @@ func (a Asked) contact() []Offer {
 	return nil
 }
 
-// saved offers the backup codes that are left.
-func (a Asked) saved(need *Need) {
-	if f := a.active(authn.BackupCode); f != nil && f.Left > 0 {
+// saved offers the backup codes that are left, where they are strong enough.
+func (a Asked) saved(need *Need, least Strength) {
+	t, _ := a.Traits(authn.BackupCode)
+	if f := a.active(authn.BackupCode); f != nil && f.Left > 0 && least.Meets(t) {
 		need.Offers = append(need.Offers, a.of(*f))
 	}
 }
@@ -443,7 +442,9 @@ func (a Asked) rank(o Offer) int {
 }
 
 // amr maps kinds to the values of RFC 8176 section 2. A code by e-mail travels
-// by a channel of its own, and shows nothing that the person has.
+// by a channel of its own, and shows nothing that the person has; so does a link
+// that an administrator gave, which is why putting off set-up after one leaves a
+// session that showed as much as one after a code.
 var amr = map[authn.Kind]string{
 	authn.Password:   "pwd",
 	authn.TOTP:       "otp",

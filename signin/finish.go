@@ -45,6 +45,11 @@ func (s *Service) finish(ctx context.Context, o Opener, may func(*policy.Need) b
 			}
 			return authn.Drop(&authn.Error{Code: authn.Conflict, Key: "error.attempt_not_ready"})
 		}
+		writes := []authn.Write{}
+		if u := rows.User; !need.GraceUntil.IsZero() && u.GraceAt.IsZero() {
+			u.GraceAt = now // policy began to ask while this was under way
+			writes = append(writes, authn.PutUser{User: *u})
+		}
 		if need.State != authn.Complete {
 			need.State = authn.Complete
 			need.ACR, need.AMR = policy.Level(rows.Attempt.Proofs)
@@ -52,7 +57,7 @@ func (s *Service) finish(ctx context.Context, o Opener, may func(*policy.Need) b
 		rows.Attempt.Version++
 		rows.Attempt.State = authn.Complete
 		st = Status{Company: *rows.Company, User: *rows.User, Lane: rows.Lane}
-		return s.complete(rows, need, o.Client, now, &st, []authn.Write{authn.PutAttempt{Attempt: *rows.Attempt}}, maps.Clone(detail))
+		return s.complete(rows, need, o.Client, now, &st, append(writes, authn.PutAttempt{Attempt: *rows.Attempt}), maps.Clone(detail))
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: complete: %w", err)

@@ -102,6 +102,10 @@ func (s *Service) accept(rows *authn.Rows, hash []byte, returnTo string, c authn
 	if err != nil {
 		return authn.Drop(err)
 	}
+	if u := rows.User; !need.GraceUntil.IsZero() && u.GraceAt.IsZero() {
+		u.GraceAt = now // the days of grace run from here
+		writes = append(writes, authn.PutUser{User: *u})
+	}
 	a.State = need.State
 	token := authn.NewToken(authn.AttemptToken, a.Company, a.ID, s.random)
 	*st = Status{Company: *rows.Company, User: *rows.User, Attempt: a, Need: need, Lane: a.Lane, Token: token}

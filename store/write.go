@@ -70,6 +70,10 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return spendLink(tx, k, l)
 	case authn.SetProvider:
 		return setProvider(tx, l, w.Provider)
+	case authn.EndLinks:
+		_, err := tx.exec("DELETE FROM links WHERE company = $1 AND user_id = $2 AND purpose = $3 AND epoch > $4",
+			l.company, l.uid, string(authn.NotMeLink), w.After)
+		return err
 	}
 	return s.writeAccount(tx, k, l, w)
 }
