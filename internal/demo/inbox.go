@@ -36,6 +36,9 @@ func (d *Demo) inboxJSON(w http.ResponseWriter, _ *http.Request) error {
 	return httpserve.WriteJSON(w, http.StatusOK, map[string]any{"items": items})
 }
 
+// onPage is how many messages the page shows.
+const onPage = 100
+
 // letterView is a message on the page.
 type letterView struct {
 	ID, To, Name, Subject string
@@ -55,7 +58,9 @@ func (p *pages) inboxPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	list := []letterView{}
-	for _, m := range p.inbox.Messages() {
+	messages := p.inbox.Messages()
+	older := max(len(messages)-onPage, 0)
+	for _, m := range messages[older:] {
 		v := letterView{ID: m.ID, To: m.To, Subject: m.Subject, Text: p.pieces(m.Text), HTML: m.HTML, Code: m.Code, At: m.At}
 		for _, a := range all {
 			if strings.EqualFold(a.email, m.To) {
@@ -69,7 +74,7 @@ func (p *pages) inboxPage(w http.ResponseWriter, r *http.Request) error {
 	if len(list) > 0 {
 		newest = list[0].ID
 	}
-	return p.layout.Render(w, r, http.StatusOK, p.mail, web.Sheet, "Inbox", map[string]any{"Messages": list, "Newest": newest, "Now": time.Now()})
+	return p.layout.Render(w, r, http.StatusOK, p.mail, web.Sheet, "Inbox", map[string]any{"Messages": list, "Newest": newest, "Older": older})
 }
 
 var address = regexp.MustCompile(`https?://[^\s<>"]+`)

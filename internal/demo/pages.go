@@ -107,7 +107,7 @@ attempt=$(curl -s $url/api/v1/attempts -H "$json" -d '{"login": "omar", "passwor
 id=$(printf %s "$attempt" | jq -r .id)
 auth="Authorization: Bearer $(printf %s "$attempt" | jq -r .token)"
 curl -s $url/api/v1/attempts/$id/challenge -H "$auth" -H "$json" -d '{"method": "email"}' | jq
-code=$(curl -s $url/dev/inbox.json | jq -r '[.items[] | select(.code)][-1].code')
+code=$(curl -s $url/dev/inbox.json | jq -r '[.items[] | select(.code and .to == "omar@customer.example")][-1].code')
 curl -s $url/api/v1/attempts/$id/verify -H "$auth" -H "$json" -d "{\"method\": \"email\", \"code\": \"$code\"}" | jq`
 
 // appView is the practice app: the running codes, and the code of a key that
