@@ -228,7 +228,6 @@ func (a attempt) ways() string {
 // Everybody begins as the table of design/api.md says, and the rest as the tour
 // does; the states are real, not drawn.
 func TestPeople(t *testing.T) {
-	t.Parallel()
 	s := start(t, "")
 	want := map[string]string{
 		"priya": "need_factor, totp*, backup_code", "maya": "need_factor, totp*, backup_code", "lena": "need_factor, email*",
@@ -282,7 +281,6 @@ func TestPeople(t *testing.T) {
 
 // What comes after the second step.
 func TestPeopleGoOn(t *testing.T) {
-	t.Parallel()
 	s := start(t, "")
 	for login, want := range map[string]authn.State{"lena": authn.NeedEnrolment, "omar": authn.Complete, "jose": authn.Complete,
 		"priya": authn.Complete, "zanele": authn.Complete, "chloe": authn.NeedPasswordChange} {
@@ -326,7 +324,6 @@ func (s *server) messages(t testing.TB) []message {
 }
 
 func TestInbox(t *testing.T) {
-	t.Parallel()
 	s := start(t, "")
 	if _, err := s.srv.Notices.Drain(t.Context()); err != nil {
 		t.Fatal(err)
@@ -372,7 +369,6 @@ func TestInbox(t *testing.T) {
 
 // Thirty days are behind the company, and nothing lies before it or ahead.
 func TestPast(t *testing.T) {
-	t.Parallel()
 	s := start(t, "")
 	perDay, types, last := map[string]map[string]bool{}, map[string]int{}, ""
 	for n := 1; n > 0; {
@@ -419,7 +415,6 @@ func TestPast(t *testing.T) {
 
 // The example of the tour works as it is shown, and the README shows the same.
 func TestCurl(t *testing.T) {
-	t.Parallel()
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
 		t.Fatal(err)
@@ -448,7 +443,6 @@ func TestCurl(t *testing.T) {
 // The secrets shown are those in use, also after somebody set the app up anew;
 // a password that was changed is not shown as if it still held.
 func TestAccountsFollow(t *testing.T) {
-	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "kept")
 	s := start(t, dir)
 	old := s.account(t, "maya")
@@ -516,7 +510,6 @@ func TestAccountsFollow(t *testing.T) {
 }
 
 func TestPracticeApp(t *testing.T) {
-	t.Parallel()
 	s := start(t, "")
 	body := s.page(t, "/demo/app", nil, http.StatusOK)
 	for _, login := range []string{"priya", "maya", "tom"} {
@@ -564,7 +557,6 @@ func TestPracticeApp(t *testing.T) {
 
 // Ruling 34, for every route of the demo.
 func TestOnlyHere(t *testing.T) {
-	t.Parallel()
 	s := start(t, "")
 	routes, err := s.routes()
 	if err != nil {
