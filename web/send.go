@@ -25,7 +25,7 @@ type sentPart struct {
 type sendProblem struct {
 	Text    []Part
 	Until   []Part // when it can be tried again; empty: not said
-	NotSent bool // the provider did not take it
+	NotSent bool   // the provider did not take it
 }
 
 // sentFor are the codes that are out for one way, oldest first.

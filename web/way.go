@@ -232,7 +232,9 @@ func (h *Handler) drawDenied(w http.ResponseWriter, v *View, s step) error {
 }
 
 // roundUp is a time for a clock that shows no seconds.
-func roundUp(t time.Time) time.Time { return t.Add(time.Minute - time.Nanosecond).Truncate(time.Minute) }
+func roundUp(t time.Time) time.Time {
+	return t.Add(time.Minute - time.Nanosecond).Truncate(time.Minute)
+}
 
 // why says which rules ask for a second way.
 func (v *View) why(reasons []policy.Reason, company string) []string {
