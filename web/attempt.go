@@ -171,6 +171,9 @@ func (h *Handler) attemptGone(w http.ResponseWriter, r *http.Request, s step, co
 func (h *Handler) attemptView(w http.ResponseWriter, r *http.Request, s step) *View {
 	v := h.anonymous(w, r)
 	v.Company = s.Company.Name
+	if v.Here == "" {
+		v.Here = samePage(s.path) // a form's answer: a choice of language comes back to the attempt
+	}
 	return v
 }
 

@@ -190,10 +190,11 @@ func (p *wayPage) refuse(w http.ResponseWriter, v *View, e *authn.Error) bool {
 		p.Note = v.sendProblem(w, e)
 		return true
 	}
-	if p.App.explain(w, v, e) && p.Kind == appKind {
+	if e.Code == authn.Locked {
+		p.App.Refusal = refusal{Text: v.T("page.enrolment.locked")}
 		return true
 	}
-	if p.App.Pause != nil || e.Code == authn.Locked {
+	if known := p.App.explain(w, v, e); known && (p.Kind == appKind || p.App.Pause != nil) {
 		return true
 	}
 	why, ok := v.answerRefusal(p.Kind, e)

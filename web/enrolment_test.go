@@ -324,4 +324,13 @@ func TestEmailAsOwnWay(t *testing.T) {
 	b.submit(mainForm, "code", "000000").want(422, page+"/confirm").shows("#code-err", "expired")
 	b.press("[formaction="+page+"/send]").want(200, page)
 	b.submit(mainForm, "code", s.LastCode(t, "omar@acme.example")).want(200, "/continue") // no backup codes for a mailbox
+	// From then on it is a way like any other: nothing is sent by itself.
+	b.get("/account").submit(signOutForm)
+	s.Clock.Advance(time.Hour)
+	before := sends(s)
+	b.password("omar", "seven green tractors").want(200, "/signin/att_.*").shows(sendButton, "o•••@acme.example")
+	if sends(s) != before {
+		t.Error("sent by itself")
+	}
+	b.press(sendButton).submit(mainForm, "code", s.LastCode(t, "omar@acme.example")).want(200, "/continue")
 }

@@ -41,9 +41,7 @@ func (h *Handler) getInvitation(w http.ResponseWriter, r *http.Request) error {
 // there, for forms (see httpserve's headers).
 func (h *Handler) invitationView(w http.ResponseWriter, r *http.Request) *View {
 	w.Header().Set("Referrer-Policy", "strict-origin")
-	v := h.anonymous(w, r)
-	v.Here = "" // a choice of language or colours must not carry it either
-	return v
+	return h.anonymous(w, r)
 }
 
 func (h *Handler) drawInvitation(w http.ResponseWriter, r *http.Request, status int, v *View, token authn.Token, in signin.Invited, p invitationPage) error {

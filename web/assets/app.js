@@ -18,10 +18,16 @@ const digits = s => [...s.normalize('NFKC')].map(c => {
   return c;
 }).join('');
 
-// The first run of exactly n digits, which may be split by blanks and dashes.
+// The first run of exactly n digits, which may be split by blanks and dashes. One
+// that touches a letter is part of something else, such as a backup code.
 const findCode = (s, n) => {
-  const run = digits(s).match(/\d(?:[ \u00a0\u2009\u202f\-\u2010-\u2015]?\d)*/g) || [];
-  return run.map(r => r.replace(/\D/g, '')).find(r => r.length === n) || '';
+  const text = digits(s);
+  for (const m of text.matchAll(/\d(?:[ \u00a0\u2009\u202f\-\u2010-\u2015]?\d)*/g)) {
+    const code = m[0].replace(/\D/g, '');
+    const around = text.charAt(m.index - 1) + text.charAt(m.index + m[0].length);
+    if (code.length === n && !/[A-Za-z]/.test(around)) return code;
+  }
+  return '';
 };
 
 document.addEventListener('paste', e => {
