@@ -272,3 +272,70 @@ func TestStaleSend_rul49(t *testing.T) {
 		t.Error("sent, or the name is gone")
 	}
 }
+
+// The pages of signing in, in every language.
+func TestEveryPageOfSigningIn(t *testing.T) {
+	for _, lang := range languages() {
+		t.Run(lang, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t)
+			s.AddUser(t, s.Company, "maya", false)
+			setPolicy(t, s, ownWay(3))
+			b := newBrowser(t, s)
+			b.setCookie("sallyport_lang", lang)
+			tourSignIn(b)
+			tourInvitation(b)
+			if len(b.seen) < 16 {
+				t.Errorf("only %d pages: %v", len(b.seen), b.seen)
+			}
+		})
+	}
+}
+
+func tourSignIn(b *browser) {
+	s, t := b.s, b.t
+	b.password("maya", sallyporttest.Password).press(sendButton).want(200, "/signin/att_.*")
+	path := b.path
+	b.press(sendButton).want(429, path+"/send").submit(mainForm, "code", "").want(422, path)
+	b.submit(mainForm, "code", wrongFor(s.LastCode(t, "maya@acme.example"))).want(422, path)
+	s.Clock.Advance(3 * time.Minute)
+	b.submit(mainForm, "code", "000000").want(422, path).press(sendButton).submit(mainForm, "code", s.LastCode(t, "maya@acme.example"))
+	b.press("button.option").want(200, path+"/setup/fac_.*").submit(mainForm, "code", "").want(422, ".*")
+	b.submit(mainForm, "code", s.Code(t, b.shownKey())).want(200, path+"/codes").submit(mainForm).want(422, path+"/codes")
+	codes := texts(b.doc.all("#codes li"))
+	b.submit(mainForm, "saved", "yes").want(200, "/continue")
+	s.Clock.Advance(time.Minute)
+	b.get("/account").submit(signOutForm)
+	help := bypassCode(t, s, "maya")
+	b.password("maya", sallyporttest.Password)
+	path = b.path
+	for _, way := range []string{"choose", "help", "bypass_code", "backup_code"} {
+		b.get(path+"?way="+way).want(200, path)
+	}
+	b.submit(mainForm, "code", "x").want(422, path).submit(mainForm, "code", "ABCD-EFGH").want(422, path)
+	for range 9 {
+		b.submit(mainForm, "code", "ABCD-EFGH")
+	}
+	b.want(429, path).get(path+"?way=backup_code").want(200, path)
+	b.get(path+"?way=bypass_code").submit(mainForm, "code", "7K3M-Q9TD-4XWB-N2PA").want(422, path)
+	s.Clock.Advance(10 * time.Minute)
+	b.get(path+"?way=backup_code").submit(mainForm, "code", codes[0]).want(200, "/signin/backup-used")
+	b.get("/account").submit(signOutForm)
+	b.password("maya", sallyporttest.Password).get(b.path+"?way=bypass_code").submit(mainForm, "code", help).want(200, "/signin/att_.*")
+	s.SetTwoFactor(t, "acme", policy.Off)
+	b.get(b.path).want(200, "/signin/att_.*").submit(mainForm)
+	s.SetTwoFactor(t, "acme", policy.Required)
+}
+
+func tourInvitation(b *browser) {
+	s, t := b.s, b.t
+	g := invite(t, s, "omar", false)
+	path := "/invitation/" + g.Token.Reveal()
+	b.get(path).want(200, path).submit(mainForm, "password", "x", "confirm", "y").want(422, "/invitation")
+	b.submit(mainForm, "password", fresh, "confirm", fresh).want(200, "/signin/att_.*")
+	b.press("button[value=email]").want(200, ".*/setup/fac_.*").get(path).want(409, path).get("/invitation/x").want(404, ".*")
+	zed := s.AddUser(t, s.Company, "zed", true)
+	secured(t, s, zed)
+	b.get("/signin").submit(mainForm, "login", "zed", "password", sallyporttest.Password).submit(mainForm, "code", s.Code(t, zed.Secret)).want(200, "/signin/att_.*")
+	b.submit(mainForm, "new", "x", "confirm", "y").want(422, ".*/password")
+}
