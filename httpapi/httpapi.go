@@ -9,7 +9,9 @@
 //
 //   - none: beginning an attempt, and the document;
 //   - an attempt token, or the cookie of the browser that began the attempt;
-//   - a session token, or the session cookie.
+//   - a session token, or the session cookie;
+//   - for the administration, that or the key of a program, and the permission
+//     that the route names (allowed).
 //
 // A token of the other kind is worth nothing (cve-31), nor is one in a query,
 // in Basic authentication, in a second Authorization header or in the other
@@ -41,21 +43,25 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/text"
 )
 
-// Config wires the API. SignIn, Enroll, Sessions, Directory and Texts are needed.
+// Config wires the API. SignIn, Enroll, Sessions, Directory, Audit and Texts are needed.
 type Config struct {
 	SignIn    *signin.Service
 	Enroll    *enroll.Service
 	Sessions  *session.Service
 	Directory *directory.Service
+	Audit     *audit.Service
+	Providers *provider.Service // nil: companies have no mail servers of their own
 	Cookies   httpserve.Cookies
 	Texts     *text.Catalogue
 	Locales   []string                    // languages that a person may choose
@@ -69,8 +75,8 @@ type API struct {
 
 // New checks the configuration.
 func New(c Config) (*API, error) {
-	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Texts == nil {
-		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory and Texts are needed")
+	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Texts == nil {
+		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory, Audit and Texts are needed")
 	}
 	return &API{c}, nil
 }
@@ -97,6 +103,12 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("DELETE /api/v1/account/factors/{id}", a.inSession(a.removeFactor))
 	m.Handle("PUT /api/v1/account/password", a.inSession(a.changePassword))
 	m.Handle("POST /api/v1/account/step-up", a.inSession(a.stepUp))
+
+	m.Handle("GET /api/v1/audit/events", a.allowed(directory.AuditRead, a.auditEvents, "limit", "cursor", "type", "target"))
+	m.Handle("GET /api/v1/providers/email", a.inSession(a.mailProvider))
+	m.Handle("PUT /api/v1/providers/email", a.inSession(a.setMailProvider))
+	m.Handle("DELETE /api/v1/providers/email", a.inSession(a.removeMailProvider))
+	m.Handle("POST /api/v1/providers/email/test", a.inSession(a.testMailProvider))
 }
 
 // forAnyone serves a route that takes no credential. One that is shown all the

@@ -416,6 +416,12 @@ var scenes = map[string]scene{
 	"change_password step_up_required":  later(11 * time.Minute),
 	"change_password paused":            wrong(policy.FreeTries, object{"current": "not the right one", "new": newPassword}),
 
+	"audit_events by_type": func(_ *world, _ sallyporttest.Person, c *call) { c.path += "?type=company.created" },
+	"audit_events none": func(_ *world, p sallyporttest.Person, c *call) {
+		c.path += "?limit=10&type=password.&target=" + p.ID
+	},
+	"audit_events no_permission": plain(false),
+
 	"step_up need_factor":   nil,
 	"step_up need_password": plain(false),
 }

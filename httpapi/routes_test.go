@@ -19,6 +19,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 )
@@ -105,6 +106,10 @@ var routes = []route{
 	{"POST /api/v1/account/step-up", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(p, "POST", "/api/v1/account/step-up", object{})
 	}, 201},
+	{"GET /api/v1/audit/events", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/audit/events", nil)
+	}, 200},
 }
 
 // apiRoutes are the server's own routes under /api/.

@@ -71,6 +71,9 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"secrets", runSecrets},
 		{"events", runEvents},
 		{"house", runHouse},
+		{"operator", runOperator},
+		{"keys", runAPIKeys},
+		{"rotation", runRotation},
 		{"model", runModel},
 	}
 	for _, g := range groups {
@@ -266,8 +269,8 @@ func (w *world) exec(query string, args ...any) {
 }
 
 // tables are those with contents worth stealing.
-var tables = []string{"saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
-	"events", "chains", "leases", "meta", "migrations"}
+var tables = []string{"providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
+	"api_keys", "events", "chains", "leases", "meta", "migrations"}
 
 // dump is everything that whoever steals the database reads.
 func (w *world) dump() string {

@@ -55,11 +55,15 @@ func (s *Store) CreateCompany(ctx context.Context, c authn.Company, ev authn.Eve
 	if err != nil {
 		return err
 	}
-	wrapped, key, err := s.ring.NewDataKey(c.ID, s.random)
-	if err != nil {
-		return internal("no key for the company: %w", err)
-	}
 	err = s.b.Do(ctx, func(tx *Tx) error {
+		ring, err := s.writingRing(tx)
+		if err != nil {
+			return err
+		}
+		wrapped, key, err := ring.NewDataKey(c.ID, s.random)
+		if err != nil {
+			return internal("no key for the company: %w", err)
+		}
 		n, err := tx.exec(`INSERT INTO companies (id, slug, name, policy, policy_version, created_at)
 			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
 			c.ID, c.Slug, clean(c.Name, maxName), policy, c.PolicyVersion, micros(c.CreatedAt))

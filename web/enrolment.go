@@ -39,7 +39,7 @@ func (h *Handler) settable(s step) ([]authn.Kind, error) {
 		return nil, err
 	}
 	least := doc.Minimum(s.User)
-	if least == policy.AnyStrength && doc.NeedsOwnWay(s.User) {
+	if least == policy.AnyStrength && (doc.NeedsOwnWay(s.User) || s.Need.Opened) {
 		least = policy.OwnPossession // a code to the same contact again would be no way of one's own
 	}
 	var kinds []authn.Kind

@@ -238,7 +238,7 @@ func TestPortsAndNetworks(t *testing.T) {
 }
 
 func TestUnknown(t *testing.T) {
-	g, dialled := guard(t, Config{Resolver: &answers{}})
+	g, _ := guard(t, Config{Resolver: &answers{}})
 	_, err := g.DialContext(t.Context(), "tcp", "nowhere.example.com:25")
 	if name := (*net.DNSError)(nil); !errors.As(err, &name) || !name.IsNotFound {
 		t.Errorf("got %v", err)
@@ -247,7 +247,7 @@ func TestUnknown(t *testing.T) {
 	_, err = g.DialContext(t.Context(), "tcp", "empty.example.com:25")
 	checkRule(t, err, "no_address", nil)
 	// Without the own addresses, nobody knows what is allowed.
-	g, dialled = guard(t, Config{Own: func() ([]netip.Prefix, error) { return nil, errors.New("netlink: closed") }})
+	g, dialled := guard(t, Config{Own: func() ([]netip.Prefix, error) { return nil, errors.New("netlink: closed") }})
 	if _, err := g.DialContext(t.Context(), "tcp", "8.8.8.8:25"); err == nil || len(*dialled) > 0 {
 		t.Errorf("got %v, dialled %q", err, *dialled)
 	}
@@ -311,5 +311,36 @@ func TestNewRefuses(t *testing.T) {
 		if _, err := New(c); err == nil {
 			t.Errorf("%+v was taken", c)
 		}
+	}
+}
+
+// What needs no resolving is refused before anything is saved or dialled.
+func TestCheck(t *testing.T) {
+	for host, rule := range map[string]string{
+		"127.0.0.1": "loopback", "::1": "loopback", "localhost": "loopback", "LOCALHOST.": "loopback", "a.localhost": "loopback",
+		"169.254.169.254": "metadata", "10.1.2.3": "private", "::ffff:127.0.0.1": "embedded", "0.0.0.0": "unspecified",
+		"mail.example.com": "", "9.9.9.9": "",
+	} {
+		g, err := New(Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r *Refused
+		if err := g.Check(host, 587); errors.As(err, &r) != (rule != "") || r != nil && r.Rule != rule {
+			t.Errorf("%s: %v", host, err)
+		}
+		if err := g.Check(host, 22); !errors.As(err, &r) || r.Rule != "port" {
+			t.Errorf("%s, port 22: %v", host, err)
+		}
+	}
+	wide, err := New(Config{AllowPrivate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(wide.Check("localhost", 25), wide.Check("10.0.0.1", 25)); err != nil {
+		t.Errorf("the operator allowed it: %v", err)
+	}
+	if wide.Check("169.254.169.254", 25) == nil {
+		t.Error("metadata is allowed")
 	}
 }
