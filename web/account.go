@@ -176,7 +176,9 @@ func pageOf(at string) string {
 		return dir
 	case strings.HasPrefix(at, devicesPath):
 		return devicesPath
-	case strings.HasPrefix(at, confirmPath+"/"), strings.HasPrefix(at, codesPath), at == appOffPath, at == mailOffPath,
+	case strings.HasPrefix(at, codesPath):
+		return codesPath // also after a second click on "Make new codes"
+	case strings.HasPrefix(at, confirmPath+"/"), at == appOffPath, at == mailOffPath,
 		at == passwordPath, at == addressPath, at == accountPath:
 		return at
 	}

@@ -159,7 +159,7 @@ func (h *Handler) postConfirm(w http.ResponseWriter, r *http.Request, cur sessio
 
 func (h *Handler) drawConfirm(w http.ResponseWriter, status int, v *View, cur session.Current, p confirmPage) error {
 	p.Company, p.Login = cur.Company.Name, cur.User.Login
-	v.Section, v.Title, v.Failed, v.Data = "security", v.T("page.confirm.title"), p.Refusal.Text != "", p
+	v.Section, v.Title, v.Failed, v.Data = "security", v.T("page.confirm.title"), p.Refusal.Text != "" && p.Show != confirmStopped, p
 	return h.draw(w, status, "confirm.html", v)
 }
 

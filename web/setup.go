@@ -82,7 +82,7 @@ func (h *Handler) drawSetUp(w http.ResponseWriter, r *http.Request, cur session.
 		err = authn.NotFound
 	}
 	if err != nil {
-		return h.setUpGone(w, r, v, err)
+		return h.setUpGone(w, r, cur, v, err)
 	}
 	p, err := setUpData(v, pending)
 	if err != nil {
@@ -177,22 +177,29 @@ func (h *Handler) postSetUpConfirm(w http.ResponseWriter, r *http.Request, cur s
 	case e.Key == "error.attempt_moved":
 		seeOther(w, here) // Reload, or a second click
 		return nil
+	case e.Code == authn.Conflict && h.unsaved(r, cur, codesOf(cur.Factors)):
+		return h.finish(w, codesPath, "app_on") // a second click: it is on already
 	case e.Code == authn.Conflict:
-		return h.finish(w, securityPath, "app_on") // a second click: it is on already
+		return h.finish(w, securityPath, "app_on")
 	case e.Code == authn.Expired, e.Code == authn.NotFound:
 		v := h.personal(r, cur)
 		v.Section = "security"
-		return h.setUpGone(w, r, v, err)
+		return h.setUpGone(w, r, cur, v, err)
 	}
 	httpserve.Record(r, err)
 	return h.drawSetUp(w, r, cur, e)
 }
 
 // setUpGone is for a set-up that is over, or was replaced by a later one.
-func (h *Handler) setUpGone(w http.ResponseWriter, r *http.Request, v *View, err error) error {
+func (h *Handler) setUpGone(w http.ResponseWriter, r *http.Request, cur session.Current, v *View, err error) error {
 	e := authn.AsError(err)
 	switch e.Code {
 	case authn.Conflict:
+		// It is on: a second click, or Back. The codes that came with it wait.
+		if h.unsaved(r, cur, codesOf(cur.Factors)) {
+			seeOther(w, codesPath)
+			return nil
+		}
 		seeOther(w, securityPath)
 		return nil
 	case authn.Expired, authn.NotFound:

@@ -132,15 +132,32 @@ func TestSetUp_A1_A2_A3_A8(t *testing.T) {
 		}
 		tb.fill("code", s.Code(t, secret))
 		tb.press("page.setup.button")
-		tb.lands("/account/security?done=app_on")
-		tb.page("security/on", 200)
+		tb.lands("/account/security/backup-codes?done=app_on")
+		tb.page("codes", 200)
 		tb.says(".note.ok", tb.T("page.done.app_on"))
+		codes := tb.content("#codes")
+		tb.reload()
+		if got := tb.content("#codes"); got != codes || len(codes) < 90 {
+			t.Errorf("after Reload %q, before %q", got, codes)
+		}
+		tb.press("page.codes.done")
+		tb.page("codes/not-ticked", 422)
+		tb.saveCodes()
+		tb.page("security/on", 200)
 
 		tb.signOut()
 		s.Clock.Advance(30 * time.Second)
 		omar.Secret = secret
 		tb.signIn(s, omar)
 	})
+}
+
+// saveCodes ticks the box below the backup codes, and is done.
+func (tb *tab) saveCodes() {
+	tb.t.Helper()
+	eval[bool](tb, "document.getElementById('saved').checked = true")
+	tb.press("page.codes.done")
+	tb.lands("/account/security?done=codes_saved")
 }
 
 // checkURI checks what an app is told: A1 and A3, ux rules 41 and 43.
@@ -279,7 +296,8 @@ func TestSetUp_A5_A7_again(t *testing.T) {
 
 		tb.fill("code", s.Code(t, secret))
 		tb.press("page.setup.button")
-		tb.lands("/account/security?done=app_replaced")
+		tb.lands("/account/security/backup-codes?done=app_replaced")
+		tb.saveCodes()
 		other.open("/account") // signed out by the change
 		other.lands("/signin")
 		s.Clock.Advance(time.Minute)
@@ -346,7 +364,7 @@ func TestSetUp_doubleClick(t *testing.T) {
 		tb.await("the newest set-up", func() bool { return tb.has("#key") })
 		tb.fill("code", s.Code(t, decode(t, tb.shown().Key)))
 		tb.follow(func() error { return tb.twice(tb.T("page.setup.button")) })
-		tb.lands("/account/security?done=app_")
+		tb.lands("/account/security/backup-codes") // also after the second click
 		_, list, err := s.Directory.Lookup(t.Context(), s.Company, maya.ID)
 		if err != nil {
 			t.Fatal(err)
