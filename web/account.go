@@ -79,11 +79,14 @@ func (h *Handler) mountSent(m *httpserve.Mux, base string) {
 	}
 }
 
+// noSuccess are those of them that are no good news.
+var noSuccess = []string{"changed_elsewhere", "codes_over", "not_sent"}
+
 // done is what a page says about what was just done; the text is the catalogue's
 // "page.done." + name.
 var done = []string{
 	"address", "address_cancelled", "app_off", "app_on", "app_replaced", "cancelled", "changed_elsewhere", "codes_made", "codes_over", "codes_saved", "device_ended",
-	"device_named", "mail_off", "mail_on", "others", "password", "profile", "secured", "secured_email", "usual",
+	"device_named", "mail_off", "mail_on", "not_sent", "others", "password", "profile", "secured", "secured_email", "usual",
 }
 
 // doneCookie stands behind what "?done=" says. The act sets it, so that a link

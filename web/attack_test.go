@@ -282,7 +282,14 @@ func TestGetsChangeNothing_std57(t *testing.T) {
 	attempt := strings.TrimPrefix(other.path, "/signin/")
 	b := newBrowser(t, s)
 	b.signIn(maya).get("/account").submit(syncForm)
+	secret, err := otp.DecodeSecret(b.doc.one(t, "#key").attrs["data-value"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.submit(mainForm, "code", s.Code(t, secret)).want(200, "/account/security/backup-codes").get("/account").submit(syncForm)
+	link := strings.TrimPrefix(notMe(t, s, mayaAt), "/not-me/")
 	pending := strings.TrimPrefix(b.path, "/account/security/app/")
+	session := b.get("/account/devices").doc.one(t, "#devices .item").attrs["id"]
 	s.Clock.Advance(11 * time.Minute)
 	b.begin("/account/confirm").submit(mainForm, "code", "000000")
 	stepUp, _, _ := strings.Cut(strings.TrimPrefix(b.path, "/account/confirm/"), "?")
@@ -296,7 +303,7 @@ func TestGetsChangeNothing_std57(t *testing.T) {
 		if strings.Contains(path, "confirm") {
 			id = stepUp
 		}
-		path = strings.NewReplacer("{company}", "acme", "{attempt}", id, "{factor}", pending, "{$}", "").Replace(path)
+		path = strings.NewReplacer("{company}", "acme", "{attempt}", id, "{factor}", pending, "{session}", session, "{token}", link, "{$}", "").Replace(path)
 		for _, query := range []string{"", "?code=123456&form=" + b.formValue() + "&theme=dark&name=x&way=choose&again=wrong_code&done=password"} {
 			b.send(http.MethodGet, path+query, nil)
 			other.send(http.MethodGet, path+query, nil)

@@ -57,9 +57,9 @@ func (h *Handler) beginMail(w http.ResponseWriter, r *http.Request, cur session.
 		seeOther(w, securityPath) // it is on by now
 		return nil
 	case e.Code == authn.MessageNotSent && p.Factor.ID != "":
-		// The set-up is there; the page says what went wrong and can send again.
+		// The set-up is there; its page can send again.
 		httpserve.Record(r, err)
-		return h.drawSent(w, r, cur, mailPath, p.Factor.ID, e)
+		return h.finish(w, mailPath+"/"+p.Factor.ID, "not_sent")
 	case e.Code == authn.TooManyRequests:
 		return h.sendLimit(w, r, cur, err)
 	}
@@ -314,7 +314,7 @@ func (h *Handler) postAddress(w http.ResponseWriter, r *http.Request, cur sessio
 		return h.beginConfirm(w, r, cur, "address", withQuery(addressPath, "to", typed))
 	case e.Code == authn.MessageNotSent && p.Factor.ID != "":
 		httpserve.Record(r, err)
-		return h.drawSent(w, r, cur, addressPath, p.Factor.ID, e)
+		return h.finish(w, addressPath+"/"+p.Factor.ID, "not_sent")
 	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests:
 		retryAfter(w, e.RetryAfter)
 		page.Problem = httpserve.Message(v.texts, v.Lang, e)

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -86,7 +87,7 @@ func (h *Handler) personal(r *http.Request, cur session.Current) *View {
 	v.Person.CanSync, v.Person.Replaces = h.canSync(cur)
 	if name := h.finished(r); name != "" {
 		v.Notice = "page.done." + name
-		v.Warning = name == "changed_elsewhere" || name == "codes_over"
+		v.Warning = slices.Contains(noSuccess, name)
 	}
 	return v
 }
