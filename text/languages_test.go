@@ -22,7 +22,7 @@ var sameText = map[string][]string{
 // somebody looked at where each is shown.
 var longText = map[string][]string{
 	"pl": {
-		"date.month.10", "event.factor.replaced.totp", "page.menu.sync", "page.profile.name", "page.security.app_set_up_label",
+		"date.month.10", "event.factor.replaced.totp", "page.menu.sync", "page.profile.name", "page.security.set_up_label",
 		"page.signin.to",
 	},
 }
@@ -93,12 +93,12 @@ func lengthLimit(en string) int {
 func TestNamesBeginWithLabels(t *testing.T) {
 	c := Default()
 	for _, lang := range c.Languages() {
-		for _, key := range []string{"page.security.app_again", "page.security.app_off", "page.security.app_set_up", "page.show"} {
-			name := key + "_label"
-			if key == "page.show" {
-				name = key + ".label"
-			}
-			if short, long := c.Text(lang, key, nil), c.Text(lang, name, nil); !strings.HasPrefix(long, short) {
+		for key, name := range map[string]string{
+			"page.show": "page.show.label", "page.security.app_again": "page.security.again_label", "page.security.app_off": "page.security.off_label",
+			"page.security.app_set_up": "page.security.set_up_label", "page.security.make_usual": "page.security.make_usual_label",
+			"page.codes.make": "page.codes.make_label", "page.codes.make_first": "page.codes.make_first_label", "page.menu.signout": "page.devices.end_label",
+		} {
+			if short, long := c.Text(lang, key, nil), c.Text(lang, name, map[string]any{"Way": "x", "Device": "x"}); !strings.HasPrefix(long, short) {
 				t.Errorf("%s: a button %q is called %q", lang, short, long)
 			}
 		}

@@ -82,10 +82,13 @@ func TestOpenRedirects_cve64(t *testing.T) {
 		if got := b.get("/account/confirm?then="+url.QueryEscape(evil)).doc.one(t, "[name=then]").attrs["value"]; got != "/account/security" {
 			t.Errorf("then=%q is in the form as %s", evil, got)
 		}
+		action, values = b.fill(b.form(mainForm))
+		values.Set("then", evil)
+		b.send(http.MethodPost, action, values)
+		b.follow().want(200, "/account/confirm/att_.*")
+		s.Clock.Advance(30 * time.Second)
 		action, values = b.fill(b.form(mainForm), "code", s.Code(t, maya.Secret))
 		values.Set("then", evil)
-		s.Clock.Advance(30 * time.Second)
-		values.Set("code", s.Code(t, maya.Secret))
 		b.send(http.MethodPost, action, values)
 		if got := b.header.Get("Location"); b.status != 303 || got != "/account/security" {
 			t.Errorf("then=%q leads to %s", evil, got)
@@ -151,13 +154,20 @@ func TestHostileNames_cve65(t *testing.T) {
 			b.submit(mainForm, "login", u.Login, "password", sallyporttest.Password).want(200, "/continue")
 			b.get("/account/security").shows(".menu-who", evil).shows(".brand", strings.TrimSpace(company))
 			b.get("/account").submit("main form[action=/account]", "name", evil)
-			b.get("/account/security").submit(syncForm).want(200, "/account/confirm").submit(mainForm, "password", sallyporttest.Password)
+			b.get("/account/security").submit(syncForm).want(200, "/account/confirm/att_.*").submit(mainForm, "password", sallyporttest.Password)
 			b.want(200, "/account/security/app/fac_.*")
 			secret, err := otp.DecodeSecret(b.doc.one(t, "#key").attrs["data-value"])
 			if err != nil {
 				t.Fatal(err)
 			}
-			b.submit(mainForm, "code", s.Code(t, secret)).want(200, "/account/security")
+			b.submit(mainForm, "code", s.Code(t, secret)).saved()
+			for _, page := range []string{"/account/devices", "/account/activity", "/account/security/backup-codes", "/account/security/backup-codes/new", "/account/email", "/account/security/app/off"} {
+				b.get(page).want(200, page)
+			}
+			_, values := b.get("/account/devices").fill(b.form("#devices .item form"))
+			values.Set("name", evil)
+			b.send(http.MethodPost, b.form("#devices .item form").attrs["action"], values)
+			b.follow()
 			b.get("/account/confirm?for=" + url.QueryEscape(evil) + "&then=" + url.QueryEscape(evil))
 			b.get("/account/security?done=" + url.QueryEscape(evil))
 			b.get("/"+url.PathEscape(evil)).want(404, ".*")
@@ -212,7 +222,7 @@ func TestForgedForms_cve66(t *testing.T) {
 			continue
 		}
 		posts++
-		path = strings.NewReplacer("{company}", "acme", "{attempt}", "att_00000000000000000000000000", "{factor}", pending).Replace(path)
+		path = strings.NewReplacer("{company}", "acme", "{attempt}", "att_00000000000000000000000000", "{factor}", pending, "{session}", "ses_00000000000000000000000000").Replace(path)
 		token := url.Values{"form": {b.formValue()}}
 		for k, v := range full {
 			token[k] = v
@@ -272,9 +282,16 @@ func TestGetsChangeNothing_std57(t *testing.T) {
 	attempt := strings.TrimPrefix(other.path, "/signin/")
 	b := newBrowser(t, s)
 	b.signIn(maya).get("/account").submit(syncForm)
+	secret, err := otp.DecodeSecret(b.doc.one(t, "#key").attrs["data-value"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.submit(mainForm, "code", s.Code(t, secret)).want(200, "/account/security/backup-codes").get("/account").submit(syncForm)
+	link := strings.TrimPrefix(notMe(t, s, mayaAt), "/not-me/")
 	pending := strings.TrimPrefix(b.path, "/account/security/app/")
+	session := b.get("/account/devices").doc.one(t, "#devices .item").attrs["id"]
 	s.Clock.Advance(11 * time.Minute)
-	b.get("/account/confirm").submit(mainForm, "code", "000000")
+	b.begin("/account/confirm").submit(mainForm, "code", "000000")
 	stepUp, _, _ := strings.Cut(strings.TrimPrefix(b.path, "/account/confirm/"), "?")
 	before, events := state(t, s, maya), eventsOf(t, s)
 	for _, route := range s.Routes() {
@@ -286,7 +303,7 @@ func TestGetsChangeNothing_std57(t *testing.T) {
 		if strings.Contains(path, "confirm") {
 			id = stepUp
 		}
-		path = strings.NewReplacer("{company}", "acme", "{attempt}", id, "{factor}", pending, "{$}", "").Replace(path)
+		path = strings.NewReplacer("{company}", "acme", "{attempt}", id, "{factor}", pending, "{session}", session, "{token}", link, "{$}", "").Replace(path)
 		for _, query := range []string{"", "?code=123456&form=" + b.formValue() + "&theme=dark&name=x&way=choose&again=wrong_code&done=password"} {
 			b.send(http.MethodGet, path+query, nil)
 			other.send(http.MethodGet, path+query, nil)
@@ -329,14 +346,14 @@ func TestStepUpIsNoSignIn(t *testing.T) {
 	b.signIn(maya)
 	o.signIn(omar)
 	s.Clock.Advance(11 * time.Minute)
-	b.get("/account/confirm").submit(mainForm, "code", s.WrongCode(t, maya.Secret))
+	b.begin("/account/confirm").submit(mainForm, "code", s.WrongCode(t, maya.Secret))
 	attempt, _, _ := strings.Cut(strings.TrimPrefix(b.path, "/account/confirm/"), "?")
 	b.get("/signin/"+attempt).want(404, ".*")
 	o.get("/account/confirm/"+attempt).want(200, "/account/confirm")
-	_, values := o.fill(o.form(mainForm), "code", s.Code(t, omar.Secret))
+	_, values := o.begin("/account/confirm").fill(o.form(mainForm), "code", s.Code(t, omar.Secret))
 	values.Set("version", "2")
 	o.send(http.MethodPost, "/account/confirm/"+attempt, values)
-	if got := o.header.Get("Location"); o.status != 303 || got != "/account/confirm?then=%2Faccount%2Fsecurity" {
+	if got := o.header.Get("Location"); o.status != 303 || got != "/account/confirm" {
 		t.Errorf("%d %s", o.status, got)
 	}
 	if tries(t, s, maya) != 1 {
@@ -451,7 +468,7 @@ func TestSessionChanges_cve37(t *testing.T) {
 	}
 	next("signed in")
 	s.Clock.Advance(11 * time.Minute)
-	b.get("/account/confirm").submit(mainForm, "code", s.Code(t, maya.Secret)).want(200, "/account/security")
+	b.begin("/account/confirm").submit(mainForm, "code", s.Code(t, maya.Secret)).want(200, "/account/security")
 	next("confirmed")
 	b.submit(syncForm)
 	secret, err := otp.DecodeSecret(b.doc.one(t, "#key").attrs["data-value"])
@@ -500,29 +517,34 @@ func TestFreshProof_cve50(t *testing.T) {
 	o.signIn(omar)
 	s.Clock.Advance(10 * time.Minute)
 	before := state(t, s, maya) + state(t, s, omar)
-	b.get("/account").submit(syncForm).want(200, "/account/confirm").shows("main p", "to set up")
-	o.get("/account").submit(syncForm).want(200, "/account/confirm")
+	b.get("/account").submit(syncForm).want(200, "/account/confirm/att_.*").shows("#act", "to set up")
+	o.get("/account").submit(syncForm).want(200, "/account/confirm/att_.*")
 	if len(o.doc.all("main #password")) != 1 || len(b.doc.all("main #code")) != 1 {
 		t.Error("the wrong proof is asked for")
 	}
 	b.send(http.MethodPost, "/account/security/app/off", url.Values{"form": {b.formValue()}, "factor": {maya.Factor}})
-	if b.status != 303 || !strings.HasPrefix(b.header.Get("Location"), "/account/confirm?for=app_off") {
-		t.Errorf("%d %s", b.status, b.header.Get("Location"))
+	if b.follow().want(200, "/account/confirm/att_.*"); !strings.Contains(b.doc.one(t, "#act").words(), "turn off your authenticator app") {
+		t.Errorf("asks %s", b.doc.one(t, "#act").words())
 	}
 	b.send(http.MethodPost, "/account/password", url.Values{"form": {b.formValue()}, "current": {sallyporttest.Password}, "new": {"seven green tractors"}, "confirm": {"seven green tractors"}})
-	if b.status != 303 || !strings.HasPrefix(b.header.Get("Location"), "/account/confirm?for=password") {
-		t.Errorf("%d %s", b.status, b.header.Get("Location"))
+	if b.follow().want(200, "/account/confirm/att_.*"); !strings.Contains(b.doc.one(t, "#act").words(), "change your password") {
+		t.Errorf("asks %s", b.doc.one(t, "#act").words())
 	}
 	if state(t, s, maya)+state(t, s, omar) != before {
 		t.Error("something changed")
 	}
 	// The password is no proof for somebody who has an app.
-	b.get("/account/confirm")
-	action, values := b.fill(b.form(mainForm))
+	action, values := b.begin("/account/confirm").fill(b.form(mainForm))
 	values.Set("password", sallyporttest.Password)
 	values.Set("code", "")
-	b.send(http.MethodPost, action, values)
-	b.want(422, "/account/confirm")
+	for _, kind := range []string{"totp", "password", "", "email", "backup_code"} {
+		values.Set("kind", kind)
+		b.send(http.MethodPost, action, values)
+		if b.status != 422 && b.status != 303 {
+			t.Errorf("as %q: %d", kind, b.status)
+		}
+	}
+	b.get("/account/password").want(200, "/account/confirm")
 }
 
 // cve-24: one code sent many times at once is one session.

@@ -240,6 +240,9 @@ const (
 	mainForm    = "main form[method=post]"
 	signOutForm = ".menu-list form[action=/signout]"
 	syncForm    = ".menu-list form[action=/account/security/app]"
+	beginForm   = "#confirm-begin form"
+	appForm     = "#app form[action=/account/security/app]"
+	codesForm   = "main form[action=/account/security/backup-codes]"
 )
 
 // password does the first step.
@@ -256,6 +259,22 @@ func (b *browser) signIn(p sallyporttest.Person) *browser {
 		b.submit(mainForm, "code", b.s.Code(b.t, p.Secret))
 	}
 	return b.want(200, "/continue")
+}
+
+// begin opens the confirmation that an address asks for, and begins it.
+func (b *browser) begin(path string) *browser {
+	b.t.Helper()
+	return b.get(path).want(200, "/account/confirm").submit(beginForm).want(200, "/account/confirm/att_.*")
+}
+
+// saved ticks the box below the new backup codes.
+func (b *browser) saved() *browser {
+	b.t.Helper()
+	b.want(200, "/account/security/backup-codes")
+	_, values := b.fill(b.form(codesForm))
+	values.Set("saved", "yes")
+	b.send(http.MethodPost, "/account/security/backup-codes", values)
+	return b.follow().want(200, "/account/security")
 }
 
 // neverSay are the words of ux.md that people never read.

@@ -1,10 +1,10 @@
 package web
 
 import (
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
@@ -13,41 +13,37 @@ import (
 	"github.com/sallyport-mfa/sallyport/signin"
 )
 
-// act is what a confirmation is for. The page names it; a link can name one of
-// these and nothing else.
+// act is what a confirmation is for. A link can name one of these and nothing
+// else; what is shown and where it leads is then read from the attempt.
 type act struct {
-	action string // as the log names it
+	action string // as the attempt and the log name it
 	then   string // where it is gone on with
 	label  string // key of "to turn off your authenticator app"
 	run    func(*Handler, http.ResponseWriter, *http.Request, signin.Status) error
 }
 
-var acts = map[string]act{
-	"app":            {action: "app.set_up", then: securityPath, label: "page.confirm.for_app", run: (*Handler).appAct},
-	"app_off":        {action: "app.turn_off", then: appOffPath, label: "page.confirm.for_app_off"},
-	"email_provider": {action: "provider.change", then: mailPath, label: "page.confirm.for_email_provider"},
-	"password":       {action: "password.change", then: passwordPath, label: "page.confirm.for_password"},
-	"":               {then: securityPath, label: "page.confirm.for_any"},
+func acts() map[string]act {
+	return map[string]act{
+		"app":            {action: "app.set_up", then: securityPath, label: "page.confirm.for_app", run: (*Handler).appAct},
+		"app_off":        {action: "app.turn_off", then: appOffPath, label: "page.confirm.for_app_off"},
+		"mail":           {action: "email.turn_on", then: securityPath, label: "page.confirm.for_mail", run: (*Handler).mailAct},
+		"mail_off":       {action: "email.turn_off", then: mailOffPath, label: "page.confirm.for_mail_off"},
+		"codes":          {action: "backup_codes.make", then: newCodesPath, label: "page.confirm.for_codes"},
+		"password":       {action: "password.change", then: passwordPath, label: "page.confirm.for_password"},
+		"address":        {action: "email.change", then: addressPath, label: "page.confirm.for_address"},
+		"email_provider": {action: "provider.change", then: providerPath, label: "page.confirm.for_email_provider"},
+		"":               {then: securityPath, label: "page.confirm.for_any"},
+	}
 }
 
-// confirmPage is the data of confirm.html (S22).
-type confirmPage struct {
-	Action, Then, Act, Label string
-	Cancel                   string
-	Company, Login           string
-	Version                  int64 // 0: there is no attempt yet
-	Password                 bool  // asks for the password: the person has no app
-	Factor                   string
-	Refusal                  refusal
-	Stopped                  bool // locked or paused: nothing can be entered
-	Locked                   bool
-	Pause                    *pause
-}
-
-// askConfirm answers that an act needs a more recent proof.
-func (h *Handler) askConfirm(w http.ResponseWriter, name, then string) error {
-	seeOther(w, withQuery(confirmPath, "for", name, "then", then))
-	return nil
+// actOf is the act that an attempt was begun for.
+func actOf(a authn.Attempt) act {
+	for _, one := range acts() {
+		if one.action == a.Action {
+			return one
+		}
+	}
+	return acts()[""]
 }
 
 // intent is the act and where to go after it, from a query or a form.
@@ -59,8 +55,8 @@ type intent struct {
 func intentOf(values url.Values) intent {
 	in := intent{name: values.Get("for")}
 	var ok bool
-	if in.act, ok = acts[in.name]; !ok {
-		in.name, in.act = "", acts[""]
+	if in.act, ok = acts()[in.name]; !ok {
+		in.name, in.act = "", acts()[""]
 	}
 	if in.run == nil {
 		in.then = safe(values.Get("then"), in.then)
@@ -68,101 +64,104 @@ func intentOf(values url.Values) intent {
 	return in
 }
 
-// getConfirm asks for the code. It begins nothing: the attempt is made when the
-// first answer is posted.
-func (h *Handler) getConfirm(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	in := intentOf(r.URL.Query())
-	if in.name != "" && in.run == nil {
-		// One of our own pages, confirmed already in another tab. Other pages may
-		// want a more recent proof than ours, and would send the person back here.
-		if h.c.Enroll.Ready(r.Context(), who(r, cur)) == nil {
-			seeOther(w, in.then)
-			return nil
-		}
-	}
-	p := confirmPage{Action: confirmPath}
-	ru, err := h.rulesOf(cur)
-	if err != nil {
-		return err
-	}
-	v := h.personal(r, cur)
-	if len(ru.second) == 0 {
-		p.Password = true
-	} else {
-		p.stop(v, policy.Offer{Locked: tries(ru.second[0], cur) >= policy.Share(cur.Lane), PausedUntil: ru.second[0].Counts[cur.Lane].PausedUntil})
-	}
-	return h.drawConfirm(w, http.StatusOK, v, cur, in, p)
+// What the page of a confirmation shows.
+const (
+	confirmBegin    = "begin" // nothing was begun yet
+	confirmPassword = "password"
+	confirmCode     = "code"   // of the app
+	confirmSend     = "send"   // nothing was sent yet
+	confirmSent     = "sent"   // the code that was sent
+	confirmSaved    = "saved"  // a backup code
+	confirmChoose   = "choose" // which way
+	confirmStopped  = "stopped"
+	confirmDenied   = "denied" // has a way that cannot be used here
+)
+
+// confirmPage is the data of confirm.html (S22).
+type confirmPage struct {
+	Show, Action, Label string
+	Act, Then           string // of confirmBegin
+	Company, Login      string
+	Version             int64
+	Kind                authn.Kind
+	Factor, SentTo      string
+	Until               Part // the newest code works until then
+	Again               sendAgain
+	Ways                []confirmWay
+	Others              bool
+	Refusal             refusal
+	Problem             string // with what was sent, or was not
+	Locked              bool
+	Pause               *pause
+	Off                 bool // confirmDenied: the company has two-step sign-in off
 }
 
-// stop says that the app cannot be used now.
-func (p *confirmPage) stop(v *View, o policy.Offer) {
-	p.Locked = o.Locked
-	if !p.Locked && !o.PausedUntil.IsZero() {
-		p.Pause = v.pauseOf(o.PausedUntil)
-	}
-	p.Stopped = p.Locked || p.Pause != nil
+// confirmWay is one of several ways to choose from.
+type confirmWay struct {
+	Href, Label, Hint, Icon string
+	SentTo                  string
+	Usual, Locked           bool
+	Pause                   *pause
 }
 
-func tries(f authn.Factor, cur session.Current) int { return f.Counts[cur.Lane].Tries }
-
-func (h *Handler) drawConfirm(w http.ResponseWriter, status int, v *View, cur session.Current, in intent, p confirmPage) error {
-	p.Then, p.Act, p.Label = in.then, in.name, v.T(in.label)
-	p.Company, p.Login, p.Cancel = cur.Company.Name, cur.User.Login, securityPath
-	v.Section, v.Title, v.Failed, v.Data = "security", v.T("page.confirm.title"), p.Refusal.Text != "" && !p.Stopped, p
-	return h.draw(w, status, "confirm.html", v)
+// askConfirm answers a GET whose page needs a more recent proof: a GET begins
+// nothing.
+func (h *Handler) askConfirm(w http.ResponseWriter, name, then string) error {
+	seeOther(w, withQuery(confirmPath, "for", name, "then", then))
+	return nil
 }
 
-// postConfirm begins a step-up with its first answer. A wrong one leads to the
-// attempt's own address, so that Reload does not try it again.
-func (h *Handler) postConfirm(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	in := intentOf(r.PostForm)
+// beginConfirm answers a POST that needs a more recent proof: the confirmation
+// begins here, once.
+func (h *Handler) beginConfirm(w http.ResponseWriter, r *http.Request, cur session.Current, name, then string) error {
+	return h.stepUp(w, r, cur, intentOf(url.Values{"for": {name}, "then": {then}}))
+}
+
+func (h *Handler) stepUp(w http.ResponseWriter, r *http.Request, cur session.Current, in intent) error {
 	h.c.Cookies.EnsureBrowser(w, r)
 	st, err := h.c.SignIn.StepUp(r.Context(), cur.Token, in.action, in.then, httpserve.ClientOf(r))
 	if err != nil {
 		return err
 	}
 	httpserve.Subject(r.Context(), st.Attempt.ID)
-	done, err := h.answer(r, signin.OpenerOf(st.Token, httpserve.ClientOf(r)), st, st.Attempt.Version)
-	if err == nil {
-		return h.confirmed(w, r, in, done)
-	}
-	e := authn.AsError(err)
-	if e.Code == authn.Invalid {
-		return h.refuseConfirm(w, r, cur, in, st, err)
-	}
-	switch e.Code {
-	case authn.WrongCode, authn.WrongCredentials, authn.CodeUsed, authn.Paused, authn.Locked:
-		httpserve.Record(r, err)
-		seeOther(w, withQuery(confirmPath+"/"+st.Attempt.ID, "for", in.name, "then", in.then, "again", string(e.Code), "until", unixAfter(h.c.Now(), e.RetryAfter)))
-		return nil
-	}
-	return err
-}
-
-// answer gives what was typed to the attempt: the code, or the password of
-// someone who has nothing else.
-func (h *Handler) answer(r *http.Request, o signin.Opener, st signin.Status, version int64) (signin.Status, error) {
-	v := signin.Verify{Version: version}
-	if st.Need.State == authn.NeedPassword {
-		v.Method, v.Answer.Password = authn.Password, r.PostForm.Get("password")
-	} else {
-		v.Method, v.Answer.Code = appKind, r.PostForm.Get("code")
-	}
-	return h.c.SignIn.Verify(r.Context(), o, v)
-}
-
-// confirmed hands out the new session and goes on with the act.
-func (h *Handler) confirmed(w http.ResponseWriter, r *http.Request, in intent, done signin.Status) error {
-	if done.Session == nil {
-		seeOther(w, withQuery(confirmPath, "for", in.name, "then", in.then))
-		return nil
-	}
-	h.c.Cookies.SetSession(w, done.SessionToken.Reveal())
-	if in.run != nil {
-		return in.run(h, w, r, done)
-	}
-	seeOther(w, in.then)
+	seeOther(w, confirmPath+"/"+st.Attempt.ID)
 	return nil
+}
+
+// ready reports whether an act of ours needs no confirmation now.
+func (h *Handler) ready(r *http.Request, cur session.Current, in intent) bool {
+	return in.name != "" && in.run == nil && h.c.Enroll.Ready(r.Context(), who(r, cur)) == nil
+}
+
+// getConfirm is for links: it says what is to be confirmed, and its button
+// begins.
+func (h *Handler) getConfirm(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	in := intentOf(r.URL.Query())
+	// One of our own pages, confirmed already in another tab. Other pages may
+	// want a more recent proof than ours, and would send the person back here.
+	if h.ready(r, cur, in) {
+		seeOther(w, in.then)
+		return nil
+	}
+	v := h.personal(r, cur)
+	return h.drawConfirm(w, http.StatusOK, v, cur, confirmPage{
+		Show: confirmBegin, Action: confirmPath, Act: in.name, Then: in.then, Label: v.T(in.label),
+	})
+}
+
+func (h *Handler) postConfirm(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	in := intentOf(r.PostForm)
+	if h.ready(r, cur, in) {
+		seeOther(w, in.then)
+		return nil
+	}
+	return h.stepUp(w, r, cur, in)
+}
+
+func (h *Handler) drawConfirm(w http.ResponseWriter, status int, v *View, cur session.Current, p confirmPage) error {
+	p.Company, p.Login = cur.Company.Name, cur.User.Login
+	v.Section, v.Title, v.Failed, v.Data = "security", v.T("page.confirm.title"), p.Refusal.Text != "" && p.Show != confirmStopped, p
+	return h.draw(w, status, "confirm.html", v)
 }
 
 // openStepUp finds the step-up in the address; it must be of this session.
@@ -179,123 +178,197 @@ func (h *Handler) openStepUp(r *http.Request, cur session.Current) (signin.Statu
 }
 
 // overOrElse begins again where the attempt is over.
-func (h *Handler) overOrElse(w http.ResponseWriter, in intent, err error) error {
+func (h *Handler) overOrElse(w http.ResponseWriter, err error) error {
 	switch authn.AsError(err).Code {
 	case authn.NotFound, authn.Expired, authn.Conflict:
-		return h.askConfirm(w, in.name, in.then)
+		return h.askConfirm(w, "", "")
 	}
 	return err
 }
 
 func (h *Handler) getConfirmAttempt(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	in := intentOf(r.URL.Query())
 	st, _, err := h.openStepUp(r, cur)
 	if err != nil {
-		return h.overOrElse(w, in, err)
+		return h.overOrElse(w, err)
 	}
 	if st.Need.State == authn.Complete {
-		return h.askConfirm(w, in.name, in.then)
+		return h.askConfirm(w, "", "")
 	}
-	v := h.personal(r, cur)
-	p := confirmPage{}
-	if code := authn.Code(r.URL.Query().Get("again")); code != "" {
-		p.again(v, code, pauseIn(r.URL.Query(), v.now), st, cur)
-	}
-	return h.drawStepUp(w, http.StatusOK, v, cur, in, st, p)
+	return h.drawStepUp(w, http.StatusOK, h.personal(r, cur), cur, st, r.URL.Query().Get("way"), confirmPage{})
 }
 
-// again says what was wrong with the answer that led here. The address holds
-// only the kind of mistake, and until when the password rests, which no row that
-// we read says; tries are read from the account.
-func (p *confirmPage) again(v *View, code authn.Code, until time.Time, st signin.Status, cur session.Current) {
-	used := factorOf(st, cur)
-	switch code {
-	case authn.WrongCredentials:
-		p.Refusal.Text = v.T("page.password.wrong")
-	case authn.Paused, authn.Locked:
-		if st.Need.State == authn.NeedPassword {
-			p.Refusal.Text, p.Pause = v.T("page.password.paused"), v.pauseOf(until)
-		}
-	case authn.WrongCode, authn.CodeUsed:
-		e := &authn.Error{Code: code, HasLeft: true, AttemptsLeft: max(policy.FreeTries-tries(used, cur), 0)}
-		p.Refusal, _ = v.codeRefusal(e)
-	}
-}
-
-// unixAfter writes the end of a pause into an address; empty: there is none.
-func unixAfter(now time.Time, d time.Duration) string {
-	if d <= 0 {
-		return ""
-	}
-	return strconv.FormatInt(now.Add(d).Unix(), 10)
-}
-
-// pauseIn is the end of a pause in an address, or zero: a link that somebody made
-// up says nothing that could not be.
-func pauseIn(q url.Values, now time.Time) time.Time {
-	n, err := strconv.ParseInt(q.Get("until"), 10, 64)
-	until := time.Unix(n, 0)
-	if err != nil || until.Before(now) || until.After(now.Add(policy.LongestPause)) {
-		return time.Time{}
-	}
-	return until
-}
-
-// factorOf is what the attempt's answer is compared with.
-func factorOf(st signin.Status, cur session.Current) authn.Factor {
-	for _, f := range cur.Factors {
-		if len(st.Need.Offers) == 0 && f.Kind == authn.Password || len(st.Need.Offers) > 0 && f.ID == st.Need.Offers[0].Factor {
-			return f
+// offerOf is the way that an address or a form names: by its factor, or by its
+// kind, which a code that was never sent has no factor to be named by. Otherwise
+// it is the usual one.
+func offerOf(need policy.Need, way string) (policy.Offer, bool) {
+	for _, o := range need.Offers {
+		if way != "" && (o.Factor == way || string(o.Kind) == way) {
+			return o, true
 		}
 	}
-	return authn.Factor{}
+	if len(need.Offers) == 0 {
+		return policy.Offer{}, false
+	}
+	return need.Offers[0], way == ""
 }
 
-func (h *Handler) drawStepUp(w http.ResponseWriter, status int, v *View, cur session.Current, in intent, st signin.Status, p confirmPage) error {
-	p.Action, p.Version = confirmPath+"/"+st.Attempt.ID, st.Attempt.Version
-	p.Password = st.Need.State == authn.NeedPassword
-	if len(st.Need.Offers) > 0 {
-		p.stop(v, st.Need.Offers[0])
+// drawStepUp draws what the attempt needs now.
+func (h *Handler) drawStepUp(w http.ResponseWriter, status int, v *View, cur session.Current, st signin.Status, way string, p confirmPage) error {
+	p.Action, p.Version, p.Label = confirmPath+"/"+st.Attempt.ID, st.Attempt.Version, v.T(actOf(st.Attempt).label)
+	p.Others = len(st.Need.Offers) > 1
+	o, _ := offerOf(st.Need, way)
+	switch {
+	case st.Need.State == authn.Denied:
+		ru, err := h.rulesOf(cur)
+		if err != nil {
+			return err
+		}
+		p.Show, p.Off = confirmDenied, ru.doc.TwoFactor == policy.Off
+	case st.Need.State == authn.NeedPassword:
+		p.Show, p.Kind = confirmPassword, authn.Password
+	case p.Others && way == "choose":
+		p.Show, p.Ways = confirmChoose, v.confirmWays(p.Action, st.Need.Offers)
+	default:
+		p.offer(v, st, o)
 	}
-	return h.drawConfirm(w, status, v, cur, in, p)
+	return h.drawConfirm(w, status, v, cur, p)
+}
+
+// offer is what one way asks for.
+func (p *confirmPage) offer(v *View, st signin.Status, o policy.Offer) {
+	p.Kind, p.Factor, p.SentTo = o.Kind, o.Factor, o.SentTo
+	switch {
+	case o.Locked:
+		p.Show, p.Locked = confirmStopped, true
+		return
+	case !o.PausedUntil.IsZero():
+		p.Show, p.Pause = confirmStopped, v.pauseOf(o.PausedUntil)
+		return
+	case o.Kind == authn.BackupCode:
+		p.Show = confirmSaved
+		return
+	case !o.Kind.Sent():
+		p.Show = confirmCode
+		return
+	}
+	sent := sentFor(st.Sent, o.Factor)
+	if p.Show = confirmSend; len(sent) > 0 {
+		p.Show, p.Until = confirmSent, v.Seconds(sent[len(sent)-1].ExpiresAt)
+	}
+	p.Again = v.again(sent, "")
+}
+
+func (v *View) confirmWays(action string, offers []policy.Offer) []confirmWay {
+	var out []confirmWay
+	for _, o := range offers {
+		x := confirmWay{Label: v.T("page.way." + string(o.Kind)), SentTo: o.SentTo, Usual: o.Preferred, Locked: o.Locked,
+			Href: withQuery(action, "way", string(o.Kind)), Icon: icons[o.Kind]}
+		if o.Kind == appKind {
+			x.Hint = v.T("page.choose.code")
+		}
+		if !o.PausedUntil.IsZero() {
+			x.Pause = v.pauseOf(o.PausedUntil)
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// icons of the ways.
+var icons = map[authn.Kind]string{authn.TOTP: "phone", authn.Email: "mail", authn.BackupCode: "list", authn.Password: "lock"}
+
+// sendAgain is the button that sends a code again (ux rules 18–21).
+type sendAgain struct {
+	May                  bool
+	Wait                 int // seconds; 0: now
+	When                 []Part
+	Label, Waiting, Busy string
+	None                 string // why there is no button
+	Action               string // the form's own, if empty
+}
+
+func (v *View) again(sent []authn.Challenge, action string) sendAgain {
+	a := sendAgain{May: true, Label: v.T("page.sent.again"), Busy: v.T("page.sent.sending"), Action: action}
+	at := policy.ResendAt(sent)
+	switch {
+	case len(sent) > 0 && at.IsZero():
+		a.May, a.None = false, v.T("page.sent.no_more")
+	case at.After(v.now):
+		a.Wait = int(math.Ceil(at.Sub(v.now).Seconds()))
+		a.When, a.Waiting = v.Rich("page.sent.wait", "Time", v.Seconds(at)), v.T("page.sent.again_in", "Seconds", "{n}")
+	}
+	return a
 }
 
 func (h *Handler) postConfirmAttempt(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	in := intentOf(r.PostForm)
 	st, o, err := h.openStepUp(r, cur)
 	if err != nil {
-		return h.overOrElse(w, in, err)
+		return h.overOrElse(w, err)
+	}
+	kind := r.PostForm.Get("kind")
+	offer, ok := offerOf(st.Need, kind)
+	if r.PostForm.Get("do") == "send" && ok && offer.Kind.Sent() {
+		return h.sendStepUp(w, r, cur, st, o, offer)
 	}
 	version, err := strconv.ParseInt(r.PostForm.Get("version"), 10, 64)
-	if err != nil || version <= 0 {
-		return h.toStepUp(w, in, st)
+	if password := st.Need.State == authn.NeedPassword; err != nil || version <= 0 || !ok && !password {
+		return h.toStepUp(w, st, "") // drawn for another state: show this one
 	}
-	done, err := h.answer(r, o, st, version)
+	verify := signin.Verify{Version: version, Method: offer.Kind, Factor: offer.Factor, Answer: authn.Answer{Code: r.PostForm.Get("code")}}
+	if st.Need.State == authn.NeedPassword {
+		verify.Method, verify.Answer = authn.Password, authn.Answer{Password: r.PostForm.Get("password")}
+	}
+	done, err := h.c.SignIn.Verify(r.Context(), o, verify)
 	if err == nil {
-		return h.confirmed(w, r, in, done)
+		return h.confirmed(w, r, st, done)
 	}
-	switch authn.AsError(err).Code {
-	case authn.Conflict:
-		return h.toStepUp(w, in, st)
-	case authn.NotFound, authn.Expired:
-		return h.overOrElse(w, in, err)
+	switch e := authn.AsError(err); {
+	case e.Code == authn.Conflict:
+		return h.toStepUp(w, st, kind)
+	case e.Code == authn.NotFound, e.Code == authn.Expired && e.Key != "error.code_expired":
+		return h.overOrElse(w, err)
 	}
-	return h.refuseConfirm(w, r, cur, in, st, err)
+	return h.refuseConfirm(w, r, cur, o, kind, err)
 }
 
-func (h *Handler) toStepUp(w http.ResponseWriter, in intent, st signin.Status) error {
-	seeOther(w, withQuery(confirmPath+"/"+st.Attempt.ID, "for", in.name, "then", in.then))
+// sendStepUp sends the code. Only a press of the button does, never a page.
+func (h *Handler) sendStepUp(w http.ResponseWriter, r *http.Request, cur session.Current, st signin.Status, o signin.Opener, offer policy.Offer) error {
+	_, _, err := h.c.SignIn.Challenge(r.Context(), o, offer.Kind, offer.Factor)
+	switch e := authn.AsError(err); {
+	case err == nil, e.Code == authn.TooManyRequests && e.Key == "error.send_wait":
+		return h.toStepUp(w, st, string(offer.Kind))
+	case e.Code == authn.NotFound, e.Code == authn.Expired, e.Code == authn.Conflict:
+		return h.overOrElse(w, err)
+	}
+	return h.refuseConfirm(w, r, cur, o, string(offer.Kind), err)
+}
+
+// confirmed hands out the new session and goes on with the act.
+func (h *Handler) confirmed(w http.ResponseWriter, r *http.Request, st, done signin.Status) error {
+	if done.Session == nil {
+		return h.toStepUp(w, st, "")
+	}
+	h.renewed(w, r, done.SessionToken)
+	of := actOf(done.Attempt)
+	if of.run != nil {
+		return of.run(h, w, r, done)
+	}
+	seeOther(w, safe(done.Attempt.ReturnTo, of.then))
+	return nil
+}
+
+func (h *Handler) toStepUp(w http.ResponseWriter, st signin.Status, way string) error {
+	seeOther(w, withQuery(confirmPath+"/"+st.Attempt.ID, "way", way))
 	return nil
 }
 
 // refuseConfirm draws the form again in place, for the attempt as it is now.
-func (h *Handler) refuseConfirm(w http.ResponseWriter, r *http.Request, cur session.Current, in intent, st signin.Status, err error) error {
+func (h *Handler) refuseConfirm(w http.ResponseWriter, r *http.Request, cur session.Current, o signin.Opener, way string, err error) error {
 	e, v := authn.AsError(err), h.personal(r, cur)
 	httpserve.Record(r, err)
-	o := signin.Opener{Company: cur.Company.ID, Attempt: st.Attempt.ID, Token: st.Token, Client: httpserve.ClientOf(r)}
 	now, gone := h.c.SignIn.Get(r.Context(), o)
 	if gone != nil {
-		return h.overOrElse(w, in, gone)
+		return h.overOrElse(w, gone)
 	}
 	p, ok := confirmPage{}, true
 	switch e.Code {
@@ -306,16 +379,51 @@ func (h *Handler) refuseConfirm(w http.ResponseWriter, r *http.Request, cur sess
 		}
 	case authn.WrongCredentials:
 		p.Refusal.Text = v.T("page.password.wrong")
-	case authn.Invalid:
-		if p.Refusal.Text = v.fieldText(e, "code"); p.Refusal.Text == "" && v.fieldText(e, "password") != "" {
-			p.Refusal.Text = v.T("page.signin.password_empty")
-		}
-		ok = p.Refusal.Text != ""
+	case authn.TooManyRequests, authn.MessageNotSent:
+		retryAfter(w, e.RetryAfter)
+		p.Problem = httpserve.Message(v.texts, v.Lang, e)
 	default:
-		p.Refusal, ok = v.codeRefusal(e)
+		offer, _ := offerOf(now.Need, way)
+		if now.Need.State == authn.NeedPassword {
+			offer.Kind = authn.Password
+		}
+		p.Refusal, ok = v.confirmRefusal(offer.Kind, e)
 	}
 	if !ok {
 		return err
 	}
-	return h.drawStepUp(w, httpserve.Status(e.Code), v, cur, in, now, p)
+	return h.drawStepUp(w, httpserve.Status(e.Code), v, cur, now, way, p)
+}
+
+// confirmRefusal is answerRefusal where the password may be what was asked for.
+func (v *View) confirmRefusal(k authn.Kind, e *authn.Error) (refusal, bool) {
+	if k != authn.Password {
+		return v.answerRefusal(k, e)
+	}
+	out := refusal{Status: httpserve.Status(e.Code)}
+	if e.Code == authn.Invalid && v.fieldText(e, "password") != "" {
+		out.Text = v.T("page.signin.password_empty")
+	}
+	return out, out.Text != ""
+}
+
+// sentRefusal is codeRefusal for a code that was sent.
+func (v *View) sentRefusal(e *authn.Error) (refusal, bool) {
+	out := refusal{Status: httpserve.Status(e.Code)}
+	switch e.Code {
+	case authn.Invalid:
+		if out.Text = v.fieldText(e, "code"); len(e.Fields) > 0 && e.Fields[0].Code == "required" {
+			out.Text = v.T("page.sent.empty")
+		}
+	case authn.Expired:
+		out.Text = v.T("page.sent.expired")
+	case authn.CodeUsed:
+		out.Text = v.T("page.sent.used")
+	case authn.WrongCode:
+		out.Text = v.T("page.sent.wrong")
+		if wrong := policy.FreeTries - e.AttemptsLeft; e.HasLeft && wrong >= leftFrom {
+			out.Text = v.T("page.sent.wrong_left", "Count", e.AttemptsLeft)
+		}
+	}
+	return out, out.Text != ""
 }

@@ -108,7 +108,7 @@ func TestCodesFile_E3(t *testing.T) {
 	b.submit(mainForm, "code", s.Code(t, b.shownKey())).want(200, path+"/codes")
 	want := texts(b.doc.all("#codes li"))
 	res := fetchAs(t, b, b.doc.one(t, "a[download]").attrs["href"])
-	if res.header.Get("Content-Disposition") != "attachment; filename=acme-backup-codes-maya.txt" || res.header.Get("Cache-Control") != "no-store" ||
+	if res.header.Get("Content-Disposition") != `attachment; filename="acme-backup-codes-maya.txt"` || res.header.Get("Cache-Control") != "no-store" ||
 		res.header.Get("Content-Type") != "text/plain; charset=utf-8" {
 		t.Errorf("%v", res.header)
 	}

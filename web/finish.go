@@ -30,17 +30,17 @@ func (s step) who() enroll.Who {
 
 func (h *Handler) postReady(w http.ResponseWriter, r *http.Request, s step, _ url.Values) error {
 	st, err := h.c.SignIn.Complete(r.Context(), s.opener)
-	return h.finished(w, r, s, st, err)
+	return h.advance(w, r, s, st, err)
 }
 
 // postLater puts the set-up off, as long as there is grace.
 func (h *Handler) postLater(w http.ResponseWriter, r *http.Request, s step, _ url.Values) error {
 	st, err := h.c.SignIn.Postpone(r.Context(), s.opener)
-	return h.finished(w, r, s, st, err)
+	return h.advance(w, r, s, st, err)
 }
 
-// finished gives the session, or leads to what the attempt needs instead.
-func (h *Handler) finished(w http.ResponseWriter, r *http.Request, s step, st signin.Status, err error) error {
+// advance gives the session, or leads to what the attempt needs instead.
+func (h *Handler) advance(w http.ResponseWriter, r *http.Request, s step, st signin.Status, err error) error {
 	if err == nil {
 		return h.completed(w, r, st)
 	}
@@ -89,7 +89,7 @@ func (h *Handler) postNewPassword(w http.ResponseWriter, r *http.Request, s step
 			return h.drawNewPassword(w, recorded(r, err), v, s, p)
 		}
 	}
-	return h.finished(w, r, s, st, err)
+	return h.advance(w, r, s, st, err)
 }
 
 // backupUsedPath is the page after a sign-in with a backup code.

@@ -1,12 +1,9 @@
 package web
 
 import (
-	"fmt"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/enroll"
@@ -61,35 +58,7 @@ func (h *Handler) getFirstCodesFile(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	v := h.attemptView(w, r, s)
-	writeCodesFile(w, v, s.Company, s.User, codes, f.ConfirmAt)
-	return nil
-}
-
-// writeCodesFile answers with backup codes as a text file to keep.
-func writeCodesFile(w http.ResponseWriter, v *View, c authn.Company, u authn.User, codes []string, made time.Time) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\r\n\r\n", v.T("page.codes.file_title", "Company", c.Name))
-	fmt.Fprintf(&b, "%s\r\n%s\r\n\r\n", v.T("page.codes.file_account", "Login", u.Login), v.T("page.codes.file_made", "Day", v.Day(made).Text))
-	for i, code := range codes {
-		fmt.Fprintf(&b, "%2d. %s\r\n", i+1, code)
-	}
-	fmt.Fprintf(&b, "\r\n%s\r\n", v.T("page.codes.file_use"))
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.Header().Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": c.Slug + "-backup-codes-" + plainName(u.Login) + ".txt"}))
-	_, _ = w.Write([]byte(b.String())) // fails only if the client has gone
-}
-
-// plainName is a login as part of a file's name: small letters, digits, and
-// hyphens for the rest.
-func plainName(login string) string {
-	login, _, _ = strings.Cut(login, "@")
-	out := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(login))
-	return strings.Trim(out[:min(len(out), 40)], "-")
+	return v.codesFile(w, r, s.Company, s.User, codes, f.ConfirmAt)
 }
 
 // postFirstCodes goes on once the person says that the codes are saved.
@@ -101,7 +70,7 @@ func (h *Handler) postFirstCodes(w http.ResponseWriter, r *http.Request, s step,
 	}
 	st, err := h.c.SignIn.Complete(r.Context(), s.opener)
 	if err != nil {
-		return h.finished(w, r, s, st, err)
+		return h.advance(w, r, s, st, err)
 	}
 	// They are forgotten in ten minutes if this fails.
 	if err := h.c.Enroll.CodesSaved(r.Context(), enroll.Who{Token: st.SessionToken, Client: httpserve.ClientOf(r)}); err != nil {

@@ -62,7 +62,7 @@ func tour(b *browser, maya, omar sallyporttest.Person) {
 	b.submit(mainForm, "current", "", "new", "", "confirm", "").want(422, "/account/password")
 	b.submit(mainForm, "current", "a", "new", "b", "confirm", "c").want(422, "/account/password")
 	s.Clock.Advance(20 * time.Minute)
-	b.get("/account/password").want(200, "/account/confirm").submit(mainForm, "code", s.WrongCode(t, maya.Secret)).want(200, "/account/confirm/att_.*")
+	b.begin("/account/password").submit(mainForm, "code", s.WrongCode(t, maya.Secret)).want(422, "/account/confirm/att_.*")
 	b.submit(mainForm, "code", "").want(422, "/account/confirm/att_.*")
 	b.get("/account/security/app/fac_00000000000000000000000000").want(404, ".*")
 	s.SetTwoFactor(t, "acme", policy.Required)
@@ -123,7 +123,7 @@ func TestWithoutJavaScript_A1_A5_A6_A7_F1_J1(t *testing.T) {
 	other := newBrowser(t, s)
 	s.Clock.Advance(30 * time.Second)
 	other.signIn(maya)
-	b.submit(mainForm, "code", s.Code(t, fresh)).want(200, "/account/security").shows(".note.ok", "set up again")
+	b.submit(mainForm, "code", s.Code(t, fresh)).want(200, "/account/security/backup-codes").shows(".note.ok", "set up again").saved()
 	if other.get("/account/security").want(200, "/signin"); other.cookie("sallyport_session") == "" {
 		t.Error("the browser forgot its cookie by itself")
 	}
@@ -133,20 +133,21 @@ func TestWithoutJavaScript_A1_A5_A6_A7_F1_J1(t *testing.T) {
 
 	// Off, with a fresh proof.
 	s.Clock.Advance(11 * time.Minute)
-	b.get("/account/security/app/off").want(200, "/account/confirm").shows("main p", "to turn off your authenticator app")
+	b.begin("/account/security/app/off").shows("#act", "to turn off your authenticator app")
 	b.submit(mainForm, "code", s.Code(t, fresh)).want(200, "/account/security/app/off")
 	b.submit(mainForm).want(200, "/account/security").shows(".note.ok", "turned off").shows(".pill.warn", "Two-step sign-in is off")
 	other.get("/account/security").want(200, "/signin")
 
 	// On again: with nothing else, the password confirms.
 	s.Clock.Advance(11 * time.Minute)
-	b.submit("main #app form").want(200, "/account/confirm").submit(mainForm, "password", "wrong").want(200, "/account/confirm/att_.*")
+	b.submit(appForm).want(200, "/account/confirm/att_.*").submit(mainForm, "password", "wrong").want(422, "/account/confirm/att_.*")
 	b.shows("#password-err", "not your current password").submit(mainForm, "password", sallyporttest.Password).want(200, "/account/security/app/fac_.*")
 	again, err := otp.DecodeSecret(b.doc.one(t, "#key").attrs["data-value"])
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.submit(mainForm, "code", s.Code(t, again)).want(200, "/account/security").shows(".note.ok", "is on")
+	b.submit(mainForm, "code", s.Code(t, again)).want(200, "/account/security/backup-codes").shows(".note.ok", "is on")
+	b.saved().shows(".note.ok", "backup codes are saved")
 
 	// A new password; the other sessions end.
 	const next = "seven green tractors"
@@ -414,7 +415,7 @@ func TestSecurityPage(t *testing.T) {
 	if len(b.doc.all("[href=/account/security/app/off]")) != 0 {
 		t.Error("it can be turned off")
 	}
-	b.get("/account/security/app/off").want(200, ".*").shows("main", "can’t turn it off")
+	b.get("/account/security/app/off").want(200, ".*").shows("#last", "can’t turn it off")
 	if len(b.doc.all("main form[action=/account/security/app/off]")) != 0 {
 		t.Error("there is a button")
 	}
@@ -447,7 +448,7 @@ func TestSetUpEnds(t *testing.T) {
 	b.get(pending).want(404, pending)
 	// Cancelling by the address of the app that counts removes nothing.
 	b.get("/account/security")
-	_, values = b.fill(b.form("main #app form"))
+	_, values = b.fill(b.form("#app form[action=/account/security/app]"))
 	b.send(http.MethodPost, "/account/security/app/"+maya.Factor+"/cancel", values)
 	b.follow().shows(".pill.ok", "Two-step sign-in is on")
 	// Set-up lives 30 minutes.
@@ -455,7 +456,7 @@ func TestSetUpEnds(t *testing.T) {
 	pending = b.path
 	s.Clock.Advance(31 * time.Minute)
 	b.get(pending).want(410, pending).shows("button", "Show a new code")
-	b.submit(mainForm).want(200, "/account/confirm").submit(mainForm, "code", s.Code(t, maya.Secret)).want(200, "/account/security/app/fac_.*")
+	b.submit(mainForm).want(200, "/account/confirm/att_.*").submit(mainForm, "code", s.Code(t, maya.Secret)).want(200, "/account/security/app/fac_.*")
 	for i := range 10 {
 		b.submit(mainForm, "code", "000000")
 		if i == 9 {
@@ -501,36 +502,46 @@ func TestConfirm(t *testing.T) {
 	b := newBrowser(t, s)
 	b.signIn(maya)
 	s.Clock.Advance(11 * time.Minute)
-	b.get("/account/confirm?then=/account").want(200, "/account/confirm").shows("main p", "to continue")
-	for i := range 4 {
-		b.submit(mainForm, "code", s.WrongCode(t, maya.Secret))
-		if i == 0 {
-			b.want(200, "/account/confirm/att_.*")
-			// Reload asks the same page again and charges nothing (ruling 49).
-			before := tries(t, s, maya)
-			b.get(b.path)
-			if got := tries(t, s, maya); got != before || got != 1 {
-				t.Errorf("%d tries", got)
-			}
-		} else {
-			b.want(422, "/account/confirm/att_.*")
-		}
-		b.shows("#code-err", "didn’t match")
+	events := eventsOf(t, s)
+	b.get("/account/confirm?then=/account").want(200, "/account/confirm").shows("#act", "to continue")
+	if got := eventsOf(t, s); got != events {
+		t.Error("looking began something")
+	}
+	b.submit(beginForm).want(200, "/account/confirm/att_.*")
+	for range 4 {
+		b.submit(mainForm, "code", s.WrongCode(t, maya.Secret)).want(422, "/account/confirm/att_.*").shows("#code-err", "didn’t match")
 	}
 	b.shows("#code-err", "6 tries left").shows("#clock", "automatic date and time")
 	b.submit(mainForm, "code", s.Code(t, maya.Secret)).want(200, "/account")
 	// Confirmed: the page leads on at once.
 	b.get("/account/confirm?for=password").want(200, "/account/password")
-	b.get("/account/confirm?then=/account").want(200, "/account/confirm")
 	s.Clock.Advance(11 * time.Minute)
-	b.get("/account/confirm")
+	b.begin("/account/confirm?then=/account")
 	for range 10 {
 		b.submit(mainForm, "code", s.WrongCode(t, maya.Secret))
 	}
-	b.want(422, "/account/confirm/att_.*").shows("main", "not checked for a while").get("/account/confirm").want(200, ".*").shows(".note", "1 minute")
+	b.want(422, "/account/confirm/att_.*").shows("main", "not checked for a while").get(b.path).want(200, ".*").shows(".note", "1 minute")
 	if len(b.doc.all("#code")) != 0 {
 		t.Error("there is a field that nothing reads")
 	}
+}
+
+// What is confirmed, and where it leads, is the attempt's; the address and the
+// form can say what they like.
+func TestConfirmNamesTheAct(t *testing.T) {
+	s := newServer(t)
+	maya := s.AddUser(t, s.Company, "maya", true)
+	b := newBrowser(t, s)
+	b.signIn(maya)
+	s.Clock.Advance(11 * time.Minute)
+	b.begin("/account/confirm?for=app_off")
+	action := b.path
+	b.get(action+"?for=password&then=/account").shows("#act", "turn off your authenticator app")
+	_, values := b.fill(b.form(mainForm), "code", s.Code(t, maya.Secret))
+	values.Set("for", "password")
+	values.Set("then", "/account")
+	b.send(http.MethodPost, action, values)
+	b.follow().want(200, "/account/security/app/off")
 }
 
 func TestHealth(t *testing.T) {
@@ -552,17 +563,17 @@ func TestPasswordPausedInside(t *testing.T) {
 	s := newServer(t)
 	maya := s.AddUser(t, s.Company, "maya", false)
 	b := newBrowser(t, s)
-	b.signIn(maya).get("/account/confirm")
+	b.signIn(maya).begin("/account/confirm")
 	for range 10 {
 		b.submit(mainForm, "password", "wrong")
 	}
 	b.shows("#password-err", "not your current password").submit(mainForm, "password", sallyporttest.Password).want(429, "/account/confirm/att_.*")
 	b.shows("#password-err", "Too many wrong passwords. You can try again in 1 minute, at 09:15 UTC.")
-	b.get("/account/confirm").submit(mainForm, "password", sallyporttest.Password).want(200, "/account/confirm/att_.*").shows("#password-err", "Too many wrong passwords")
+	b.begin("/account/confirm").submit(mainForm, "password", sallyporttest.Password).want(429, "/account/confirm/att_.*").shows("#password-err", "Too many wrong passwords")
 	b.get("/account/password").submit(mainForm, "current", sallyporttest.Password, "new", "seven green tractors", "confirm", "seven green tractors")
 	b.want(429, "/account/password").shows("#current-err", "at 09:15 UTC")
 	s.Clock.Advance(31 * time.Second)
-	b.get("/account/confirm").submit(mainForm, "password", sallyporttest.Password).want(200, "/account/security")
+	b.begin("/account/confirm").submit(mainForm, "password", sallyporttest.Password).want(200, "/account/security")
 }
 
 // The forms that another tab has made old lead somewhere sensible.
@@ -571,13 +582,14 @@ func TestOldForms(t *testing.T) {
 	maya := s.AddUser(t, s.Company, "maya", true)
 	b := newBrowser(t, s)
 	b.signIn(maya).get("/account/security")
-	_, sync := b.fill(b.form("main #app form"))
+	_, sync := b.fill(b.form("#app form[action=/account/security/app]"))
 	b.get("/account/security/app/off")
 	_, off := b.fill(b.form(mainForm))
 	b.submit(mainForm).want(200, "/account/security")
-	// The session was issued anew: a form of before is not taken, and says why.
+	// The session was issued anew: a form of before is not taken, and the page as
+	// it is now says why.
 	b.send(http.MethodPost, "/account/security/app", sync)
-	b.want(403, ".*").shows("main", "Reload it")
+	b.follow().want(200, "/account/security").shows("#notice", "in another tab")
 	off.Set("form", b.formValue())
 	b.send(http.MethodPost, "/account/security/app/off", off)
 	b.follow().want(200, "/account/security")
@@ -699,29 +711,36 @@ func TestStaleStepUp_rul49(t *testing.T) {
 	b := newBrowser(t, s)
 	b.signIn(maya)
 	s.Clock.Advance(11 * time.Minute)
-	b.get("/account/confirm?for=password").submit(mainForm, "code", s.WrongCode(t, maya.Secret)).want(200, "/account/confirm/att_.*")
+	b.begin("/account/confirm?for=password")
 	action, wrong := b.fill(b.form(mainForm), "code", s.WrongCode(t, maya.Secret))
-	b.send(http.MethodPost, action, wrong)
-	b.want(422, "/account/confirm/att_.*")
+	for i := range 2 { // a double click: one attempt, one charge
+		b.send(http.MethodPost, action, wrong)
+		if got := tries(t, s, maya); got != 1 || (b.status == 422) != (i == 0) {
+			t.Errorf("%d: %d tries, %d", i, got, b.status)
+		}
+	}
 	for _, version := range []string{wrong.Get("version"), "", "0"} {
 		wrong.Set("version", version)
 		b.send(http.MethodPost, action, wrong)
-		if b.status != 303 || !strings.HasPrefix(b.header.Get("Location"), action+"?for=password") {
+		if b.status != 303 || !strings.HasPrefix(b.header.Get("Location"), action) {
 			t.Errorf("version %q: %d %s", version, b.status, b.header.Get("Location"))
 		}
 	}
-	if got := tries(t, s, maya); got != 2 {
+	if got := tries(t, s, maya); got != 1 {
 		t.Errorf("%d tries", got)
 	}
-	b.follow().submit(mainForm, "code", s.Code(t, maya.Secret)).want(200, "/account/password")
+	_, right := b.get(action).fill(b.form(mainForm), "code", s.Code(t, maya.Secret))
+	b.send(http.MethodPost, action, right)
+	b.follow().want(200, "/account/password")
 	b.get(action).want(200, "/account/confirm") // that one is over
+	// The same form again: of the session before, and of an attempt that is over.
+	b.send(http.MethodPost, action, right)
+	b.follow().want(200, "/account/confirm")
 	// Twice the same code: neither charged nor called wrong.
 	s.Clock.Advance(11 * time.Minute)
-	_, right := b.get("/account/confirm").fill(b.form(mainForm), "code", s.Code(t, maya.Secret))
-	b.send(http.MethodPost, "/account/confirm", right)
-	right.Set("form", b.formValue())
-	b.send(http.MethodPost, "/account/confirm", right)
-	b.follow().want(200, "/account/confirm/att_.*").shows("#code-err", "You’ve used that one")
+	code := s.Code(t, maya.Secret)
+	b.begin("/account/confirm").submit(mainForm, "code", code).want(200, "/account/security")
+	b.begin("/account/confirm").submit(mainForm, "code", code).want(422, "/account/confirm/att_.*").shows("#code-err", "You’ve used that one")
 }
 
 // A double click on Turn on: it is on.
@@ -737,6 +756,6 @@ func TestConfirmTwice(t *testing.T) {
 	b.send(http.MethodPost, action, values)
 	values.Set("form", b.formValue())
 	b.send(http.MethodPost, action, values)
-	b.follow().want(200, "/account/security").shows(".note.ok", "is on")
-	b.get(strings.TrimSuffix(action, "/confirm")).want(200, "/account/security")
+	b.follow().want(200, "/account/security/backup-codes").shows(".note.ok", "is on")
+	b.get(strings.TrimSuffix(action, "/confirm")).want(200, "/account/security.*")
 }

@@ -17,7 +17,11 @@ type accountFunc func(http.ResponseWriter, *http.Request, session.Current) error
 
 // account lets in whoever has a good session, and their own forms. Others are
 // led to the sign-in and back.
-func (h *Handler) account(f accountFunc) http.Handler {
+func (h *Handler) account(f accountFunc) http.Handler { return h.guard(f, h.pageAgain) }
+
+// guard is account with the answer to a form that was open before the session
+// was issued anew.
+func (h *Handler) guard(f, again accountFunc) http.Handler {
 	return httpserve.Page(func(w http.ResponseWriter, r *http.Request) error {
 		cur, err := h.current(r)
 		if errors.Is(err, authn.Unauthenticated) {
@@ -29,6 +33,10 @@ func (h *Handler) account(f accountFunc) http.Handler {
 		httpserve.Subject(r.Context(), cur.Company.ID, cur.User.ID, cur.Session.ID)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			if err := h.c.Cookies.CheckForm(r); err != nil {
+				if authn.AsError(err).Code == authn.Forbidden && h.isOlder(r) {
+					httpserve.Record(r, err)
+					return again(w, r, cur)
+				}
 				return err
 			}
 		}
@@ -102,10 +110,6 @@ func (h *Handler) signedIn(w http.ResponseWriter, r *http.Request, token authn.T
 			httpserve.Record(r, err)
 		}
 	}
+	h.setTaste(w, formsCookie, "", -1)
 	h.c.Cookies.SetSession(w, token.Reveal())
-}
-
-// changed hands the session that was issued anew to the browser (ruling 3).
-func (h *Handler) changed(w http.ResponseWriter, c enroll.Changed) {
-	h.c.Cookies.SetSession(w, c.Token.Reveal())
 }

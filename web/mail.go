@@ -59,7 +59,7 @@ func asker(r *http.Request, cur session.Current) provider.Who {
 	return provider.Who{Token: cur.Token, Client: httpserve.ClientOf(r)}
 }
 
-func (h *Handler) getMail(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+func (h *Handler) getProvider(w http.ResponseWriter, r *http.Request, cur session.Current) error {
 	if h.c.Providers == nil {
 		return authn.NotFound
 	}
@@ -120,7 +120,7 @@ func mailChange(r *http.Request) (provider.Change, string) {
 		Username: f.Get("username"), Password: f.Get("password"), From: f.Get("from"), FromName: f.Get("from_name")}}, port
 }
 
-func (h *Handler) postMail(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+func (h *Handler) postProvider(w http.ResponseWriter, r *http.Request, cur session.Current) error {
 	if h.c.Providers == nil {
 		return authn.NotFound
 	}
@@ -131,13 +131,11 @@ func (h *Handler) postMail(w http.ResponseWriter, r *http.Request, cur session.C
 	switch r.PostForm.Get("do") {
 	case "save":
 		if _, err = h.c.Providers.SetMail(r.Context(), asker(r, cur), ch); err == nil {
-			seeOther(w, mailPath+"?done=mail_saved")
-			return nil
+			return h.finish(w, providerPath, "mail_saved")
 		}
 	case "remove":
 		if _, err = h.c.Providers.RemoveMail(r.Context(), asker(r, cur), ch.From); err == nil {
-			seeOther(w, mailPath+"?done=mail_removed")
-			return nil
+			return h.finish(w, providerPath, "mail_removed")
 		}
 	case "send", "connect":
 		to := p.To
@@ -166,8 +164,7 @@ func (h *Handler) refuseMail(w http.ResponseWriter, r *http.Request, cur session
 	case authn.StepUpRequired:
 		return h.askConfirm(w, "email_provider", "")
 	case authn.Conflict:
-		seeOther(w, mailPath+"?done=mail_moved")
-		return nil
+		return h.finish(w, providerPath, "mail_moved")
 	case authn.Invalid:
 		v := h.personal(r, cur)
 		p.Errors = map[string]string{}

@@ -55,13 +55,12 @@ func (h *Handler) postPassword(w http.ResponseWriter, r *http.Request, cur sessi
 	}
 	changed, err := h.c.Enroll.ChangePassword(r.Context(), who(r, cur), r.PostForm.Get("current"), next)
 	if err == nil {
-		h.changed(w, changed)
-		seeOther(w, securityPath+"?done=password")
-		return nil
+		h.changed(w, r, changed)
+		return h.finish(w, securityPath, "password")
 	}
 	e := authn.AsError(err)
 	if e.Code == authn.StepUpRequired {
-		return h.askConfirm(w, "password", "")
+		return h.beginConfirm(w, r, cur, "password", "")
 	}
 	p, ok := passwordRefusal(w, v, e)
 	if !ok {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
@@ -16,6 +17,7 @@ type profilePage struct {
 	Locale             string
 	Locales            []Choice
 	NameError          string
+	MayChange          bool // the e-mail address: the server sends mail
 }
 
 func (h *Handler) getProfile(w http.ResponseWriter, r *http.Request, cur session.Current) error {
@@ -24,6 +26,7 @@ func (h *Handler) getProfile(w http.ResponseWriter, r *http.Request, cur session
 
 func (h *Handler) drawProfile(w http.ResponseWriter, status int, v *View, cur session.Current, p profilePage) error {
 	p.Login, p.Email, p.Verified = cur.User.Login, cur.User.Email, !cur.User.EmailVerifiedAt.IsZero()
+	p.MayChange = h.offers(authn.Email)
 	if languages := v.Languages(); len(languages) > 1 {
 		p.Locales = append(p.Locales, Choice{Label: v.T("page.profile.language_auto"), Chosen: p.Locale == ""})
 		for _, l := range languages {
@@ -59,6 +62,17 @@ func (h *Handler) postProfile(w http.ResponseWriter, r *http.Request, cur sessio
 	if change.Locale != nil {
 		h.remember(w, langCookie, u.Locale) // for the pages before signing in
 	}
-	seeOther(w, accountPath+"?done=profile")
-	return nil
+	return h.finish(w, accountPath, "profile")
+}
+
+// profileAgain is for a form that was open before the session was issued anew:
+// it is drawn again with what was typed.
+func (h *Handler) profileAgain(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	v := h.personal(r, cur)
+	v.Notice, v.Warning = "page.done.changed_elsewhere", true
+	p := profilePage{Name: r.PostForm.Get("name"), Locale: cur.User.Locale}
+	if l := r.PostForm.Get("locale"); r.PostForm.Has("locale") && (l == "" || slices.Contains(h.c.Texts.Languages(), l)) {
+		p.Locale = l
+	}
+	return h.drawProfile(w, http.StatusUnprocessableEntity, v, cur, p)
 }

@@ -1,10 +1,8 @@
 package web
 
 import (
-	"context"
 	"net/http"
-	"slices"
-	"strings"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
@@ -13,40 +11,47 @@ import (
 
 // securityPage is the data of security.html (S15).
 type securityPage struct {
-	On       bool // a second step is asked for at sign-in
+	On       bool // a second step of the person's own is asked for at sign-in
 	Off      bool // the company does not use two-step sign-in
 	Why      []string
-	App      appRow
+	Advice   string // key of a sentence about the ways; empty: none
+	Ways     []wayRow
+	Usual    bool // there is more than one, so that one is the usual
 	Password Part // zero: never set here
 	Sessions []sessionRow
+	More     int  // sessions that are not shown
 	Others   bool // there are sessions elsewhere
 	Events   []eventRow
-	Banner   string // key of the one most urgent thing; empty: none
+	Banner   *banner
 }
 
-// appRow is the authenticator app among the ways to verify.
-type appRow struct {
-	Offered  bool
-	Active   *authn.Factor
-	Asleep   bool
-	Pending  string // id of a set-up that can be gone on with
-	Locked   bool
-	Pause    *pause
-	Demanded bool // policy asks for one, and this is the last
+// banner is the one most urgent thing.
+type banner struct {
+	ID, Class, Icon string
+	Text            []Part
+	Link, Label     string // what to do about it; empty: nothing here
+	Post            string // with it the link is a button that posts here, with Field
+	Name, Value     string
 }
 
-type sessionRow struct {
-	Agent    string
-	Phone    bool
-	Here     bool
-	SignedIn Part
-	Seen     Part
+// wayRow is one kind of way to verify.
+type wayRow struct {
+	ID, Icon, Name string
+	Pill, Class    string // its state, in words
+	Usual          bool
+	ByCompany      bool // who decided
+	Details        [][]Part
+	Pause          *pause
+	Link           string // to go on with a set-up
+	LinkLabel      string
+	Actions        []wayAction
 }
 
-type eventRow struct {
-	Text, Agent string
-	At          Part
-	Refused     bool
+// wayAction is one button of a row. Words, and a name that no other button has.
+type wayAction struct {
+	Label, Name, Class string
+	Action             string // posted to
+	Field, Value       string
 }
 
 // traits answers policy's question: which kinds are there, and what they show.
@@ -87,24 +92,35 @@ func (h *Handler) canSync(cur session.Current) (bool, string) {
 	return true, ""
 }
 
+// devicesShown is how many other sessions the overview shows.
+const devicesShown = 3
+
 func (h *Handler) getSecurity(w http.ResponseWriter, r *http.Request, cur session.Current) error {
 	v := h.personal(r, cur)
 	ru, err := h.rulesOf(cur)
 	if err != nil {
 		return err
 	}
-	p := securityPage{On: len(ru.second) > 0, Off: ru.doc.TwoFactor == policy.Off, App: h.appRow(v, cur, ru)}
+	p := securityPage{On: len(ru.second) > 0, Off: ru.doc.TwoFactor == policy.Off, Usual: len(ru.second) > 1}
 	p.Why = v.why(demands(ru, cur), cur.Company.Name)
+	switch {
+	case len(ru.second) == 1:
+		p.Advice = "page.security.advice_one"
+	case len(ru.second) == 0 && !p.Off && len(p.Why) == 0:
+		p.Advice = "page.security.ways_none"
+	}
+	p.Ways = h.wayRows(r, v, cur, ru)
+	p.Banner = h.bannerOf(v, cur, ru)
 	if at := cur.User.PasswordChangedAt; !at.IsZero() {
 		p.Password = v.Day(at)
-	}
-	if p.App.Locked {
-		p.Banner = "page.security.banner_locked"
 	}
 	if p.Sessions, err = h.sessionRows(r.Context(), v, cur); err != nil {
 		return err
 	}
 	p.Others = len(p.Sessions) > 1
+	if n := devicesShown + 1; len(p.Sessions) > n {
+		p.Sessions, p.More = p.Sessions[:n], len(p.Sessions)-n
+	}
 	if p.Events, err = h.eventRows(r.Context(), v, cur); err != nil {
 		return err
 	}
@@ -112,91 +128,261 @@ func (h *Handler) getSecurity(w http.ResponseWriter, r *http.Request, cur sessio
 	return h.draw(w, http.StatusOK, "security.html", v)
 }
 
-func (h *Handler) appRow(v *View, cur session.Current, ru rules) appRow {
-	row := appRow{Offered: h.offers(appKind), Active: activeApp(cur.Factors), Asleep: ru.doc.TwoFactor == policy.Off}
-	if f := pendingApp(cur.Factors); f != nil && f.ExpiresAt.After(v.now) && f.Epoch == cur.User.Epoch && !row.Asleep {
-		row.Pending = f.ID
+// usual is the way that sign-in asks for first, as package policy orders them:
+// the person's choice, else the oldest, and codes that are sent last where a way
+// of one's own is asked for.
+func usual(ru rules, u authn.User) string {
+	var first, sent string
+	for _, f := range ru.second {
+		switch {
+		case f.ID == u.Preferred:
+			return f.ID
+		case f.Kind.Sent() && ru.doc.NeedsOwnWay(u):
+			if sent == "" {
+				sent = f.ID
+			}
+		case first == "":
+			first = f.ID
+		}
 	}
-	if row.Active != nil {
-		count := row.Active.Counts[cur.Lane]
-		row.Locked = count.Tries >= policy.Share(cur.Lane)
-		row.Pause = v.pauseOf(count.PausedUntil)
-		row.Demanded = ru.demanded && len(ru.second) <= 1
+	if first == "" {
+		return sent
+	}
+	return first
+}
+
+// wayRows has a row for each kind that the server offers.
+func (h *Handler) wayRows(r *http.Request, v *View, cur session.Current, ru rules) []wayRow {
+	var rows []wayRow
+	if h.offers(appKind) {
+		rows = append(rows, h.appWay(v, cur, ru))
+	}
+	if h.offers(authn.Email) {
+		rows = append(rows, h.mailWay(v, cur, ru))
+	}
+	if h.offers(authn.BackupCode) {
+		if row, ok := h.codesWay(r, v, cur, ru); ok {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// way is what the rows of the person's own ways have in common.
+func (h *Handler) way(v *View, cur session.Current, ru rules, k authn.Kind, id, off string) (wayRow, *authn.Factor) {
+	row := wayRow{ID: id, Icon: icons[k], Name: v.T("page.way." + string(k))}
+	f := factorIn(cur.Factors, k, authn.Confirmed, authn.Asleep)
+	if f == nil {
+		return row, nil
+	}
+	if ru.doc.TwoFactor == policy.Off {
+		row.ByCompany = true
+		row.Details = append(row.Details, v.Rich("page.security.asleep"))
+		return row, f
+	}
+	count := f.Counts[cur.Lane]
+	row.Pause = v.pauseOf(count.PausedUntil)
+	switch {
+	case count.Tries >= policy.Share(cur.Lane):
+		row.Pill, row.Class, row.Pause = v.T("page.security.locked"), "danger", nil
+	case row.Pause != nil:
+		row.Pill, row.Class = v.T("page.security.paused"), "warn"
+	default:
+		row.Pill, row.Class = v.T("page.security.is_on"), "ok"
+	}
+	if f.LastUsedAt.IsZero() {
+		row.Details = append(row.Details, v.Rich("page.security.app_added", "Added", v.Day(f.ConfirmAt)))
+	} else {
+		row.Details = append(row.Details, v.Rich("page.security.app_used", "Added", v.Day(f.ConfirmAt), "Used", v.Ago(f.LastUsedAt)))
+	}
+	last := h.isLast(ru, cur, f.ID)
+	if last {
+		row.ByCompany = true
+		row.Details = append(row.Details, v.Rich("page.security.app_demanded"))
+	}
+	if len(ru.second) > 1 {
+		if row.Usual = usual(ru, cur.User) == f.ID; !row.Usual {
+			row.Actions = append(row.Actions, wayAction{Label: v.T("page.security.make_usual"), Name: v.T("page.security.make_usual_label", "Way", row.Name),
+				Action: usualPath, Field: "factor", Value: f.ID})
+		}
+	}
+	if !last {
+		row.Actions = append(row.Actions, wayAction{Label: v.T("page.security.app_off"), Name: v.T("page.security.off_label", "Way", row.Name),
+			Class: "btn-danger", Action: confirmPath, Field: "for", Value: off})
+	}
+	return row, f
+}
+
+func (h *Handler) appWay(v *View, cur session.Current, ru rules) wayRow {
+	row, f := h.way(v, cur, ru, appKind, "app", "app_off")
+	if ru.doc.TwoFactor == policy.Off {
+		if f == nil {
+			row.ByCompany = true
+			row.Details = append(row.Details, v.Rich("page.security.app_unused"))
+		}
+		return row
+	}
+	setUp := wayAction{Label: v.T("page.security.app_set_up"), Name: v.T("page.security.set_up_label", "Way", row.Name), Class: "btn-primary",
+		Action: appPath, Field: "replaces"}
+	if f != nil {
+		setUp.Label, setUp.Name = v.T("page.security.app_again"), v.T("page.security.again_label", "Way", row.Name)
+		setUp.Class, setUp.Value = "", f.ID
+	} else {
+		row.Details = append(row.Details, v.Rich("page.security.app_none"))
+	}
+	row.Actions = append([]wayAction{setUp}, row.Actions...)
+	if p := pendingApp(cur.Factors); h.goesOn(p, cur) {
+		row.Link, row.LinkLabel = appPath+"/"+p.ID, v.T("page.security.app_continue")
 	}
 	return row
 }
 
-func (h *Handler) sessionRows(ctx context.Context, v *View, cur session.Current) ([]sessionRow, error) {
-	list, err := h.c.Sessions.List(ctx, cur)
+// goesOn reports whether a pending set-up can be gone on with in this session.
+func (h *Handler) goesOn(f *authn.Factor, cur session.Current) bool {
+	return f != nil && f.ExpiresAt.After(h.c.Now()) && f.Epoch == cur.User.Epoch && f.Attempt == cur.Session.Attempt
+}
+
+func (h *Handler) mailWay(v *View, cur session.Current, ru rules) wayRow {
+	row, f := h.way(v, cur, ru, authn.Email, "email", "mail_off")
+	u := cur.User
+	if f != nil {
+		if ru.doc.TwoFactor != policy.Off {
+			row.Details = append(row.Details, v.Rich("page.security.mail_to", "Address", u.Email))
+		}
+		return row
+	}
+	switch {
+	case ru.doc.TwoFactor == policy.Off:
+		row.ByCompany = true
+		row.Details = append(row.Details, v.Rich("page.security.app_unused"))
+	case !ru.doc.Minimum(u).Meets(h.c.Offered[authn.Email]):
+		row.ByCompany = true
+		row.Details = append(row.Details, v.Rich("page.security.mail_weak"))
+	case u.Email == "":
+		row.Details = append(row.Details, v.Rich("page.security.mail_no_address"))
+		row.Link, row.LinkLabel = addressPath, v.T("page.profile.add_email")
+	default:
+		if kind := h.fallback(v, cur, ru); kind == authn.Email {
+			row.Details = append(row.Details, v.Rich("page.security.mail_until", "Address", policy.Mask(kind, u.Email)))
+		} else if u.EmailVerifiedAt.IsZero() {
+			row.Details = append(row.Details, v.Rich("page.security.mail_unverified", "Address", u.Email))
+		} else {
+			row.Details = append(row.Details, v.Rich("page.security.mail_would", "Address", u.Email))
+		}
+		row.Actions = append(row.Actions, wayAction{Label: v.T("page.security.app_set_up"), Name: v.T("page.security.set_up_label", "Way", row.Name), Action: mailPath})
+	}
+	return row
+}
+
+// fallback is how codes reach the person while they have no way of their own;
+// empty: not at all.
+func (h *Handler) fallback(v *View, cur session.Current, ru rules) authn.Kind {
+	if !ru.demanded || len(ru.second) > 0 {
+		return ""
+	}
+	kind, _ := policy.FallbackKind(ru.doc, cur.User, cur.Factors, h.traits, v.now)
+	return kind
+}
+
+func (h *Handler) codesWay(r *http.Request, v *View, cur session.Current, ru rules) (wayRow, bool) {
+	f, may := codesOf(cur.Factors), h.mayMakeCodes(ru)
+	if f == nil && !may {
+		return wayRow{}, false // nothing that they could stand in for
+	}
+	row := wayRow{ID: "codes", Icon: "list", Name: v.T("page.codes.name")}
+	if ru.doc.TwoFactor == policy.Off {
+		row.ByCompany = true
+		row.Details = append(row.Details, v.Rich("page.security.asleep"))
+		return row, true
+	}
+	more := wayAction{Label: v.T("page.codes.make"), Name: v.T("page.codes.make_label"), Action: confirmPath, Field: "for", Value: "codes"}
+	if f == nil {
+		row.Details = append(row.Details, v.Rich("page.security.codes_none"))
+		more.Label, more.Name = v.T("page.codes.make_first"), v.T("page.codes.make_first_label")
+		row.Actions = append(row.Actions, more)
+		return row, true
+	}
+	row.Pill, row.Class = v.T("page.security.codes_left", "Count", f.Left), "ok"
+	switch {
+	case f.Left == 0:
+		row.Class = "danger"
+	case f.Left <= fewCodes:
+		row.Class = "warn"
+	}
+	if row.Details = append(row.Details, v.Rich("page.codes.made", "Day", v.Day(f.ConfirmAt))); !f.LastUsedAt.IsZero() {
+		row.Details = append(row.Details, v.Rich("page.codes.used", "Used", v.Ago(f.LastUsedAt)))
+	}
+	if h.unsaved(r, cur, f) {
+		row.Details = append(row.Details, v.Rich("page.security.codes_unsaved"))
+		row.Link, row.LinkLabel = codesPath, v.T("page.security.codes_show")
+	}
+	if may {
+		row.Actions = append(row.Actions, more)
+	}
+	return row, true
+}
+
+// bannerOf is the most urgent thing, and only that one.
+func (h *Handler) bannerOf(v *View, cur session.Current, ru rules) *banner {
+	if ru.doc.TwoFactor == policy.Off {
+		return nil
+	}
+	for _, f := range ru.second {
+		if f.Counts[cur.Lane].Tries >= policy.Share(cur.Lane) {
+			return &banner{ID: "locked", Class: "danger", Icon: "warn", Text: v.Rich("page.security.banner_locked", "Way", v.T("page.way."+string(f.Kind)))}
+		}
+	}
+	codes, may := codesOf(cur.Factors), h.mayMakeCodes(ru)
+	if codes != nil && may && codes.Left <= fewCodes {
+		b := v.codesBanner("low", "warn", v.Rich("page.security.banner_low", "Count", codes.Left))
+		if codes.Left == 0 {
+			b = v.codesBanner("none-left", "danger", v.Rich("page.security.banner_out"))
+		}
+		return b
+	}
+	if len(ru.second) > 0 && codes == nil {
+		if may {
+			return v.codesBanner("no-codes", "warn", v.Rich("page.security.banner_no_codes"))
+		}
+		if len(ru.second) == 1 && h.offers(appKind) && activeApp(cur.Factors) == nil {
+			return &banner{ID: "one-way", Class: "warn", Icon: "warn", Text: v.Rich("page.security.banner_one"), Label: v.T("page.security.banner_app"), Post: appPath, Name: "replaces"}
+		}
+	}
+	return h.untilBanner(v, cur, ru)
+}
+
+func (v *View) codesBanner(id, class string, text []Part) *banner {
+	return &banner{ID: id, Class: class, Icon: "warn", Text: text, Label: v.T("page.codes.make"), Post: confirmPath, Name: "for", Value: "codes"}
+}
+
+// untilBanner is for those who sign in with codes to their contact until they
+// have a way of their own.
+func (h *Handler) untilBanner(v *View, cur session.Current, ru rules) *banner {
+	kind := h.fallback(v, cur, ru)
+	if kind == "" {
+		return nil
+	}
+	b := &banner{ID: "fallback", Icon: "info", Text: v.Rich("page.security.banner_fallback", "Address", policy.Mask(kind, cur.User.Email))}
+	if h.offers(appKind) {
+		b.Label, b.Post, b.Name = v.T("page.security.banner_app"), appPath, "replaces"
+	}
+	if until := ru.doc.GraceUntil(cur.User, v.now); ru.doc.NeedsOwnWay(cur.User) && !until.IsZero() {
+		b.ID, b.Class, b.Icon = "grace", "warn", "clock"
+		b.Text = v.Rich("page.security.banner_grace", "Company", cur.Company.Name, "Day", v.Day(until.Add(-time.Second)))
+	}
+	return b
+}
+
+// postUsual makes a way the one that sign-in asks for first (F6).
+func (h *Handler) postUsual(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	_, err := h.c.Enroll.Prefer(r.Context(), who(r, cur), r.PostForm.Get("factor"))
+	switch authn.AsError(err).Code {
+	case authn.NotFound, authn.Invalid:
+		seeOther(w, securityPath) // turned off by now
+		return nil
+	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var rows []sessionRow
-	for _, s := range list {
-		row := sessionRow{
-			Agent: v.Agent(s.Agent), Here: s.ID == cur.Session.ID, SignedIn: v.When(s.AuthTime), Seen: v.Ago(s.LastSeenAt),
-			Phone: strings.HasSuffix(s.Agent, "iPhone") || strings.HasSuffix(s.Agent, "Android"),
-		}
-		if row.Here {
-			rows = slices.Insert(rows, 0, row)
-			continue
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
-}
-
-// How many events the page shows, and among how many they are looked for.
-const (
-	eventsShown  = 5
-	eventsLooked = 50
-)
-
-// minor events are parts of others that the list shows: a step of a sign-in, a
-// set-up that was begun.
-var minor = map[string]bool{
-	"sign_in.begun": true, "step_up.begun": true, "factor.proved": true, "factor.begun": true, "factor.given_up": true,
-	"session.confirmed": true, "user.created": true,
-}
-
-func (h *Handler) eventRows(ctx context.Context, v *View, cur session.Current) ([]eventRow, error) {
-	list, err := h.c.Audit.Events(ctx, cur.Company.ID, authn.EventQuery{Target: cur.User.ID, Limit: eventsLooked})
-	if err != nil {
-		return nil, err
-	}
-	var rows []eventRow
-	for _, e := range list {
-		if minor[e.Type] || len(rows) == eventsShown {
-			continue
-		}
-		row := eventRow{Text: v.Event(e), At: v.When(e.At), Refused: e.Result == authn.Refused}
-		if e.Actor != operator {
-			row.Agent = v.Agent(e.Personal.Agent)
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
-}
-
-// operator is the actor of what was done from the command line, where there is
-// no browser to name.
-const operator = "operator"
-
-// Event is what happened, in words: the text of the type, and where there is
-// one, of the type with its method or reason.
-func (v *View) Event(e authn.Event) string {
-	key := "event." + e.Type
-	if e.Actor == "" && v.texts.Has(key+".nobody") {
-		// At sign-in: the password was right, and that does not say who it was.
-		return v.T(key + ".nobody")
-	}
-	for _, detail := range []string{"reason", "method", "acr"} {
-		if d := e.Personal.Detail[detail]; d != "" && v.texts.Has(key+"."+d) {
-			return v.T(key + "." + d)
-		}
-	}
-	if !v.texts.Has(key) {
-		return v.T("event.other")
-	}
-	return v.T(key)
+	return h.finish(w, securityPath, "usual")
 }

@@ -3,6 +3,7 @@ package web
 import (
 	"html/template"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,16 +19,16 @@ import (
 const appKind = authn.TOTP
 
 func activeApp(factors []authn.Factor) *authn.Factor {
-	return appIn(factors, authn.Confirmed, authn.Asleep)
+	return factorIn(factors, appKind, authn.Confirmed, authn.Asleep)
 }
-func pendingApp(factors []authn.Factor) *authn.Factor { return appIn(factors, authn.Pending) }
+func pendingApp(factors []authn.Factor) *authn.Factor {
+	return factorIn(factors, appKind, authn.Pending)
+}
 
-func appIn(factors []authn.Factor, states ...authn.FactorState) *authn.Factor {
+func factorIn(factors []authn.Factor, k authn.Kind, states ...authn.FactorState) *authn.Factor {
 	for i := range factors {
-		for _, s := range states {
-			if factors[i].Kind == appKind && factors[i].State == s {
-				return &factors[i]
-			}
+		if factors[i].Kind == k && slices.Contains(states, factors[i].State) {
+			return &factors[i]
 		}
 	}
 	return nil
@@ -59,7 +60,7 @@ func (h *Handler) beginSetUp(w http.ResponseWriter, r *http.Request, cur session
 		seeOther(w, appPath+"/"+p.Factor.ID)
 		return nil
 	case e.Code == authn.StepUpRequired:
-		return h.askConfirm(w, "app", "")
+		return h.beginConfirm(w, r, cur, "app", "")
 	case e.Code == authn.Conflict:
 		// Drawn before the app was set up or turned off in another tab.
 		seeOther(w, securityPath)
@@ -77,8 +78,11 @@ func (h *Handler) drawSetUp(w http.ResponseWriter, r *http.Request, cur session.
 	v := h.personal(r, cur)
 	v.Section = "security"
 	pending, err := h.c.Enroll.Show(r.Context(), who(r, cur), r.PathValue("factor"))
+	if err == nil && pending.Factor.Kind != appKind {
+		err = authn.NotFound
+	}
 	if err != nil {
-		return h.setUpGone(w, r, v, err)
+		return h.setUpGone(w, r, cur, v, err)
 	}
 	p, err := setUpData(v, pending)
 	if err != nil {
@@ -161,33 +165,41 @@ func (h *Handler) postSetUpConfirm(w http.ResponseWriter, r *http.Request, cur s
 	e := authn.AsError(err)
 	switch {
 	case err == nil:
-		h.changed(w, changed)
-		done := "app_on"
+		h.changed(w, r, changed)
+		to, name := securityPath, "app_on"
 		if replaced {
-			done = "app_replaced"
+			name = "app_replaced"
 		}
-		seeOther(w, securityPath+"?done="+done)
-		return nil
+		if len(changed.Codes) > 0 {
+			to = codesPath // as part of the same flow (E1)
+		}
+		return h.finish(w, to, name)
 	case e.Key == "error.attempt_moved":
 		seeOther(w, here) // Reload, or a second click
 		return nil
+	case e.Code == authn.Conflict && h.unsaved(r, cur, codesOf(cur.Factors)):
+		return h.finish(w, codesPath, "app_on") // a second click: it is on already
 	case e.Code == authn.Conflict:
-		seeOther(w, securityPath+"?done=app_on") // a second click: it is on already
-		return nil
+		return h.finish(w, securityPath, "app_on")
 	case e.Code == authn.Expired, e.Code == authn.NotFound:
 		v := h.personal(r, cur)
 		v.Section = "security"
-		return h.setUpGone(w, r, v, err)
+		return h.setUpGone(w, r, cur, v, err)
 	}
 	httpserve.Record(r, err)
 	return h.drawSetUp(w, r, cur, e)
 }
 
 // setUpGone is for a set-up that is over, or was replaced by a later one.
-func (h *Handler) setUpGone(w http.ResponseWriter, r *http.Request, v *View, err error) error {
+func (h *Handler) setUpGone(w http.ResponseWriter, r *http.Request, cur session.Current, v *View, err error) error {
 	e := authn.AsError(err)
 	switch e.Code {
 	case authn.Conflict:
+		// It is on: a second click, or Back. The codes that came with it wait.
+		if h.unsaved(r, cur, codesOf(cur.Factors)) {
+			seeOther(w, codesPath)
+			return nil
+		}
 		seeOther(w, securityPath)
 		return nil
 	case authn.Expired, authn.NotFound:
@@ -204,21 +216,10 @@ func (h *Handler) setUpGone(w http.ResponseWriter, r *http.Request, v *View, err
 // postSetUpCancel gives the set-up up. Only what is still pending: the address
 // of an app that counts is not one to remove it by.
 func (h *Handler) postSetUpCancel(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	asker := who(r, cur)
-	p, err := h.c.Enroll.Show(r.Context(), asker, r.PathValue("factor"))
-	if err == nil {
-		_, err = h.c.Enroll.Remove(r.Context(), asker, p.Factor.ID)
-	}
-	switch authn.AsError(err).Code {
-	case authn.NotFound, authn.Expired, authn.Conflict:
-		// Over already: what was wanted.
-		err = nil
-	}
-	if err != nil {
+	if err := h.giveUp(r, cur); err != nil {
 		return err
 	}
-	seeOther(w, securityPath+"?done=cancelled")
-	return nil
+	return h.finish(w, securityPath, "cancelled")
 }
 
 // appAct goes on with the set-up after the person confirmed that it's them.

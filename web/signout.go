@@ -48,6 +48,8 @@ func (h *Handler) postSignOutOthers(w http.ResponseWriter, r *http.Request, cur 
 	if err := h.c.Sessions.SignOutOthers(r.Context(), cur.Token, httpserve.ClientOf(r)); err != nil {
 		return err
 	}
-	seeOther(w, securityPath+"?done=others")
-	return nil
+	if r.PostForm.Get("back") == "devices" {
+		return h.finish(w, devicesPath, "others")
+	}
+	return h.finish(w, securityPath, "others")
 }

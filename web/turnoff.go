@@ -10,14 +10,32 @@ import (
 
 // turnOffPage is the data of turnoff.html (S22).
 type turnOffPage struct {
-	Factor string
-	Last   bool // policy asks for one, and this is the last: no button
-	Why    []string
+	Kind     authn.Kind
+	Factor   string
+	Action   string
+	Replaces string   // of the app, to set it up again
+	Left     []string // the ways that stay, by name
+	Codes    bool     // backup codes end with it
+	Last     bool     // policy asks for one, and this is the last: no button
+	Why      []string
+}
+
+// turnOff is a way that can be turned off, by the address of its page.
+type turnOff struct {
+	kind authn.Kind
+	act  string // for the confirmation
+	done string
+}
+
+var turnOffs = map[string]turnOff{
+	appOffPath:  {kind: appKind, act: "app_off", done: "app_off"},
+	mailOffPath: {kind: authn.Email, act: "mail_off", done: "mail_off"},
 }
 
 func (h *Handler) getTurnOff(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	app := activeApp(cur.Factors)
-	if app == nil {
+	of := turnOffs[r.URL.Path]
+	f := factorIn(cur.Factors, of.kind, authn.Confirmed, authn.Asleep)
+	if f == nil {
 		seeOther(w, securityPath)
 		return nil
 	}
@@ -25,49 +43,76 @@ func (h *Handler) getTurnOff(w http.ResponseWriter, r *http.Request, cur session
 	if err != nil {
 		return err
 	}
-	p := turnOffPage{Factor: app.ID, Last: ru.demanded && len(ru.second) <= 1}
-	if !p.Last {
+	if !h.isLast(ru, cur, f.ID) {
 		// Asked for now rather than after the button.
 		if err := h.c.Enroll.Ready(r.Context(), who(r, cur)); authn.AsError(err).Code == authn.StepUpRequired {
-			return h.askConfirm(w, "app_off", "")
+			return h.askConfirm(w, of.act, "")
 		} else if err != nil {
 			return err
 		}
 	}
-	return h.drawTurnOff(w, http.StatusOK, h.personal(r, cur), cur, ru, p)
+	return h.drawTurnOff(w, r, http.StatusOK, cur, ru, f)
 }
 
-func (h *Handler) drawTurnOff(w http.ResponseWriter, status int, v *View, cur session.Current, ru rules, p turnOffPage) error {
+// isLast reports whether policy asks for a way, and none but f would be left
+// that it accepts; package enroll decides again.
+func (h *Handler) isLast(ru rules, cur session.Current, f string) bool {
+	if !ru.demanded {
+		return false
+	}
+	least := ru.doc.Minimum(cur.User)
+	if ru.doc.NeedsOwnWay(cur.User) && least == policy.AnyStrength {
+		least = policy.OwnPossession
+	}
+	for _, other := range ru.second {
+		if other.ID != f && least.Meets(h.c.Offered[other.Kind]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (h *Handler) drawTurnOff(w http.ResponseWriter, r *http.Request, status int, cur session.Current, ru rules, f *authn.Factor) error {
+	v := h.personal(r, cur)
+	p := turnOffPage{Kind: f.Kind, Factor: f.ID, Action: r.URL.Path, Last: h.isLast(ru, cur, f.ID)}
+	if f.Kind == appKind {
+		p.Replaces = f.ID
+	}
+	for _, other := range ru.second {
+		if other.ID != f.ID {
+			p.Left = append(p.Left, v.T("page.way."+string(other.Kind)))
+		}
+	}
+	p.Codes = len(p.Left) == 0 && codesOf(cur.Factors) != nil
 	if p.Last {
 		p.Why = v.why(demands(ru, cur), cur.Company.Name)
 	}
-	v.Section, v.Title, v.Data = "security", v.T("page.off.title"), p
+	v.Section, v.Title, v.Data = "security", v.T("page.off.title_"+string(f.Kind)), p
 	return h.draw(w, status, "turnoff.html", v)
 }
 
 func (h *Handler) postTurnOff(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	app := activeApp(cur.Factors)
-	if app == nil || app.ID != r.PostForm.Get("factor") {
+	of := turnOffs[r.URL.Path]
+	f := factorIn(cur.Factors, of.kind, authn.Confirmed, authn.Asleep)
+	if f == nil || f.ID != r.PostForm.Get("factor") {
 		seeOther(w, securityPath) // another one than the page showed, or none
 		return nil
 	}
-	changed, err := h.c.Enroll.Remove(r.Context(), who(r, cur), app.ID)
-	switch authn.AsError(err).Code {
-	case authn.StepUpRequired:
-		return h.askConfirm(w, "app_off", "")
-	case authn.PolicyForbids:
+	changed, err := h.c.Enroll.Remove(r.Context(), who(r, cur), f.ID)
+	switch e := authn.AsError(err); {
+	case err == nil:
+		h.changed(w, r, changed)
+		return h.finish(w, securityPath, of.done)
+	case e.Code == authn.StepUpRequired:
+		return h.beginConfirm(w, r, cur, of.act, "")
+	case e.Code == authn.PolicyForbids && e.Key == "error.last_factor":
 		ru, bad := h.rulesOf(cur)
 		if bad != nil {
 			return bad
 		}
-		return h.drawTurnOff(w, http.StatusForbidden, h.personal(r, cur), cur, ru, turnOffPage{Last: true})
+		return h.drawTurnOff(w, r, http.StatusForbidden, cur, ru, f)
 	}
-	if err != nil {
-		return err
-	}
-	h.changed(w, changed)
-	seeOther(w, securityPath+"?done=app_off")
-	return nil
+	return err
 }
 
 // demands are the rules that ask for a second way whatever the person has.

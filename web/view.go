@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type View struct {
 	Here      string // where to come back to; a path
 	Section   string // of the side navigation: "profile" or "security"
 	Notice    string // key of a notice about what was just done; empty: none
+	Warning   bool   // the notice is none of success
 	Person    *person
 	Data      any
 
@@ -85,23 +87,11 @@ func (h *Handler) personal(r *http.Request, cur session.Current) *View {
 	v.Person = &person{Name: cur.User.Name, Login: cur.User.Login, Initials: initials(cur.User.Name)}
 	v.Person.CanSync, v.Person.Replaces = h.canSync(cur)
 	v.Person.MailAdmin = h.mailAdmin(cur)
-	v.Notice = notices[r.URL.Query().Get("done")]
+	if name := h.finished(r); name != "" {
+		v.Notice = "page.done." + name
+		v.Warning = slices.Contains(noSuccess, name)
+	}
 	return v
-}
-
-// notices are what "?done=" may say. A link can name one of these and nothing else.
-var notices = map[string]string{
-	"app_off":      "page.done.app_off",
-	"app_on":       "page.done.app_on",
-	"app_replaced": "page.done.app_replaced",
-	"cancelled":    "page.done.cancelled",
-	"mail_moved":   "page.done.mail_moved",
-	"mail_removed": "page.done.mail_removed",
-	"mail_saved":   "page.done.mail_saved",
-	"others":       "page.done.others",
-	"password":     "page.done.password",
-	"profile":      "page.done.profile",
-	"signed_out":   "page.done.signed_out",
 }
 
 // T is a sentence of the catalogue; the arguments are names and values in turn.
@@ -214,6 +204,12 @@ func (v *View) Agent(s string) string {
 		return v.T("page.agent.on", "Browser", browser, "System", system)
 	}
 	return s
+}
+
+// Full is "21 Nov 2026 at 09:14".
+func (v *View) Full(t time.Time) Part {
+	at := t.In(v.zone)
+	return v.timePart(t, v.T("date.day_at", "Date", v.texts.Date(v.Lang, at), "Time", v.texts.Time(v.Lang, at)), true)
 }
 
 // Languages are the languages to choose from; one is no choice.

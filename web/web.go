@@ -146,7 +146,7 @@ const (
 	appearancePath = "/appearance"
 	signOutPath    = "/signout"
 	invitationPath = "/invitation"
-	mailPath       = "/admin/providers/email"
+	providerPath   = "/admin/providers/email"
 )
 
 // Mount registers all pages, a line each.
@@ -165,25 +165,10 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("POST "+signOutPath, httpserve.Page(h.postSignOut))
 	m.Handle("POST "+appearancePath, httpserve.Page(h.postAppearance))
 
-	m.Handle("GET "+accountPath, h.account(h.getProfile))
-	m.Handle("POST "+accountPath, h.account(h.postProfile))
-	m.Handle("GET "+securityPath, h.account(h.getSecurity))
-	m.Handle("POST "+securityPath+"/sign-out-others", h.account(h.postSignOutOthers))
-	m.Handle("POST "+appPath, h.account(h.postSetUp))
-	m.Handle("GET "+appPath+"/{factor}", h.account(h.getSetUp))
-	m.Handle("POST "+appPath+"/{factor}/confirm", h.account(h.postSetUpConfirm))
-	m.Handle("POST "+appPath+"/{factor}/cancel", h.account(h.postSetUpCancel))
-	m.Handle("GET "+appOffPath, h.account(h.getTurnOff))
-	m.Handle("POST "+appOffPath, h.account(h.postTurnOff))
-	m.Handle("GET "+passwordPath, h.account(h.getPassword))
-	m.Handle("POST "+passwordPath, h.account(h.postPassword))
-	m.Handle("GET "+confirmPath, h.account(h.getConfirm))
-	m.Handle("POST "+confirmPath, h.account(h.postConfirm))
-	m.Handle("GET "+confirmPath+"/{attempt}", h.account(h.getConfirmAttempt))
-	m.Handle("POST "+confirmPath+"/{attempt}", h.account(h.postConfirmAttempt))
+	h.mountAccount(m)
 
-	m.Handle("GET "+mailPath, h.account(h.getMail))
-	m.Handle("POST "+mailPath, h.account(h.postMail))
+	m.Handle("GET "+providerPath, h.account(h.getProvider))
+	m.Handle("POST "+providerPath, h.account(h.postProvider))
 
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)

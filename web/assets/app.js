@@ -90,7 +90,7 @@ document.addEventListener('click', async e => {
     }
     return;
   }
-  if (e.target.closest('[data-print]')) print();
+  if (e.target.closest('[data-print]')) { print(); return; }
   const show = e.target.closest('[data-show]');
   if (show) {
     const field = document.getElementById(show.dataset.show);
@@ -149,6 +149,25 @@ if (menu) {
   document.addEventListener('keydown', e => {
     if (e.key === 'Escape' && menu.open) { menu.open = false; menu.querySelector('summary').focus(); }
   });
+}
+
+// The wait before another code can be sent. The server counts; this only shows
+// it, silently, and says once when it is over (ux rules 19–21).
+for (const b of document.querySelectorAll('[data-countdown]')) {
+  const ready = b.textContent, end = Date.now() + Number(b.dataset.countdown) * 1000;
+  const tick = () => {
+    const left = Math.ceil((end - Date.now()) / 1000);
+    if (left > 0) { b.textContent = b.dataset.textWait.replace('{n}', left); return; }
+    clearInterval(timer);
+    b.removeAttribute('aria-disabled');
+    delete b.dataset.countdown;
+    b.textContent = ready;
+    say(ready);
+  };
+  const timer = setInterval(tick, 1000);
+  b.setAttribute('aria-disabled', 'true');
+  b.addEventListener('click', e => { if (b.hasAttribute('aria-disabled') && 'countdown' in b.dataset) e.preventDefault(); });
+  tick();
 }
 
 // The search of the reference filters while one types; what it looks at and how

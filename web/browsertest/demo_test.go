@@ -92,7 +92,7 @@ func TestDemo_ux52(t *testing.T) {
 			tb.code(app.content("#code-" + person))
 			tb.lands("/account/security")
 			tb.page("security/demo", 200)
-			tb.press("page.security.app_again_label")
+			tb.press("page.security.again_label", "Way", tb.T("page.way.totp"))
 			tb.lands("/account/security/app/fac_")
 			app.fill("key", tb.shown().Grouped)
 			app.follow(func() error { return app.click("Show its code") })

@@ -57,7 +57,7 @@ func TestLanguages_ux59(t *testing.T) {
 			tb.password("omar", sallyporttest.Password)
 			tb.lands("/account/security")
 			page("security/none", 200)
-			tb.press("page.security.app_set_up_label")
+			tb.press("page.security.set_up_label", "Way", tb.T("page.way.totp"))
 			page("confirm/password", 200)
 			tb.signOut()
 			page("signin/out", 200)

@@ -148,7 +148,7 @@ func TestCopy_ux41(t *testing.T) {
 		maya := s.AddUser(t, s.Company, "maya", true)
 		tb := newTab(t, s.URL, js)
 		tb.signIn(s, maya)
-		tb.press("page.security.app_again_label")
+		tb.press("page.security.again_label", "Way", tb.T("page.way.totp"))
 		key := tb.shown()
 		if got := tb.has("[data-copy]"); got != js {
 			t.Fatalf("the button is there: %v", got)

@@ -74,7 +74,7 @@ func TestSetUp_A1_A2_A3_A8(t *testing.T) {
 		tb := newTab(t, s.URL, js)
 		tb.signIn(s, omar)
 		tb.page("security/none", 200)
-		tb.press("page.security.app_set_up_label")
+		tb.press("page.security.set_up_label", "Way", tb.T("page.way.totp"))
 		tb.lands("/account/confirm")
 		tb.page("confirm/password", 200)
 		tb.focused("password")
@@ -132,15 +132,32 @@ func TestSetUp_A1_A2_A3_A8(t *testing.T) {
 		}
 		tb.fill("code", s.Code(t, secret))
 		tb.press("page.setup.button")
-		tb.lands("/account/security?done=app_on")
-		tb.page("security/on", 200)
+		tb.lands("/account/security/backup-codes?done=app_on")
+		tb.page("codes", 200)
 		tb.says(".note.ok", tb.T("page.done.app_on"))
+		codes := tb.content("#codes")
+		tb.reload()
+		if got := tb.content("#codes"); got != codes || len(codes) < 90 {
+			t.Errorf("after Reload %q, before %q", got, codes)
+		}
+		tb.press("page.codes.done")
+		tb.page("codes/not-ticked", 422)
+		tb.saveCodes()
+		tb.page("security/on", 200)
 
 		tb.signOut()
 		s.Clock.Advance(30 * time.Second)
 		omar.Secret = secret
 		tb.signIn(s, omar)
 	})
+}
+
+// saveCodes ticks the box below the backup codes, and is done.
+func (tb *tab) saveCodes() {
+	tb.t.Helper()
+	eval[bool](tb, "document.getElementById('saved').checked = true")
+	tb.press("page.codes.done")
+	tb.lands("/account/security?done=codes_saved")
 }
 
 // checkURI checks what an app is told: A1 and A3, ux rules 41 and 43.
@@ -169,7 +186,7 @@ func TestSetUp_ux38_ux42_phone(t *testing.T) {
 		maya := s.AddUser(t, s.Company, "maya", true)
 		tb := newTab(t, s.URL, js)
 		tb.signIn(s, maya)
-		tb.press("page.security.app_again_label")
+		tb.press("page.security.again_label", "Way", tb.T("page.way.totp"))
 		for _, phone := range []bool{false, true} {
 			tb.run(chromedp.EmulateViewport(narrow, 640, func(m *emulation.SetDeviceMetricsOverrideParams, touch *emulation.SetTouchEmulationEnabledParams) {
 				m.Mobile, touch.Enabled = phone, phone
@@ -279,7 +296,8 @@ func TestSetUp_A5_A7_again(t *testing.T) {
 
 		tb.fill("code", s.Code(t, secret))
 		tb.press("page.setup.button")
-		tb.lands("/account/security?done=app_replaced")
+		tb.lands("/account/security/backup-codes?done=app_replaced")
+		tb.saveCodes()
 		other.open("/account") // signed out by the change
 		other.lands("/signin")
 		s.Clock.Advance(time.Minute)
@@ -298,7 +316,7 @@ func TestSetUp_rul45_expired(t *testing.T) {
 		maya := s.AddUser(t, s.Company, "maya", true)
 		tb := newTab(t, s.URL, js)
 		tb.signIn(s, maya)
-		tb.press("page.security.app_again_label")
+		tb.press("page.security.again_label", "Way", tb.T("page.way.totp"))
 		tb.lands("/account/security/app/fac_")
 		s.Clock.Advance(29 * time.Minute)
 		tb.reload()
@@ -322,7 +340,7 @@ func TestSetUp_rul11_paused(t *testing.T) {
 		maya := s.AddUser(t, s.Company, "maya", true)
 		tb := newTab(t, s.URL, js)
 		tb.signIn(s, maya)
-		tb.press("page.security.app_again_label")
+		tb.press("page.security.again_label", "Way", tb.T("page.way.totp"))
 		secret := decode(t, tb.shown().Key)
 		for range policy.FreeTries {
 			tb.fill("code", s.WrongCode(t, secret))
@@ -341,12 +359,12 @@ func TestSetUp_doubleClick(t *testing.T) {
 		tb := newTab(t, s.URL, js)
 		tb.forgive("net::ERR_ABORTED")
 		tb.signIn(s, maya)
-		tb.follow(func() error { return tb.twice(tb.T("page.security.app_again_label")) })
+		tb.follow(func() error { return tb.twice(tb.T("page.security.again_label", "Way", tb.T("page.way.totp"))) })
 		tb.lands("/account/security/app/fac_")
 		tb.await("the newest set-up", func() bool { return tb.has("#key") })
 		tb.fill("code", s.Code(t, decode(t, tb.shown().Key)))
 		tb.follow(func() error { return tb.twice(tb.T("page.setup.button")) })
-		tb.lands("/account/security?done=app_")
+		tb.lands("/account/security/backup-codes") // also after the second click
 		_, list, err := s.Directory.Lookup(t.Context(), s.Company, maya.ID)
 		if err != nil {
 			t.Fatal(err)
@@ -371,19 +389,19 @@ func TestTurnOff_A6(t *testing.T) {
 		maya := s.AddUser(t, s.Company, "maya", true)
 		tb := newTab(t, s.URL, js)
 		tb.signIn(s, maya)
-		tb.press("page.security.app_off_label")
+		tb.press("page.security.off_label", "Way", tb.T("page.way.totp"))
 		tb.page("off", 200)
 		tb.press("page.off.keep")
 		tb.lands("/account/security")
 
 		s.Clock.Advance(11 * time.Minute)
-		tb.press("page.security.app_off_label")
+		tb.press("page.security.off_label", "Way", tb.T("page.way.totp"))
 		tb.page("confirm/code", 200)
 		tb.focused("code")
 		tb.says("h1 + p", tb.T("page.confirm.for_app_off"))
 		tb.fill("code", s.WrongCode(t, maya.Secret))
 		tb.press("page.confirm.button")
-		tb.page("confirm/wrong", 200) // at the address of the attempt that this began
+		tb.page("confirm/wrong", 422)
 		tb.says("#code-err", tb.T("error.wrong_code"))
 		tb.reload()
 		charged(t, s, maya, authn.Known, 1)
@@ -420,6 +438,8 @@ func TestConfirm_S10_paused(t *testing.T) {
 		s.Clock.Advance(11 * time.Minute)
 		tb.open("/account/password")
 		tb.lands("/account/confirm?for=password")
+		tb.page("confirm/begin", 200)
+		tb.press("page.confirm.begin")
 		for range policy.FreeTries {
 			tb.fill("code", s.WrongCode(t, maya.Secret))
 			tb.press("page.confirm.button")
@@ -437,7 +457,7 @@ func TestConfirm_S10_passwordPaused(t *testing.T) {
 		s := sallyporttest.NewServer(t)
 		tb := newTab(t, s.URL, js)
 		tb.signIn(s, s.AddUser(t, s.Company, "omar", false))
-		tb.press("page.security.app_set_up_label")
+		tb.press("page.security.set_up_label", "Way", tb.T("page.way.totp"))
 		for range policy.FreeTries + 1 {
 			tb.fill("password", "not this one")
 			tb.press("page.confirm.button")
@@ -445,8 +465,9 @@ func TestConfirm_S10_passwordPaused(t *testing.T) {
 		tb.page("confirm/password-paused", 429)
 		want := tb.T("page.password.paused") + " " + tb.T("page.pause", "Count", 1, "Until", tb.clock("10:15", "09:15"))
 		tb.says("#password-err", want)
-		// The first answer of another confirmation leads to an address: it says the same.
+		// Another confirmation says the same.
 		tb.open("/account/confirm?for=app")
+		tb.press("page.confirm.begin")
 		tb.fill("password", "not this one")
 		tb.press("page.confirm.button")
 		tb.says("#password-err", want)
@@ -469,7 +490,7 @@ func TestTurnOff_A6_demanded(t *testing.T) {
 		tb.page("off/last", 200)
 		tb.open("/account/security")
 		tb.page("security/demanded", 200)
-		if eval[bool](tb, "!!document.querySelector('a[href=\"/account/security/app/off\"]')") {
+		if eval[bool](tb, "!!document.querySelector('#app form[action=\"/account/confirm\"]')") {
 			t.Error("it offers to turn the app off")
 		}
 		s.SetTwoFactor(t, "acme", policy.Off)

@@ -436,9 +436,9 @@ func (tb *tab) click(name string) error {
 }
 
 // press clicks what the catalogue names so, and waits for the next page.
-func (tb *tab) press(key string) {
+func (tb *tab) press(key string, pairs ...any) {
 	tb.t.Helper()
-	tb.follow(func() error { return tb.click(tb.T(key)) })
+	tb.follow(func() error { return tb.click(tb.T(key, pairs...)) })
 }
 
 // menu opens the user menu.

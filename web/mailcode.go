@@ -1,0 +1,332 @@
+package web
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/enroll"
+	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/session"
+	"github.com/sallyport-mfa/sallyport/signin"
+)
+
+// sentPage is the data of sent.html: the code that was sent to an address, to
+// turn on codes by e-mail (S18) or to confirm a new address of the account.
+type sentPage struct {
+	Base, Back, BackLabel string // of the forms; where Cancel and the link back lead
+	Text                  string // what the code is for
+	Address               string
+	Version               int64
+	Until                 Part // zero: no code is out
+	Again                 sendAgain
+	Refusal               refusal
+	Problem               string
+	Pause                 *pause
+}
+
+func (h *Handler) postMail(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	return h.beginMail(w, r, cur)
+}
+
+// mailAct goes on with turning on codes by e-mail after the person confirmed
+// that it's them.
+func (h *Handler) mailAct(w http.ResponseWriter, r *http.Request, st signin.Status) error {
+	cur, err := h.c.Sessions.Check(r.Context(), st.SessionToken.Reveal(), httpserve.ClientOf(r))
+	if err != nil {
+		return err
+	}
+	return h.beginMail(w, r, cur)
+}
+
+func (h *Handler) beginMail(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	if cur.User.Email == "" {
+		seeOther(w, addressPath) // a way of verifying it comes with the address
+		return nil
+	}
+	p, err := h.c.Enroll.Begin(r.Context(), who(r, cur), authn.Email, "")
+	switch e := authn.AsError(err); {
+	case err == nil:
+		httpserve.Subject(r.Context(), p.Factor.ID)
+		seeOther(w, mailPath+"/"+p.Factor.ID)
+		return nil
+	case e.Code == authn.StepUpRequired:
+		return h.beginConfirm(w, r, cur, "mail", "")
+	case e.Code == authn.Conflict:
+		seeOther(w, securityPath) // it is on by now
+		return nil
+	case e.Code == authn.MessageNotSent && p.Factor.ID != "":
+		// The set-up is there; its page can send again.
+		httpserve.Record(r, err)
+		return h.finish(w, mailPath+"/"+p.Factor.ID, "not_sent")
+	case e.Code == authn.TooManyRequests:
+		return h.sendLimit(w, r, cur, err)
+	}
+	return err
+}
+
+// sendLimit is for a code that cannot be sent now, before there is a page for it.
+func (h *Handler) sendLimit(w http.ResponseWriter, r *http.Request, cur session.Current, err error) error {
+	e, v := authn.AsError(err), h.personal(r, cur)
+	if e.Key == "error.send_wait" {
+		// Begun a moment ago: the page of that one is where the code goes.
+		if f := pendingMail(cur.Factors); f != nil {
+			seeOther(w, mailPath+"/"+f.ID)
+			return nil
+		}
+	}
+	httpserve.Record(r, err)
+	retryAfter(w, e.RetryAfter)
+	v.Title = v.T("page.sent.limit_title")
+	return h.drawGone(w, httpserve.Status(e.Code), v, gone{Text: httpserve.Message(v.texts, v.Lang, e), Button: v.T("page.back_to_security"), Action: securityPath})
+}
+
+func pendingMail(factors []authn.Factor) *authn.Factor {
+	return factorIn(factors, authn.Email, authn.Pending)
+}
+
+func activeMail(factors []authn.Factor) *authn.Factor {
+	return factorIn(factors, authn.Email, authn.Confirmed, authn.Asleep)
+}
+
+// sentBase is the page that an address belongs to: of codes by e-mail, or of the
+// account's address.
+func sentBase(r *http.Request) string {
+	if strings.HasPrefix(r.URL.Path, addressPath+"/") {
+		return addressPath
+	}
+	return mailPath
+}
+
+func (h *Handler) getSent(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	return h.drawSent(w, r, cur, sentBase(r), r.PathValue("factor"), nil)
+}
+
+func (h *Handler) drawSent(w http.ResponseWriter, r *http.Request, cur session.Current, base, factor string, e *authn.Error) error {
+	v := h.personal(r, cur)
+	pending, err := h.c.Enroll.Show(r.Context(), who(r, cur), factor)
+	if err == nil && pending.Factor.Kind != authn.Email {
+		err = authn.NotFound
+	}
+	if err != nil {
+		return h.sentGone(w, r, v, base, err)
+	}
+	p := v.sentData(base, pending)
+	status := http.StatusOK
+	if e != nil {
+		status = httpserve.Status(e.Code)
+		if !p.explain(w, v, e) {
+			return e
+		}
+	}
+	v.Failed, v.Data = p.Refusal.Text != "", p
+	return h.draw(w, status, "sent.html", v)
+}
+
+func (v *View) sentData(base string, pending enroll.Pending) sentPage {
+	at := base + "/" + pending.Factor.ID
+	p := sentPage{Base: at, Back: securityPath, BackLabel: v.T("page.back"), Address: pending.Address, Version: pending.Version,
+		Again: v.again(pending.Sent, at+"/send"), Text: v.T("page.mail.text")}
+	v.Section, v.Title = "security", v.T("page.mail.title")
+	if base == addressPath {
+		p.Back, p.BackLabel, p.Text = accountPath, v.T("page.nav.profile"), v.T("page.address.text_code")
+		v.Section, v.Title = "profile", v.T("page.address.title_code")
+	}
+	if n := len(pending.Sent); n > 0 {
+		p.Until = v.Seconds(pending.Sent[n-1].ExpiresAt)
+	}
+	return p
+}
+
+// explain puts what went wrong into words and reports whether it can.
+func (p *sentPage) explain(w http.ResponseWriter, v *View, e *authn.Error) bool {
+	switch {
+	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests, e.Code == authn.Conflict:
+		retryAfter(w, e.RetryAfter)
+		p.Problem = httpserve.Message(v.texts, v.Lang, e)
+		return true
+	case e.Code == authn.Paused, e.Code == authn.WrongCode && e.RetryAfter > 0:
+		retryAfter(w, e.RetryAfter)
+		p.Refusal, p.Pause = refusal{Text: v.T("page.sent.paused")}, v.pauseOf(v.now.Add(e.RetryAfter))
+		return true
+	case e.Code == authn.Locked:
+		p.Refusal = refusal{Text: v.T("page.setup.locked")}
+		return true
+	}
+	why, ok := v.sentRefusal(e)
+	p.Refusal = why
+	return ok
+}
+
+func (h *Handler) postSentConfirm(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	base, factor := sentBase(r), r.PathValue("factor")
+	here := base + "/" + factor
+	version, err := strconv.ParseInt(r.PostForm.Get("version"), 10, 64)
+	if err != nil || version <= 0 {
+		seeOther(w, here)
+		return nil
+	}
+	changed, err := h.c.Enroll.Confirm(r.Context(), who(r, cur), factor, version, authn.Answer{Code: r.PostForm.Get("code")})
+	e := authn.AsError(err)
+	switch {
+	case err == nil:
+		h.changed(w, r, changed)
+		if len(changed.Codes) > 0 {
+			return h.finish(w, codesPath, "mail_on")
+		}
+		if base == addressPath {
+			return h.finish(w, accountPath, "address")
+		}
+		return h.finish(w, securityPath, "mail_on")
+	case e.Key == "error.attempt_moved":
+		seeOther(w, here) // Reload, or a second click
+		return nil
+	case e.Code == authn.Conflict && base == addressPath && e.Key != "error.factor_confirmed":
+		// The address is somebody else's. That is not said: whose it is concerns them.
+		httpserve.Record(r, err)
+		return h.drawSent(w, r, cur, base, factor, &authn.Error{Code: authn.Conflict, Key: "error.address_not_possible"})
+	case e.Code == authn.Conflict, e.Code == authn.NotFound, e.Code == authn.Expired && e.Key != "error.code_expired":
+		return h.sentGone(w, r, h.personal(r, cur), base, err)
+	}
+	httpserve.Record(r, err)
+	return h.drawSent(w, r, cur, base, factor, e)
+}
+
+// postSentAgain sends the code again.
+func (h *Handler) postSentAgain(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	base, factor := sentBase(r), r.PathValue("factor")
+	_, err := h.c.Enroll.Send(r.Context(), who(r, cur), factor)
+	switch e := authn.AsError(err); {
+	case err == nil, e.Key == "error.send_wait":
+		seeOther(w, base+"/"+factor)
+		return nil
+	case e.Code == authn.Conflict, e.Code == authn.NotFound, e.Code == authn.Expired:
+		return h.sentGone(w, r, h.personal(r, cur), base, err)
+	default:
+		httpserve.Record(r, err)
+		return h.drawSent(w, r, cur, base, factor, e)
+	}
+}
+
+// sentGone is for a code page that is over, or was replaced by a later one.
+func (h *Handler) sentGone(w http.ResponseWriter, r *http.Request, v *View, base string, err error) error {
+	e := authn.AsError(err)
+	back, button := securityPath, v.T("page.back_to_security")
+	v.Section = "security"
+	if base == addressPath {
+		back, button, v.Section = accountPath, v.T("page.back_to_profile"), "profile"
+	}
+	switch e.Code {
+	case authn.Conflict:
+		seeOther(w, back) // a second click: it is on already
+		return nil
+	case authn.Expired, authn.NotFound:
+		httpserve.Record(r, err)
+		v.Title = v.T("page.setup.gone_title")
+		return h.drawGone(w, httpserve.Status(e.Code), v, gone{Text: v.T("page.setup.gone_text"), Button: button, Action: back})
+	}
+	return err
+}
+
+// postSentCancel gives up what is pending; the address of a way that counts is
+// not one to remove it by.
+func (h *Handler) postSentCancel(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	back, name := securityPath, "cancelled"
+	if sentBase(r) == addressPath {
+		back, name = accountPath, "address_cancelled"
+	}
+	if err := h.giveUp(r, cur); err != nil {
+		return err
+	}
+	return h.finish(w, back, name)
+}
+
+// giveUp ends the pending set-up in the address.
+func (h *Handler) giveUp(r *http.Request, cur session.Current) error {
+	asker := who(r, cur)
+	p, err := h.c.Enroll.Show(r.Context(), asker, r.PathValue("factor"))
+	if err == nil {
+		_, err = h.c.Enroll.Remove(r.Context(), asker, p.Factor.ID)
+	}
+	switch authn.AsError(err).Code {
+	case authn.NotFound, authn.Expired, authn.Conflict:
+		return nil // over already: what was wanted
+	}
+	return err
+}
+
+// addressPage is the data of address.html.
+type addressPage struct {
+	Email    string
+	Verified bool
+	Typed    string
+	Error    string
+	Problem  string
+}
+
+// getAddress is the form for a new address of the account. A proof is asked for
+// before anything is typed.
+func (h *Handler) getAddress(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	if !h.offers(authn.Email) {
+		seeOther(w, accountPath)
+		return nil
+	}
+	if err := h.c.Enroll.Ready(r.Context(), who(r, cur)); authn.AsError(err).Code == authn.StepUpRequired {
+		return h.askConfirm(w, "address", here(r))
+	} else if err != nil {
+		return err
+	}
+	return h.drawAddress(w, http.StatusOK, h.personal(r, cur), cur, addressPage{Typed: bounded(r.URL.Query().Get("to"))})
+}
+
+// bounded is what a query may put into a field.
+func bounded(s string) string {
+	if len(s) > authn.MaxLogin {
+		return ""
+	}
+	return s
+}
+
+func (h *Handler) drawAddress(w http.ResponseWriter, status int, v *View, cur session.Current, p addressPage) error {
+	p.Email, p.Verified = cur.User.Email, !cur.User.EmailVerifiedAt.IsZero()
+	v.Section, v.Title, v.Failed, v.Data = "profile", v.T("page.address.title"), p.Error != "", p
+	return h.draw(w, status, "address.html", v)
+}
+
+func (h *Handler) addressAgain(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	v := h.personal(r, cur)
+	v.Notice, v.Warning = "page.done.changed_elsewhere", true
+	return h.drawAddress(w, http.StatusUnprocessableEntity, v, cur, addressPage{Typed: r.PostForm.Get("email")})
+}
+
+func (h *Handler) postAddress(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	typed := strings.TrimSpace(r.PostForm.Get("email"))
+	p, err := h.c.Enroll.BeginEmail(r.Context(), who(r, cur), typed)
+	e, v := authn.AsError(err), h.personal(r, cur)
+	page := addressPage{Typed: typed}
+	switch {
+	case err == nil:
+		httpserve.Subject(r.Context(), p.Factor.ID)
+		seeOther(w, addressPath+"/"+p.Factor.ID)
+		return nil
+	case e.Code == authn.StepUpRequired:
+		return h.beginConfirm(w, r, cur, "address", withQuery(addressPath, "to", typed))
+	case e.Code == authn.MessageNotSent && p.Factor.ID != "":
+		httpserve.Record(r, err)
+		return h.finish(w, addressPath+"/"+p.Factor.ID, "not_sent")
+	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests:
+		retryAfter(w, e.RetryAfter)
+		page.Problem = httpserve.Message(v.texts, v.Lang, e)
+	case e.Code == authn.Invalid && typed == "":
+		page.Error = v.T("page.address.empty")
+	case e.Code == authn.Invalid && len(e.Fields) > 0 && e.Fields[0].Code == "same":
+		page.Error = v.T("page.address.same")
+	case e.Code == authn.Invalid:
+		page.Error = v.T("page.address.shape")
+	default:
+		return err
+	}
+	httpserve.Record(r, err)
+	return h.drawAddress(w, httpserve.Status(e.Code), v, cur, page)
+}
