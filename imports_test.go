@@ -25,7 +25,7 @@ import (
 const module = "github.com/sallyport-mfa/sallyport"
 
 // domain is what handlers and the root package may build on.
-var domain = []string{"policy", "signin", "enroll", "directory", "session", "throttle", "audit", "notice"}
+var domain = []string{"policy", "signin", "enroll", "directory", "session", "throttle", "audit", "notice", "provider"}
 
 // mayImport holds, for every package of this module, which others of this
 // module its non-test files may import ("." is the root). It is the table of
@@ -51,6 +51,7 @@ var mayImport = map[string][]string{
 	"signin":             {"authn", "policy"},
 	"enroll":             {"authn", "policy"},
 	"directory":          {"authn", "policy"},
+	"provider":           {"authn", "directory", "policy"}, // who may is directory.Can's to say
 	"store":              {"authn", "keyring"},
 	"store/*":            {"authn", "keyring", "store"}, // the words of its errors, and the key in its Config
 	"httpapi":            handlers,

@@ -33,7 +33,12 @@ func (s *Server) Run(ctx context.Context) error {
 	defer seal.Stop()
 	defer sweep.Stop()
 	var mail sync.WaitGroup
-	defer mail.Wait()
+	defer func() {
+		mail.Wait()
+		if s.Providers != nil {
+			s.job(context.WithoutCancel(ctx), "mail connections", func(context.Context) error { return s.Providers.Close() })
+		}
+	}()
 	// On its own: a provider that is slow holds up nothing else.
 	mail.Go(func() { s.drain(ctx) })
 	s.job(ctx, "clock", s.clock.tick)

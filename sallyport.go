@@ -28,6 +28,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/notice"
 	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -43,6 +44,7 @@ type Store interface {
 	directory.Store
 	audit.Store
 	notice.Outbox
+	provider.Store
 	housekeeping
 }
 
@@ -80,6 +82,9 @@ type Config struct {
 	// told, and methods whose codes are sent are refused. The store must then have
 	// been opened with notice.For, so that what people are told reaches the outbox.
 	Senders map[authn.Kind]authn.Sender
+	// CompanyMail sends through the mail servers that companies name
+	// (message/smtp.Companies). Nil: every company uses Senders. Needs Senders.
+	CompanyMail authn.MailServers
 	// Digits makes a sent code out of its seed (method/code.Digits); needed with Senders.
 	Digits func(seed []byte) string
 	// BackupCodes makes them (method/backup.Method); nil: nobody gets any.
@@ -100,7 +105,8 @@ type Server struct {
 	Sessions  *session.Service
 	Directory *directory.Service
 	Audit     *audit.Service
-	Notices   *notice.Service // nil: nothing is sent
+	Notices   *notice.Service   // nil: nothing is sent
+	Providers *provider.Service // nil: companies have no mail servers of their own
 
 	cfg     Config
 	mux     *httpserve.Mux
@@ -181,6 +187,9 @@ func (c *Config) check() (*url.URL, error) {
 			problems = append(problems, fmt.Errorf("Config.Methods has %q, and Config.Senders has no sender for it", m.Kind()))
 		}
 	}
+	if c.CompanyMail != nil && c.Senders[authn.Email] == nil {
+		problems = append(problems, errors.New("Config.CompanyMail is set without a sender of e-mail in Config.Senders, which companies without settings use"))
+	}
 	if len(c.Senders) > 0 && c.Digits == nil {
 		problems = append(problems, errors.New("Config.Digits is nil; give code.Digits"))
 	}
@@ -226,11 +235,17 @@ func loopback(host string) bool {
 func (s *Server) services() error {
 	c := s.cfg
 	s.clock = &clockGuard{store: c.Store, now: c.Now, log: c.Log}
-	var errs [6]error
+	var errs [7]error
 	var deliver signin.Deliverer // a nil *notice.Service would be no nil interface
 	if len(c.Senders) > 0 {
-		s.Notices, errs[5] = notice.New(notice.Config{Outbox: c.Store, Texts: c.Catalogue, Senders: c.Senders, PublicURL: c.PublicURL,
-			Code: c.Digits, Now: c.Now, Log: c.Log, Random: c.Random})
+		n := notice.Config{Outbox: c.Store, Texts: c.Catalogue, Senders: c.Senders, PublicURL: c.PublicURL,
+			Code: c.Digits, Now: c.Now, Log: c.Log, Random: c.Random}
+		if c.CompanyMail != nil {
+			s.Providers, errs[6] = provider.New(provider.Config{Store: c.Store, Mail: c.CompanyMail, Now: c.Now, Random: c.Random, Log: c.Log, Lifetimes: c.Lifetimes,
+				Render: func(l authn.Letter) (authn.Message, error) { return s.Notices.Render(l) }})
+			n.SenderFor = s.Providers.SenderFor
+		}
+		s.Notices, errs[5] = notice.New(n)
 		deliver = s.Notices
 	}
 	s.SignIn, errs[0] = signin.New(signin.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Deliver: deliver, Addresses: c.Addresses,
@@ -248,13 +263,13 @@ func (s *Server) mount(outer *httpserve.Config) error {
 	for _, m := range s.cfg.Methods {
 		offered[m.Kind()] = m.Traits()
 	}
-	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit,
-		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Offered: offered})
+	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers,
+		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Offered: offered, Now: s.cfg.Now})
 	if err != nil {
 		return err
 	}
 	pages, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
-		Audit: s.Audit, Cookies: s.cookies, Texts: s.cfg.Catalogue, Offered: offered, Home: s.cfg.Home, Banner: s.cfg.Banner,
+		Audit: s.Audit, Providers: s.Providers, Cookies: s.cookies, Texts: s.cfg.Catalogue, Offered: offered, Home: s.cfg.Home, Banner: s.cfg.Banner,
 		OpenAPI: httpapi.OpenAPI(), PublicURL: s.cfg.PublicURL, Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check})
 	if err != nil {
 		return err

@@ -155,7 +155,14 @@ func TestRecover_H6_rul17(t *testing.T) {
 	if got := w.Mail(t, other.Email); len(got) == 0 || !strings.Contains(got[len(got)-1].Text, "boss") {
 		t.Errorf("the other owner hears of it in %d letters", len(got))
 	}
-	w.SetTwoFactor(t, "acme", policy.Required)
+	c, err := w.Directory.Company(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := policy.Document{Format: 1, TwoFactor: policy.Required, OwnWay: []authn.Audience{authn.InternalAudience}}
+	if err := w.Directory.SetPolicy(t.Context(), c.ID, doc, c.PolicyVersion); err != nil {
+		t.Fatal(err)
+	}
 	st, err := w.SignIn.Accept(t.Context(), g.Token, "a long way from home", "", authn.Client{Browser: "new"})
 	if err != nil || st.Session != nil || st.Need.State != authn.NeedEnrolment {
 		t.Errorf("%+v %v", st.Need, err)

@@ -70,7 +70,7 @@ func (s *Service) mayChange(rows *authn.Rows, now time.Time) (policy.Document, e
 		return doc, err
 	}
 	if len(policy.Second(doc, rows.Factors, s.traits)) > 0 || policy.Demanded(doc, *rows.User) {
-		return doc, policy.Fresh(rows, policy.Holds(rows.Factors, s.traits), s.life.StepUpAge, now)
+		return doc, policy.Fresh(rows, s.mustHold(doc, rows.Factors), s.life.StepUpAge, now)
 	}
 	return doc, nil
 }

@@ -80,7 +80,8 @@ func (s *Service) send(rows *authn.Rows, doc policy.Document, w Who, f authn.Fac
 	if sending.New {
 		write = authn.NewChallenge{Challenge: sending.Challenge}
 	}
-	p.Sent = append(of(rows.Challenges, f.ID), sending.Challenge)
+	before := slices.DeleteFunc(of(rows.Challenges, f.ID), func(c authn.Challenge) bool { return c.ID == sending.Challenge.ID })
+	p.Sent = append(before, sending.Challenge)
 	return []authn.Write{write, authn.NewLetter{Letter: letter, Challenge: sending.Challenge.ID}}, letter.ID, nil
 }
 

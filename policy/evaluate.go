@@ -251,7 +251,9 @@ func (a Asked) signIn(need *Need) {
 		need.Opened = true
 	case s.own || len(need.Why) == 0:
 		need.State = authn.Complete
-	case s.sent && least == AnyStrength:
+	case least == AnyStrength && (s.sent || s.opened && !Holds(a.Factors, a.Traits)):
+		// An invitation is a proof from outside the password like a sent code; it
+		// stands for no way that the person has.
 		if a.Document.NeedsOwnWay(a.User) && !Holds(a.Factors, a.Traits) {
 			a.setUp(need, true)
 		} else {
@@ -286,9 +288,9 @@ func (a Asked) offer(need *Need, least Strength, s shown) {
 		a.saved(need, least)
 	}
 	if s.opened && !own {
-		// An invitation of someone who has nothing to prove it with yet, or whose way
-		// cannot be used here: the latter does not go on without one.
-		a.setUp(need, !Enrolled(a.Factors))
+		// Invited to a role that asks for more than they have yet, or with a way that
+		// cannot be used here. Neither goes on without one.
+		a.setUp(need, false)
 		return
 	}
 	var denied Denial

@@ -223,7 +223,7 @@ func TestEvaluateTable_rul1_rul2_rul18_rul26_invD(t *testing.T) {
 		if signIn && in && !c.proved(authn.Password) {
 			fail(c, n, "let in without something known")
 		}
-		if signIn && in && demanded && !has && !c.proved(authn.Email) {
+		if signIn && in && demanded && !has && !c.proved(authn.Email) && !c.proved(authn.Invitation) {
 			fail(c, n, "let in on knowledge alone although something is demanded (F2)")
 		}
 		if n.State == authn.NeedEnrolment {

@@ -601,10 +601,6 @@ func TestNewBrowserIsTold_J2_std45(t *testing.T) {
 			t.Errorf("sign-in %d: told %d times, want %d", i, got, tt.want)
 		}
 	}
-	rows := w.rows(p)
-	if rows.User.FirstSignInAt.IsZero() {
-		t.Error("the first sign-in is not noted")
-	}
 	if got := w.mails(p); got != 3 { // the app, and two browsers
 		t.Errorf("%d letters", got)
 	}

@@ -147,7 +147,7 @@ func setPassword(tx *Tx, l *loaded, w authn.SetPassword) error {
 	sealed := l.key.Seal(factorPlace(l.company, l.uid, id, authn.Password), w.Hash)
 	var n int64
 	if found {
-		n, err = tx.exec("UPDATE factors SET sealed = $4, confirmed_at = $5, last_used_at = 0 WHERE company = $1 AND user_id = $2 AND id = $3",
+		n, err = tx.exec("UPDATE factors SET sealed = $4, confirmed_at = $5 WHERE company = $1 AND user_id = $2 AND id = $3",
 			l.company, l.uid, id, sealed, micros(w.At))
 	} else {
 		n, err = tx.exec(insertFactor, l.company, l.uid, id, string(authn.Password), string(authn.Confirmed), "",
@@ -197,7 +197,7 @@ func userArgs(u *authn.User) ([]any, error) {
 		clean(u.Locale, maxLocale), clean(string(u.Audience), maxWord), clean(string(u.Status), maxWord), words(u.Roles),
 		u.RequireTwoFactor, u.Epoch, micros(u.PasswordChangedAt), u.WrongInRow, u.WrongInMonth, micros(u.MonthStart),
 		micros(u.PasswordKnownAt), micros(u.CreatedAt), micros(u.EmailChangedAt), micros(u.SecuredAt), clean(u.Preferred, maxID),
-		micros(u.HadFactorAt), micros(u.GraceAt), micros(u.FirstSignInAt), slices.Contains(u.Roles, "owner")}, nil
+		micros(u.HadFactorAt), micros(u.GraceAt), slices.Contains(u.Roles, "owner")}, nil
 }
 
 func putUser(tx *Tx, l *loaded, u authn.User) error {
@@ -211,7 +211,7 @@ func putUser(tx *Tx, l *loaded, u authn.User) error {
 	n, err := tx.exec(`UPDATE users SET login = $3, email = $4, email_verified_at = $5, name = $6, locale = $7, audience = $8, status = $9,
 		roles = $10, require_two_factor = $11, epoch = $12, password_changed_at = $13, wrong_in_row = $14, wrong_in_month = $15,
 		month_start = $16, password_known_at = $17, created_at = $18, email_changed_at = $19, secured_at = $20, preferred = $21,
-		had_factor_at = $22, grace_at = $23, first_sign_in_at = $24, owner = $25 WHERE company = $1 AND id = $2`,
+		had_factor_at = $22, grace_at = $23, owner = $24 WHERE company = $1 AND id = $2`,
 		append([]any{l.company, l.uid}, args...)...)
 	return oneRow(n, err, "the user is gone")
 }
@@ -243,8 +243,8 @@ func (s *Store) newUser(tx *Tx, k *authn.Keys, l *loaded, w authn.NewUser) error
 	}
 	n, err := tx.exec(`INSERT INTO users (company, id, person_key, login, email, email_verified_at, name, locale, audience, status, roles,
 		require_two_factor, epoch, password_changed_at, wrong_in_row, wrong_in_month, month_start, password_known_at, created_at,
-		email_changed_at, secured_at, preferred, had_factor_at, grace_at, first_sign_in_at, owner)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) ON CONFLICT DO NOTHING`,
+		email_changed_at, secured_at, preferred, had_factor_at, grace_at, owner)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) ON CONFLICT DO NOTHING`,
 		append([]any{u.Company, u.ID, personKey}, args...)...)
 	if err := oneRow(n, err, "there is a user of that id"); err != nil {
 		return err

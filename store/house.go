@@ -53,6 +53,8 @@ var sweeps = []struct {
 		" WHERE kind = 'backup_code' AND created_at <= $1 AND length(sealed) > 0 LIMIT $2)", KeepShown},
 	{"DELETE FROM throttles WHERE (company, who) IN (SELECT company, who FROM throttles" +
 		" WHERE updated_at <= $1 AND paused_s <= $1 AND paused_k <= $1 LIMIT $2)", keepThrottle},
+	{"UPDATE providers SET previous = substr(previous, 1, 0), previous_until = 0 WHERE (company, channel) IN" +
+		" (SELECT company, channel FROM providers WHERE previous_until > 0 AND previous_until <= $1 LIMIT $2)", 0},
 	{"DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE expires_at <= $1 LIMIT $2)", keepThrottle},
 }
 

@@ -72,6 +72,8 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		_, err := tx.exec("DELETE FROM links WHERE company = $1 AND user_id = $2 AND purpose = $3 AND epoch > $4",
 			l.company, l.uid, string(authn.NotMeLink), w.After)
 		return err
+	case authn.SetProvider:
+		return setProvider(tx, l, w.Provider)
 	}
 	return s.writeAccount(tx, k, l, w)
 }
@@ -111,11 +113,11 @@ func newAttempt(tx *Tx, k *authn.Keys, l *loaded, w authn.NewAttempt) error {
 		browser = sum[:]
 	}
 	n, err := tx.exec(`INSERT INTO attempts (company, id, user_id, purpose, state, version, proofs, lane, session_id, action,
-		return_to, epoch, created_at, expires_at, token, browser)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING`,
+		return_to, epoch, first_ever, created_at, expires_at, token, browser)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`,
 		a.Company, a.ID, a.User, clean(string(a.Purpose), maxWord), clean(string(a.State), maxWord), a.Version, proofs(a.Proofs),
 		string(a.Lane), clean(a.Session, maxID), clean(a.Action, maxWord), returnTo(a.ReturnTo), a.Epoch,
-		micros(a.CreatedAt), micros(a.ExpiresAt), token[:], browser)
+		a.First, micros(a.CreatedAt), micros(a.ExpiresAt), token[:], browser)
 	return oneRow(n, err, "there is an attempt of that id")
 }
 

@@ -23,10 +23,11 @@ type act struct {
 }
 
 var acts = map[string]act{
-	"app":      {action: "app.set_up", then: securityPath, label: "page.confirm.for_app", run: (*Handler).appAct},
-	"app_off":  {action: "app.turn_off", then: appOffPath, label: "page.confirm.for_app_off"},
-	"password": {action: "password.change", then: passwordPath, label: "page.confirm.for_password"},
-	"":         {then: securityPath, label: "page.confirm.for_any"},
+	"app":            {action: "app.set_up", then: securityPath, label: "page.confirm.for_app", run: (*Handler).appAct},
+	"app_off":        {action: "app.turn_off", then: appOffPath, label: "page.confirm.for_app_off"},
+	"email_provider": {action: "provider.change", then: mailPath, label: "page.confirm.for_email_provider"},
+	"password":       {action: "password.change", then: passwordPath, label: "page.confirm.for_password"},
+	"":               {then: securityPath, label: "page.confirm.for_any"},
 }
 
 // confirmPage is the data of confirm.html (S22).

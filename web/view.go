@@ -40,6 +40,7 @@ type person struct {
 	Name, Login, Initials string
 	CanSync               bool   // the app can be set up
 	Replaces              string // id of the app that setting up again replaces
+	MailAdmin             bool   // may see the company's mail server
 }
 
 // view is what is known from the request alone.
@@ -83,6 +84,7 @@ func (h *Handler) personal(r *http.Request, cur session.Current) *View {
 	v.Shape, v.Company, v.Form = Sheet, cur.Company.Name, h.c.Cookies.FormToken(r)
 	v.Person = &person{Name: cur.User.Name, Login: cur.User.Login, Initials: initials(cur.User.Name)}
 	v.Person.CanSync, v.Person.Replaces = h.canSync(cur)
+	v.Person.MailAdmin = h.mailAdmin(cur)
 	v.Notice = notices[r.URL.Query().Get("done")]
 	return v
 }
@@ -93,6 +95,9 @@ var notices = map[string]string{
 	"app_on":       "page.done.app_on",
 	"app_replaced": "page.done.app_replaced",
 	"cancelled":    "page.done.cancelled",
+	"mail_moved":   "page.done.mail_moved",
+	"mail_removed": "page.done.mail_removed",
+	"mail_saved":   "page.done.mail_saved",
 	"others":       "page.done.others",
 	"password":     "page.done.password",
 	"profile":      "page.done.profile",

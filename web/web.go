@@ -47,6 +47,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -59,6 +60,7 @@ type Config struct {
 	Sessions  *session.Service
 	Directory *directory.Service
 	Audit     *audit.Service
+	Providers *provider.Service // nil: companies have no mail servers of their own
 
 	Cookies httpserve.Cookies
 	Texts   *text.Catalogue
@@ -129,6 +131,7 @@ const (
 	confirmPath    = "/account/confirm"
 	appearancePath = "/appearance"
 	signOutPath    = "/signout"
+	mailPath       = "/admin/providers/email"
 )
 
 // Mount registers all pages, a line each.
@@ -161,6 +164,9 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("POST "+confirmPath, h.account(h.postConfirm))
 	m.Handle("GET "+confirmPath+"/{attempt}", h.account(h.getConfirmAttempt))
 	m.Handle("POST "+confirmPath+"/{attempt}", h.account(h.postConfirmAttempt))
+
+	m.Handle("GET "+mailPath, h.account(h.getMail))
+	m.Handle("POST "+mailPath, h.account(h.postMail))
 
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)

@@ -19,6 +19,7 @@ type checked struct {
 	Database  string   `json:"database"`
 	Keyring   string   `json:"active_key"`
 	TLS       bool     `json:"tls"`
+	Mail      string   `json:"mail,omitempty"` // the server; empty: nothing is sent
 	Warnings  []string `json:"warnings,omitempty"`
 }
 
@@ -44,8 +45,11 @@ func (p *program) checkCommand() *cobra.Command {
 				return err
 			}
 		}
+		if _, err := cfg.senders(); err != nil {
+			return err
+		}
 		out := checked{OK: true, File: cfg.file, PublicURL: cfg.PublicURL.String(), Listen: cfg.Listen, Database: cfg.place(),
-			Keyring: ring.ActiveID(), TLS: cfg.Certificate != "", Warnings: cfg.warnings()}
+			Keyring: ring.ActiveID(), TLS: cfg.Certificate != "", Mail: cfg.Mail.Host, Warnings: cfg.warnings()}
 		var warnings strings.Builder
 		for _, w := range out.Warnings {
 			warnings.WriteString("warning: " + w + "\n")

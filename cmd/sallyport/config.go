@@ -27,6 +27,8 @@ type config struct {
 	Home           string
 	LogLevel       slog.Level
 	LogFormat      string
+	Mail           mailConfig
+	Private        bool // what companies configure may be in private networks
 
 	file string // that was read; empty: none
 }
@@ -124,6 +126,7 @@ func (l *loader) together() {
 	if c.KeyringText != "" && l.env["keyring_file"] {
 		l.problem("SALLYPORT_KEYRING", "and SALLYPORT_KEYRING_FILE are both set; leave one out")
 	}
+	l.togetherMail()
 	if l.readable && isPostgres(c.Database) && !l.env["database"] {
 		if u, err := url.Parse(c.Database); err == nil {
 			if _, secret := u.User.Password(); secret || u.Query().Has("password") {

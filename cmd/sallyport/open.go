@@ -31,6 +31,8 @@ type opened struct {
 	store     *store.Store
 	directory *directory.Service
 	kit
+	url  string // where people reach the server
+	mail bool   // a mail server is configured
 }
 
 // open opens the installation that c describes.
@@ -43,8 +45,9 @@ func open(ctx context.Context, c *config, u use, log *slog.Logger) (*opened, err
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", c.place(), err)
 	}
-	o, err := assemble(st)
+	o, err := assemble(st, c.Mail.on())
 	if err == nil {
+		o.url, o.mail = c.PublicURL.String(), c.Mail.on()
 		err = refuseDemo(ctx, st)
 	}
 	if err != nil {
@@ -55,8 +58,8 @@ func open(ctx context.Context, c *config, u use, log *slog.Logger) (*opened, err
 }
 
 // assemble wires what the operator's commands need.
-func assemble(st *store.Store) (*opened, error) {
-	k, err := methods(false)
+func assemble(st *store.Store, mail bool) (*opened, error) {
+	k, err := methods(mail)
 	if err != nil {
 		return nil, err
 	}
@@ -64,17 +67,17 @@ func assemble(st *store.Store) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &opened{st, dir, k}, nil
+	return &opened{store: st, directory: dir, kit: k}, nil
 }
 
 func openStore(ctx context.Context, c *config, u use, ring *keyring.Keyring, log *slog.Logger) (*store.Store, error) {
 	if c.postgres() {
-		return postgres.Open(ctx, postgres.Config{DSN: c.Database, Keyring: ring, Reload: c.keyring, Log: log})
+		return postgres.Open(ctx, postgres.Config{DSN: c.Database, Keyring: ring, Reload: c.keyring, Log: log, Notice: c.Mail.notices()})
 	}
 	if err := checkFile(c.Database, u); err != nil {
 		return nil, err
 	}
-	return sqlite.Open(ctx, sqlite.Config{Path: c.Database, Exclusive: u == alone, Keyring: ring, Reload: c.keyring, Log: log})
+	return sqlite.Open(ctx, sqlite.Config{Path: c.Database, Exclusive: u == alone, Keyring: ring, Reload: c.keyring, Log: log, Notice: c.Mail.notices()})
 }
 
 // checkFile looks at the database file before SQLite does. A mistyped path must

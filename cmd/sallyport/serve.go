@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-mfa/sallyport"
+	"github.com/sallyport-mfa/sallyport/method/code"
 )
 
 func (p *program) serveCommand() *cobra.Command {
@@ -39,13 +40,21 @@ func (p *program) serve(ctx context.Context) (err error) {
 		}
 		tlsConfig = &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12}
 	}
+	senders, err := c.senders()
+	if err != nil {
+		return err
+	}
+	companies, err := c.companyMail()
+	if err != nil {
+		return err
+	}
 	o, err := open(ctx, c, alone, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.store.Close()) }()
 	server, err := sallyport.New(sallyport.Config{
-		Store: o.store, Methods: o.all, Passwords: o.passwords, BackupCodes: o.saved,
+		Store: o.store, Methods: o.all, Passwords: o.passwords, BackupCodes: o.saved, Senders: senders, CompanyMail: companies, Digits: code.Digits,
 		PublicURL: c.PublicURL.String(), TrustedProxies: c.TrustedProxies, HSTS: c.PublicURL.Scheme == "https",
 		CookieSuffix: c.CookieSuffix, Home: c.Home, Log: log,
 	})

@@ -35,6 +35,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -101,6 +102,31 @@ func (e *Refused) Error() string {
 
 // EgressRefused lets packages that may not import this one recognise the error.
 func (e *Refused) EgressRefused() bool { return true }
+
+// Check refuses what DialContext would refuse without resolving anything: a port
+// that is not listed, an address, and names of this machine. A name may still
+// lead to a refused address; that is found out when it is dialled.
+func (g *Guard) Check(host string, port int) error {
+	if !slices.Contains(g.c.Ports, port) {
+		return &Refused{host, "port"}
+	}
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	if !g.c.AllowPrivate && (name == "localhost" || strings.HasSuffix(name, ".localhost")) {
+		return &Refused{host, "loopback"}
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return nil
+	}
+	own, err := g.c.Own()
+	if err != nil {
+		return fmt.Errorf("egress: own addresses: %w", err)
+	}
+	if rule := g.judge(a, own); rule != "" {
+		return &Refused{host, rule}
+	}
+	return nil
+}
 
 // DialContext connects to host:port over TCP, or gives a *Refused. Of several
 // addresses the refused ones are left out and the others tried in turn.

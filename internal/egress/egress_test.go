@@ -313,3 +313,34 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// What needs no resolving is refused before anything is saved or dialled.
+func TestCheck(t *testing.T) {
+	for host, rule := range map[string]string{
+		"127.0.0.1": "loopback", "::1": "loopback", "localhost": "loopback", "LOCALHOST.": "loopback", "a.localhost": "loopback",
+		"169.254.169.254": "metadata", "10.1.2.3": "private", "::ffff:127.0.0.1": "embedded", "0.0.0.0": "unspecified",
+		"mail.example.com": "", "9.9.9.9": "",
+	} {
+		g, err := New(Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var r *Refused
+		if err := g.Check(host, 587); errors.As(err, &r) != (rule != "") || r != nil && r.Rule != rule {
+			t.Errorf("%s: %v", host, err)
+		}
+		if err := g.Check(host, 22); !errors.As(err, &r) || r.Rule != "port" {
+			t.Errorf("%s, port 22: %v", host, err)
+		}
+	}
+	wide, err := New(Config{AllowPrivate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(wide.Check("localhost", 25), wide.Check("10.0.0.1", 25)); err != nil {
+		t.Errorf("the operator allowed it: %v", err)
+	}
+	if wide.Check("169.254.169.254", 25) == nil {
+		t.Error("metadata is allowed")
+	}
+}

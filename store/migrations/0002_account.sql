@@ -8,7 +8,7 @@ ALTER TABLE users ADD COLUMN secured_at @int NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN preferred @text NOT NULL DEFAULT '';
 ALTER TABLE users ADD COLUMN had_factor_at @int NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN grace_at @int NOT NULL DEFAULT 0;
-ALTER TABLE users ADD COLUMN first_sign_in_at @int NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN first_ever @bool NOT NULL DEFAULT @false;
 
 -- owner repeats what roles says, so that owners are found without reading everybody.
 ALTER TABLE users ADD COLUMN owner @bool NOT NULL DEFAULT @false;

@@ -1,0 +1,85 @@
+package authn
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Provider is how a company sends the messages of one channel, as it is stored.
+// Settings and Previous are sealed in the row; they hold passwords.
+type Provider struct {
+	Company string
+	Channel Kind
+	Version int64 // of the settings; 0: never set
+	// Settings are a document; nil: the company uses the server's provider.
+	Settings []byte
+	// Previous are those before the last change, until PreviousUntil; nil: the
+	// server's. The owners are told of a change through them (ruling 19).
+	Previous      []byte
+	PreviousUntil time.Time
+	UpdatedAt     time.Time
+	UpdatedBy     string // id of the owner
+	// How sending goes since the settings were saved.
+	SentAt   time.Time
+	FailedAt time.Time
+	Failed   string // the stage of the last failure
+}
+
+// SetProvider saves the next version of a company's provider of a channel.
+// Conflict if the stored one is not Version-1.
+type SetProvider struct{ Provider Provider }
+
+func (SetProvider) write() {}
+
+// MailSettings say through which server a company's mail is sent, and as whom.
+type MailSettings struct {
+	Host     string `json:"host"`
+	Port     int    `json:"port"`
+	TLS      string `json:"tls"` // "starttls" or "implicit"
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+	From     string `json:"from"`
+	FromName string `json:"from_name,omitempty"`
+}
+
+// String shows no password.
+func (m MailSettings) String() string { return "mail:" + m.Host }
+
+// GoString is String, for %#v.
+func (m MailSettings) GoString() string { return m.String() }
+
+// LogValue is String, for slog.
+func (m MailSettings) LogValue() slog.Value { return slog.StringValue(m.String()) }
+
+// MailServers sends through servers that companies name. Everything that it
+// connects to has passed the rules of ruling 32. message/smtp has one.
+type MailServers interface {
+	// Open makes a sender, or gives Invalid with the fields that are wrong. It
+	// connects to nothing yet.
+	Open(MailSettings) (ClosingSender, error)
+	// Try walks the way to the server, stage by stage, and ends at the first that
+	// fails. Without m.To it stops after signing in and sends nothing.
+	Try(ctx context.Context, s MailSettings, m Message) ([]MailStep, error)
+	// Records are what the domain of a sender publishes about its mail.
+	Records(ctx context.Context, domain string) MailRecords
+}
+
+// ClosingSender is a sender that keeps connections.
+type ClosingSender interface {
+	Sender
+	Close() error
+}
+
+// MailStep is one stage of a test.
+type MailStep struct {
+	Stage  string // "connect", "encrypt", "sign_in", "accept", "content"
+	OK     bool
+	Took   time.Duration
+	Reason string // a stable word: why not, or what is to be known of a step that went well
+	Reply  string // the server's own words; empty: none, or from before it showed who it is
+}
+
+// MailRecords say of SPF, DKIM and DMARC whether a record is "found",
+// "missing", there "several" times, or "unsure".
+type MailRecords struct{ SPF, DKIM, DMARC string }
