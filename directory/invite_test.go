@@ -159,7 +159,8 @@ func TestRecover_H6_rul17(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc := policy.Document{Format: 1, TwoFactor: policy.Required, OwnWay: []authn.Audience{authn.InternalAudience}}
+	doc := policy.Default() // asks a way of their own of the staff
+	doc.TwoFactor = policy.Required
 	if err := w.Directory.SetPolicy(t.Context(), c.ID, doc, c.PolicyVersion); err != nil {
 		t.Fatal(err)
 	}

@@ -288,9 +288,9 @@ func (a Asked) offer(need *Need, least Strength, s shown) {
 		a.saved(need, least)
 	}
 	if s.opened && !own {
-		// Invited to a role that asks for more than they have yet, or with a way that
-		// cannot be used here. Neither goes on without one.
-		a.setUp(need, false)
+		// An invitation of someone who has nothing to prove it with yet, or whose way
+		// cannot be used here: the latter does not go on without one.
+		a.setUp(need, !Enrolled(a.Factors))
 		return
 	}
 	var denied Denial

@@ -27,6 +27,8 @@ type Fixture struct {
 	// Again opens the same database once more, as another node or a command
 	// beside the server does; the end of the test closes it.
 	Again func(t testing.TB, ring *keyring.Keyring) (*store.Store, error)
+	// Notice is the store.Config.Notice of what Again opens; nil, as at first: none.
+	Notice func(authn.Event) (authn.Template, bool)
 	// SQL is a connection beside the store, to see what was committed and to
 	// tamper with it.
 	SQL *sql.DB
@@ -75,6 +77,12 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"keys", runAPIKeys},
 		{"rotation", runRotation},
 		{"model", runModel},
+		{"sent codes", runSent},
+		{"saved codes", runSavedCodes},
+		{"links", runLinks},
+		{"addresses", runAddresses},
+		{"outbox", runOutbox},
+		{"migrations", runMigrations},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) { g.run(t, open) })

@@ -115,7 +115,7 @@ func (s *Store) Sessions(ctx context.Context, company, user string) ([]authn.Ses
 	var list []authn.Session
 	err := s.b.Read(ctx, func(tx *Tx) error {
 		list = nil
-		return tx.each("SELECT "+sessionColumns+" FROM sessions s WHERE s.company = $1 AND s.user_id = $2"+
+		return tx.each("SELECT "+sessionColumns+" FROM sessions s WHERE "+ofTheUser("sessions")+
 			" ORDER BY s.created_at DESC, s.id DESC LIMIT 200",
 			[]any{company, user}, func(scan func(...any) error) (bool, error) {
 				var se authn.Session

@@ -308,7 +308,8 @@ func sealEvents(tx *Tx, company string, max int, chain func([]byte, int64, authn
 		return 0, err
 	}
 	var list []unsealed
-	err := tx.each("SELECT "+eventColumns+", e.commitment FROM events e WHERE e.company = $1 AND e.seq IS NULL ORDER BY e.id LIMIT $2",
+	err := tx.each("SELECT "+eventColumns+", e.commitment FROM events e WHERE (e.company, e.id) IN"+
+		" (SELECT company, id FROM events WHERE company = $1 AND seq IS NULL ORDER BY id LIMIT $2) ORDER BY e.id",
 		[]any{company, max}, func(scan func(...any) error) (bool, error) {
 			var u unsealed
 			var none *int64

@@ -111,8 +111,8 @@ func (s *Store) writeSent(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) error
 			AND sends = $4 - 1 AND NOT consumed`, l.company, l.uid, clean(c.ID, maxID), c.Sends, micros(c.SentAt))
 		return oneRow(n, err, "the code was sent again, or used, meanwhile")
 	case authn.ConsumeChallenges:
-		n, err := tx.exec(`UPDATE challenges SET consumed = $5 WHERE company = $1 AND user_id = $2 AND attempt = $3 AND factor = $4
-			AND expires_at > $6 AND NOT consumed`, l.company, l.uid, l.asker(), clean(w.Factor, maxID), true, micros(k.Now))
+		n, err := tx.exec("UPDATE challenges SET consumed = $5 WHERE "+ofTheUser("challenges")+" AND attempt = $3 AND factor = $4"+
+			" AND expires_at > $6 AND NOT consumed", l.company, l.uid, l.asker(), clean(w.Factor, maxID), true, micros(k.Now))
 		if err == nil && n == 0 {
 			return conflict("the code is used")
 		}

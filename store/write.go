@@ -41,7 +41,7 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 	case authn.PutAttempt:
 		return putAttempt(tx, l, w.Attempt)
 	case authn.EndAttempts:
-		_, err := tx.exec("DELETE FROM attempts WHERE company = $1 AND user_id = $2 AND id <> $3 AND state NOT IN ('complete', 'denied')",
+		_, err := tx.exec("DELETE FROM attempts WHERE "+ofTheUser("attempts")+" AND id <> $3 AND state NOT IN ('complete', 'denied')",
 			l.company, l.uid, clean(w.Except, maxID))
 		return err
 	case authn.NewSession:
@@ -52,7 +52,7 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		n, err := tx.exec("DELETE FROM sessions WHERE company = $1 AND user_id = $2 AND id = $3", l.company, l.uid, clean(w.ID, maxID))
 		return oneRow(n, err, "the session to end is gone")
 	case authn.EndSessions:
-		_, err := tx.exec("DELETE FROM sessions WHERE company = $1 AND user_id = $2 AND id <> $3", l.company, l.uid, clean(w.Except, maxID))
+		_, err := tx.exec("DELETE FROM sessions WHERE "+ofTheUser("sessions")+" AND id <> $3", l.company, l.uid, clean(w.Except, maxID))
 		return err
 	case authn.KnowBrowser:
 		return knowBrowser(tx, k, l, clean(w.Factor, maxID), w.Known)
@@ -68,14 +68,21 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return newLink(tx, l, w)
 	case authn.SpendLink:
 		return spendLink(tx, k, l)
+	case authn.SetProvider:
+		return setProvider(tx, l, w.Provider)
 	case authn.EndLinks:
 		_, err := tx.exec("DELETE FROM links WHERE company = $1 AND user_id = $2 AND purpose = $3 AND epoch > $4",
 			l.company, l.uid, string(authn.NotMeLink), w.After)
 		return err
-	case authn.SetProvider:
-		return setProvider(tx, l, w.Provider)
 	}
 	return s.writeAccount(tx, k, l, w)
+}
+
+// ofTheUser is "company = $1 AND user_id = $2" for a table that has an index of
+// it, in words that make SQLite use it: by itself it takes the rows of a company
+// for as few as those of a user, and reads them all in the order of the key.
+func ofTheUser(table string) string {
+	return "(company, id) IN (SELECT company, id FROM " + table + " WHERE company = $1 AND user_id = $2)"
 }
 
 func oneRow(n int64, err error, otherwise string) error {

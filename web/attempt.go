@@ -3,14 +3,32 @@ package web
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/signin"
 )
+
+// mountAttempt registers what an attempt can be asked and told.
+func (h *Handler) mountAttempt(m *httpserve.Mux, address string) {
+	m.Handle("GET "+address, httpserve.Page(h.getAttempt))
+	m.Handle("POST "+address, h.inAttempt(h.postAttempt))
+	m.Handle("POST "+address+"/send", h.inAttempt(h.postSend))
+	m.Handle("POST "+address+"/continue", h.inAttempt(h.postReady))
+	m.Handle("POST "+address+"/later", h.inAttempt(h.postLater))
+	m.Handle("POST "+address+"/password", h.inAttempt(h.postNewPassword))
+	m.Handle("POST "+address+"/setup", h.inAttempt(h.postWay))
+	m.Handle("GET "+address+"/setup/{factor}", httpserve.Page(h.getWay))
+	m.Handle("POST "+address+"/setup/{factor}/confirm", h.inAttempt(h.postWayConfirm))
+	m.Handle("POST "+address+"/setup/{factor}/cancel", h.inAttempt(h.postWayCancel))
+	m.Handle("POST "+address+"/setup/{factor}/send", h.inAttempt(h.postWaySend))
+	m.Handle("GET "+address+"/codes", httpserve.Page(h.getFirstCodes))
+	m.Handle("POST "+address+"/codes", h.inAttempt(h.postFirstCodes))
+	m.Handle("GET "+address+"/codes.txt", httpserve.Page(h.getFirstCodesFile))
+}
 
 // step is an attempt as this browser may see it.
 type step struct {
@@ -20,41 +38,54 @@ type step struct {
 	start  string // of the sign-in page it came from
 }
 
-// codePage is the data of code.html (S3).
-type codePage struct {
+// attemptPage is what the forms of an attempt carry: all that is needed to begin
+// again where it is over, and the version that they were drawn for (ruling 49).
+type attemptPage struct {
 	Action, Start, Login, ReturnTo string
-	Company, Factor                string
 	Version                        int64
-	Refusal                        refusal
-	Others                         bool // there are other ways
-	Pause                          *pause
 }
 
-// choosePage is the data of choose.html (S2).
-type choosePage struct {
-	Action string
-	Ways   []way
+func (s step) page() attemptPage {
+	return attemptPage{Action: s.path, Start: s.start, Login: s.User.Login, ReturnTo: s.Attempt.ReturnTo, Version: s.Attempt.Version}
 }
 
-type way struct {
-	Factor, Label, Name string
-	Hint                string // instead of a name
-	Preferred, Locked   bool
-	Pause               *pause
+// wayID is what a way is called in addresses: its factor's id, or where there is
+// no factor yet, its kind.
+func wayID(o policy.Offer) string {
+	if o.Factor != "" {
+		return o.Factor
+	}
+	return string(o.Kind)
 }
 
-// stoppedPage is the data of stopped.html (S10).
-type stoppedPage struct {
-	Locked        bool
-	Pause         *pause
-	Action, Start string
-	Others        bool
+// way finds an open way by its id or its kind.
+func (s step) way(id string) (policy.Offer, bool) {
+	for _, o := range s.Need.Offers {
+		if id != "" && (o.Factor == id || string(o.Kind) == id) {
+			return o, true
+		}
+	}
+	return policy.Offer{}, false
+}
+
+// at is the address of a way; that of the first one is the attempt's own.
+func (s step) at(o policy.Offer) string {
+	if len(s.Need.Offers) > 0 {
+		if first := s.Need.Offers[0]; first.Kind == o.Kind && (first.Factor == o.Factor || first.Factor == "") {
+			return s.path
+		}
+	}
+	return withQuery(s.path, "way", wayID(o))
 }
 
 // openAttempt finds the attempt in the address. Only a sign-in is one: a
 // step-up belongs to a session, and to /account/confirm.
 func (h *Handler) openAttempt(r *http.Request) (step, authn.Company, error) {
-	s := step{path: r.URL.Path, start: strings.TrimSuffix(r.URL.Path, "/"+r.PathValue("attempt"))}
+	s := step{start: signInPath}
+	if slug := r.PathValue("company"); slug != "" {
+		s.start = "/c/" + url.PathEscape(slug) + signInPath
+	}
+	s.path = s.start + "/" + url.PathEscape(r.PathValue("attempt"))
 	company, err := h.c.Directory.Company(r.Context(), r.PathValue("company"))
 	if err != nil {
 		return s, company, err
@@ -78,94 +109,46 @@ func (h *Handler) getAttempt(w http.ResponseWriter, r *http.Request) error {
 	return h.drawAttempt(w, r, s)
 }
 
-// drawAttempt draws what the attempt needs now.
-func (h *Handler) drawAttempt(w http.ResponseWriter, r *http.Request, s step) error {
-	v := h.anonymous(w, r)
-	v.Company = s.Company.Name
-	switch s.Need.State {
-	case authn.NeedFactor:
-	case authn.Complete:
-		// Back, or a second click, after it was done.
-		seeOther(w, continuePath)
-		return nil
-	case authn.Denied:
-		return h.drawDenied(w, v, s)
-	default:
-		return errors.New("web: no page for an attempt in state " + string(s.Need.State))
-	}
-	wanted := r.URL.Query().Get("way")
-	if len(s.Need.Offers) > 1 && wanted == "choose" {
-		return h.drawChoose(w, v, s)
-	}
-	offer := s.Need.Offers[0]
-	for _, o := range s.Need.Offers {
-		if o.Factor == wanted {
-			offer = o
+// attemptFunc answers a form of an attempt that this browser began.
+type attemptFunc func(http.ResponseWriter, *http.Request, step, url.Values) error
+
+// inAttempt lets in the forms of an attempt, each once: one that was drawn for
+// an earlier state only leads to the present one (ruling 49).
+func (h *Handler) inAttempt(f attemptFunc) http.Handler {
+	return httpserve.Page(func(w http.ResponseWriter, r *http.Request) error {
+		form, err := httpserve.Form(r)
+		if err != nil {
+			return err
 		}
-	}
-	if offer.Locked || !offer.PausedUntil.IsZero() {
-		return h.drawStopped(w, http.StatusOK, v, s, offer)
-	}
-	return h.drawCode(w, http.StatusOK, v, s, offer, refusal{})
-}
-
-func (h *Handler) drawCode(w http.ResponseWriter, status int, v *View, s step, o policy.Offer, why refusal) error {
-	v.Title, v.Failed = v.T("page.code.title"), why.Text != ""
-	v.Data = codePage{
-		Action: s.path, Start: s.start, Login: s.User.Login, ReturnTo: s.Attempt.ReturnTo, Company: s.Company.Name,
-		Factor: o.Factor, Version: s.Attempt.Version, Refusal: why, Others: len(s.Need.Offers) > 1,
-	}
-	return h.draw(w, status, "code.html", v)
-}
-
-func (h *Handler) drawStopped(w http.ResponseWriter, status int, v *View, s step, o policy.Offer) error {
-	p := stoppedPage{Locked: o.Locked, Action: s.path, Start: s.start, Others: len(s.Need.Offers) > 1}
-	v.Title = v.T("page.stopped.locked_title")
-	if !o.Locked {
-		v.Title, p.Pause = v.T("page.stopped.paused_title"), v.pauseOf(o.PausedUntil)
-		retryAfter(w, o.PausedUntil.Sub(v.now))
-	}
-	v.Data = p
-	return h.draw(w, status, "stopped.html", v)
-}
-
-func (h *Handler) drawChoose(w http.ResponseWriter, v *View, s step) error {
-	v.Title = v.T("page.choose.title")
-	p := choosePage{Action: s.path}
-	for _, o := range s.Need.Offers {
-		x := way{Factor: o.Factor, Label: v.T("page.way." + string(o.Kind)), Name: o.Name, Preferred: o.Preferred, Locked: o.Locked}
-		if o.Kind == appKind {
-			x.Hint = v.T("page.choose.code")
+		s, company, err := h.openAttempt(r)
+		if err == nil {
+			// After the attempt: it opens in its own browser only, and to any other
+			// the page that says so is of more use than one about forms.
+			err = h.c.Cookies.CheckSignInForm(r)
 		}
-		if !o.PausedUntil.IsZero() {
-			x.Pause = v.pauseOf(o.PausedUntil)
+		if err != nil {
+			return h.attemptGone(w, r, s, company, signInForm(r, form), err)
 		}
-		p.Ways = append(p.Ways, x)
+		if version, err := strconv.ParseInt(form.Get("version"), 10, 64); err != nil || version != s.Attempt.Version {
+			h.asItIs(w, s, form)
+			return nil
+		}
+		return f(w, r, s, form)
+	})
+}
+
+// asItIs leads to where the attempt stands, at the way that the form was for.
+func (h *Handler) asItIs(w http.ResponseWriter, s step, form url.Values) {
+	if o, ok := s.way(form.Get("way")); ok {
+		seeOther(w, s.at(o))
+		return
 	}
-	v.Data = p
-	return h.draw(w, http.StatusOK, "choose.html", v)
+	seeOther(w, s.path)
 }
 
-// deniedPage is the data of denied.html: policy asks for a second way, the
-// person has none, and nobody sets one up on a password alone (ruling 1).
-type deniedPage struct {
-	Why   []string
-	Start string
-}
-
-func (h *Handler) drawDenied(w http.ResponseWriter, v *View, s step) error {
-	v.Title = v.T("page.denied.title")
-	v.Data = deniedPage{Why: v.why(s.Need.Why, s.Company.Name), Start: s.start}
-	return h.draw(w, http.StatusForbidden, "denied.html", v)
-}
-
-// why says which rules ask for a second way.
-func (v *View) why(reasons []policy.Reason, company string) []string {
-	var out []string
-	for _, reason := range reasons {
-		out = append(out, v.T("why."+string(reason), "Company", company))
-	}
-	return out
+// attemptOver is attemptGone for a form: what was typed before comes along.
+func (h *Handler) attemptOver(w http.ResponseWriter, r *http.Request, s step, err error) error {
+	return h.attemptGone(w, r, s, s.Company, signInForm(r, r.PostForm), err)
 }
 
 // attemptGone is for an attempt that is over, or that this browser did not
@@ -184,32 +167,83 @@ func (h *Handler) attemptGone(w http.ResponseWriter, r *http.Request, s step, co
 	return err
 }
 
-func (h *Handler) postAttempt(w http.ResponseWriter, r *http.Request) error {
-	form, err := httpserve.Form(r)
-	if err != nil {
-		return err
+// attemptView is the view of a page of an attempt.
+func (h *Handler) attemptView(w http.ResponseWriter, r *http.Request, s step) *View {
+	v := h.anonymous(w, r)
+	v.Company = s.Company.Name
+	if v.Here == "" {
+		v.Here = samePage(s.path) // a form's answer: a choice of language comes back to the attempt
 	}
-	kept := signInForm(r, form)
-	s, company, err := h.openAttempt(r)
-	if err == nil {
-		// After the attempt: it opens in its own browser only, and to any other
-		// the page that says so is of more use than one about forms.
-		err = h.c.Cookies.CheckSignInForm(r)
+	return v
+}
+
+// drawAttempt draws what the attempt needs now.
+func (h *Handler) drawAttempt(w http.ResponseWriter, r *http.Request, s step) error {
+	v := h.attemptView(w, r, s)
+	switch s.Need.State {
+	case authn.NeedFactor:
+		return h.drawFactor(w, r, v, s)
+	case authn.NeedEnrolment:
+		return h.drawEnrolment(w, http.StatusOK, v, s, "")
+	case authn.NeedPasswordChange:
+		return h.drawNewPassword(w, http.StatusOK, v, s, passwordPage{})
+	case authn.Ready:
+		return h.drawReady(w, r, v, s)
+	case authn.Complete:
+		// Back, or a second click, after it was done.
+		seeOther(w, continuePath)
+		return nil
+	case authn.Denied:
+		return h.drawDenied(w, v, s)
 	}
-	if err != nil {
-		return h.attemptGone(w, r, s, company, kept, err)
+	return errors.New("web: no page for an attempt in state " + string(s.Need.State))
+}
+
+// drawFactor draws the way that the address names, or else the first one.
+func (h *Handler) drawFactor(w http.ResponseWriter, r *http.Request, v *View, s step) error {
+	wanted := r.URL.Query().Get("way")
+	switch {
+	case wanted == "choose" && len(s.Need.Offers) > 1:
+		return h.drawChoose(w, v, s)
+	case wanted == "help":
+		return h.drawHelp(w, v, s)
 	}
-	offer, ok := offered(s, form.Get("factor"))
-	version, err := strconv.ParseInt(form.Get("version"), 10, 64)
-	if !ok || err != nil || version <= 0 {
+	offer, ok := s.way(wanted)
+	if !ok {
+		offer = s.Need.Offers[0]
+	}
+	return h.drawOffer(w, http.StatusOK, v, s, offer, refusal{})
+}
+
+// drawOffer draws one way: its field, the button that has a code sent, or why it
+// cannot be used now.
+func (h *Handler) drawOffer(w http.ResponseWriter, status int, v *View, s step, o policy.Offer, why refusal) error {
+	if !o.Usable() {
+		if status != http.StatusOK {
+			status = http.StatusTooManyRequests
+			if o.Locked {
+				status = http.StatusLocked
+			}
+		}
+		return h.drawStopped(w, status, v, s, o)
+	}
+	return h.drawCode(w, status, v, s, o, why, sendProblem{})
+}
+
+// postAttempt takes an answer.
+func (h *Handler) postAttempt(w http.ResponseWriter, r *http.Request, s step, form url.Values) error {
+	offer, ok := s.way(form.Get("way"))
+	if !ok {
 		seeOther(w, s.path) // drawn for another state: show this one
 		return nil
 	}
+	answer := authn.Answer{Code: form.Get("code")}
+	offer = h.meant(s, offer, answer)
 	done, err := h.c.SignIn.Verify(r.Context(), s.opener, signin.Verify{
-		Method: offer.Kind, Factor: offer.Factor, Answer: authn.Answer{Code: form.Get("code")}, Version: version,
+		Method: offer.Kind, Factor: offer.Factor, Answer: answer, Version: s.Attempt.Version,
 	})
 	if err != nil {
-		return h.refuseAttempt(w, r, s, company, kept, err)
+		return h.refuseAnswer(w, r, s, offer, err)
 	}
 	if done.Session == nil {
 		seeOther(w, s.path)
@@ -218,49 +252,52 @@ func (h *Handler) postAttempt(w http.ResponseWriter, r *http.Request) error {
 	return h.completed(w, r, done)
 }
 
-// offered is the way that a form was drawn for, if it is still open.
-func offered(s step, factor string) (policy.Offer, bool) {
+// meant is the way that an answer is for: a backup code in the app's field, or
+// the app's code in the field for backup codes, is known by its shape, and
+// charged where it belongs (ruling 44, ux rule 14).
+func (h *Handler) meant(s step, drawn policy.Offer, a authn.Answer) policy.Offer {
+	if h.fits(drawn.Kind, a) {
+		return drawn
+	}
 	for _, o := range s.Need.Offers {
-		if o.Factor == factor {
-			return o, true
+		if o.Kind != drawn.Kind && h.fits(o.Kind, a) && (!o.Kind.Sent() || len(sentFor(s.Sent, o.Factor)) > 0) {
+			return o
 		}
 	}
-	return policy.Offer{}, false
+	return drawn
 }
 
-// refuseAttempt draws the form again, for the attempt as it is after the try.
-func (h *Handler) refuseAttempt(w http.ResponseWriter, r *http.Request, s step, company authn.Company, kept signInPage, err error) error {
+// fits reports whether an answer can be one of that kind.
+func (h *Handler) fits(k authn.Kind, a authn.Answer) bool {
+	m := h.methods[k]
+	return m != nil && m.Shape(a) == nil
+}
+
+// refuseAnswer draws the form again, for the attempt as it is after the try.
+func (h *Handler) refuseAnswer(w http.ResponseWriter, r *http.Request, s step, o policy.Offer, err error) error {
 	e := authn.AsError(err)
 	httpserve.Record(r, err)
-	switch e.Code {
-	case authn.Conflict:
-		seeOther(w, s.path)
+	switch {
+	case e.Code == authn.Conflict:
+		seeOther(w, s.at(o))
 		return nil
-	case authn.Expired, authn.NotFound:
-		return h.attemptGone(w, r, s, company, kept, err)
+	case e.Code == authn.NotFound, e.Code == authn.Expired && e.Key != codeExpired:
+		return h.attemptOver(w, r, s, err)
 	}
-	factor := r.PostForm.Get("factor")
 	now, gone := h.c.SignIn.Get(r.Context(), s.opener)
 	if gone != nil {
-		return h.attemptGone(w, r, s, company, kept, gone)
+		return h.attemptOver(w, r, s, gone)
 	}
 	s.Status = now
-	offer, ok := offered(s, factor)
+	o, ok := s.way(wayID(o))
 	if !ok {
+		seeOther(w, s.path)
+		return nil
+	}
+	v := h.attemptView(w, r, s)
+	why, ok := v.answerRefusal(o.Kind, e)
+	if !ok && o.Usable() {
 		return err
 	}
-	v := h.anonymous(w, r)
-	v.Company = s.Company.Name
-	if offer.Locked || !offer.PausedUntil.IsZero() {
-		status := http.StatusTooManyRequests
-		if offer.Locked {
-			status = http.StatusLocked
-		}
-		return h.drawStopped(w, status, v, s, offer)
-	}
-	why, ok := v.codeRefusal(e)
-	if !ok {
-		return err
-	}
-	return h.drawCode(w, why.Status, v, s, offer, why)
+	return h.drawOffer(w, max(why.Status, http.StatusUnprocessableEntity), v, s, o, why)
 }

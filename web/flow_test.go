@@ -72,7 +72,10 @@ func tour(b *browser, maya, omar sallyporttest.Person) {
 	s.SetTwoFactor(t, "acme", policy.Required)
 	b.get("/nothing/here").want(404, "/nothing/here")
 	b.get("/signout").want(200, "/signout").submit(mainForm).want(200, "/signin")
-	b.password("omar", sallyporttest.Password).want(403, "/signin/att_.*")
+	b.password("omar", sallyporttest.Password).want(200, "/signin/att_.*").press("[formaction]").want(200, "/signin/att_.*")
+	b.get(b.path+"?way=help").want(200, "/signin/att_.*")
+	addUnverified(b.t, s, "nora")
+	b.password("nora", sallyporttest.Password).want(403, "/signin/att_.*")
 	b.get("/signin/att_00000000000000000000000000").want(404, ".*")
 	b.password("maya", sallyporttest.Password)
 	s.Clock.Advance(16 * time.Minute)
@@ -257,7 +260,7 @@ func TestPasswordPaused(t *testing.T) {
 // Someone of whom a second way is demanded, and who has none (ruling 1).
 func TestDenied_rul1(t *testing.T) {
 	s := newServer(t)
-	s.AddUser(t, s.Company, "omar", false)
+	addUnverified(t, s, "omar")
 	s.SetTwoFactor(t, "acme", policy.Required)
 	b := newBrowser(t, s)
 	b.password("omar", sallyporttest.Password).want(403, "/signin/att_.*").shows("main", "asks everyone").shows("main", "Ask your admin")

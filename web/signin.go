@@ -26,12 +26,16 @@ func signInForm(r *http.Request, form url.Values) signInPage {
 	return signInPage{Action: r.URL.Path, Login: form.Get("login"), ReturnTo: safe(form.Get("return_to"), "")}
 }
 
+// signInNotices are what "?done=" may say on the sign-in page: only what is true
+// of every browser that sees that page, whoever wrote the link.
+var signInNotices = map[string]string{"signed_out": "page.done.signed_out"}
+
 func (h *Handler) drawSignIn(w http.ResponseWriter, r *http.Request, status int, company string, p signInPage) error {
 	v := h.anonymous(w, r)
 	v.Company, v.Data = company, p
 	v.Title = v.T("page.signin.title")
 	v.Failed = p.Problem != "" || p.LoginError != "" || p.PassError != ""
-	v.Notice = notices[r.URL.Query().Get("done")]
+	v.Notice = signInNotices[r.URL.Query().Get("done")]
 	return h.draw(w, status, "signin.html", v)
 }
 
@@ -163,6 +167,10 @@ func (h *Handler) completed(w http.ResponseWriter, r *http.Request, st signin.St
 	h.signedIn(w, r, st.SessionToken)
 	if st.User.Locale != "" {
 		h.remember(w, langCookie, st.User.Locale)
+	}
+	if usedBackup(st.Attempt.Proofs) {
+		seeOther(w, backupUsedPath)
+		return nil
 	}
 	seeOther(w, continuePath)
 	return nil

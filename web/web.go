@@ -12,6 +12,11 @@
 // what was refused is drawn again in place with 422 (ruling 49). A GET changes
 // nothing.
 //
+// Everything that an attempt asks for is under its address: a code (nothing is
+// sent before somebody presses a button), the set-up of a way to verify with its
+// backup codes, a new password. An invitation's link shows a page; only its form
+// uses it up, so that a mail scanner does not.
+//
 // A sensitive act that needs a more recent proof answers 303 to
 // /account/confirm, which names the act, asks for the code (or, from people
 // without an app, the password), and goes on with the act.
@@ -67,6 +72,9 @@ type Config struct {
 	// Offered are the kinds of proof that this server has a method for, and what
 	// they show.
 	Offered map[authn.Kind]authn.Traits
+	// Methods are those that are registered: the pages ask them whether an answer
+	// has their shape, and which of them people can set up.
+	Methods []authn.Method
 	// Home is where people land after signing in from nowhere; empty: /account/security.
 	Home string
 	// Banner stands on top of every page; empty: none.
@@ -87,6 +95,8 @@ type Handler struct {
 	layout *Layout
 	pages  map[string]*page
 	manual *manual
+
+	methods map[authn.Kind]authn.Method
 }
 
 // New checks the configuration and parses the pages.
@@ -116,7 +126,11 @@ func New(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{c: c, layout: layout, pages: pages, manual: manual}, nil
+	h := &Handler{c: c, layout: layout, pages: pages, manual: manual, methods: map[authn.Kind]authn.Method{}}
+	for _, m := range c.Methods {
+		h.methods[m.Kind()] = m
+	}
+	return h, nil
 }
 
 // The addresses that more than one page leads to.
@@ -131,6 +145,7 @@ const (
 	confirmPath    = "/account/confirm"
 	appearancePath = "/appearance"
 	signOutPath    = "/signout"
+	invitationPath = "/invitation"
 	mailPath       = "/admin/providers/email"
 )
 
@@ -140,9 +155,11 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	for _, prefix := range []string{"", "/c/{company}"} {
 		m.Handle("GET "+prefix+signInPath, httpserve.Page(h.getSignIn))
 		m.Handle("POST "+prefix+signInPath, httpserve.Page(h.postSignIn))
-		m.Handle("GET "+prefix+signInPath+"/{attempt}", httpserve.Page(h.getAttempt))
-		m.Handle("POST "+prefix+signInPath+"/{attempt}", httpserve.Page(h.postAttempt))
+		h.mountAttempt(m, prefix+signInPath+"/{attempt}")
 	}
+	m.Handle("GET "+backupUsedPath, h.account(h.getBackupUsed))
+	m.Handle("GET "+invitationPath+"/{token}", httpserve.Page(h.getInvitation))
+	m.Handle("POST "+invitationPath, httpserve.Page(h.postInvitation))
 	m.Handle("GET "+continuePath, h.account(h.getContinue))
 	m.Handle("GET "+signOutPath, h.account(h.getSignOut))
 	m.Handle("POST "+signOutPath, httpserve.Page(h.postSignOut))

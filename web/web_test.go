@@ -248,6 +248,7 @@ func TestChoose(t *testing.T) {
 		{Kind: authn.TOTP, Factor: "fac_1", Name: "Maya’s <phone>", Preferred: true},
 		{Kind: authn.SMS, Factor: "fac_2", PausedUntil: s.Clock.Now().Add(5 * time.Minute)},
 		{Kind: authn.Email, Factor: "fac_3", Locked: true},
+		{Kind: authn.Email, SentTo: "m•••@acme.example"},
 		{Kind: authn.BackupCode, Factor: "fac_4"},
 	}
 	rec := httptest.NewRecorder()
@@ -259,11 +260,16 @@ func TestChoose(t *testing.T) {
 		t.Fatal(err)
 	}
 	ways := doc.all("main form[method=get] button.option")
-	if len(ways) != 4 {
+	if len(ways) != 5 {
 		t.Fatalf("%d ways", len(ways))
 	}
-	for i, want := range []string{"Authenticator app Usual Maya’s <phone>", "Text message You can try again in 5 minutes, at 09:20 UTC.", "E-mail Turned off after too many wrong codes", "Backup code"} {
-		if got := ways[i].words(); got != want || ways[i].attrs["value"] != offers[i].Factor {
+	for i, want := range []string{"Authenticator app Usual Maya’s <phone>", "Text message You can try again in 5 minutes, at 09:20 UTC.", "E-mail Turned off after too many wrong codes",
+		"E-mail Get a code at m•••@acme.example", "Backup code Use one of the codes you saved"} {
+		value := offers[i].Factor
+		if value == "" {
+			value = "email" // no code was sent yet
+		}
+		if got := ways[i].words(); got != want || ways[i].attrs["value"] != value {
 			t.Errorf("%q, not %q", got, want)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -14,13 +16,14 @@ import (
 
 	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/internal/demo"
+	"github.com/sallyport-mfa/sallyport/method/code"
 )
 
 func (p *program) demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Show everything with a made-up company, on this machine only",
-		Long: "Runs a server with the made-up company \"Acme Projects\": people in all states, a tour, a practice authenticator app. " +
+		Long: "Runs a server with the made-up company \"Acme Projects\": people in all states, a tour, a practice authenticator app, an inbox. " +
 			"It listens on this machine only, sends nothing anywhere, and is gone when it stops, unless --data keeps it.",
 		Example: "  sallyport demo\n  sallyport demo --addr 127.0.0.1:0 --data ./acme-demo",
 		Args:    cobra.NoArgs,
@@ -55,19 +58,20 @@ func loopbackAddress(addr string) (string, error) {
 func (p *program) demo(ctx context.Context, address, dir string) (err error) {
 	ln, err := listen(address)
 	if err != nil {
-		return fmt.Errorf("%w (`sallyport demo --addr 127.0.0.1:0` takes any free port)", err)
+		return fmt.Errorf("%w (`%s demo --addr 127.0.0.1:0` takes any free port)", err, called())
 	}
 	defer ln.Close()
 	host, port, err := net.SplitHostPort(ln.Addr().String())
 	if err != nil {
 		return err
 	}
-	k, err := methods(false)
+	k, err := methods(true)
 	if err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelError}))
-	d, err := demo.Open(ctx, demo.Config{Dir: dir, Methods: k.all, Passwords: k.passwords, Host: host, Port: port, Log: log})
+	d, err := demo.Open(ctx, demo.Config{Dir: dir, Methods: k.all, Passwords: k.passwords,
+		BackupCodes: k.saved, Digits: code.Digits, Host: host, Port: port, Command: called(), Log: log})
 	if err != nil {
 		return err
 	}
@@ -86,12 +90,22 @@ func (p *program) demo(ctx context.Context, address, dir string) (err error) {
 	return serveUntil(ctx, ln, server.Handler(), nil, log, server.Run)
 }
 
+// called is how people call this program, for commands that they copy: it need
+// not be in the PATH.
+func called() string {
+	if here, err := os.Executable(); err == nil && strings.Contains(filepath.ToSlash(here), "/go-build") {
+		return "go run ./cmd/sallyport"
+	}
+	return os.Args[0]
+}
+
 // showDemo prints where to begin. The server answers by then: connections wait
 // in the listener.
 func (p *program) showDemo(d *demo.Demo, dir string) error {
 	url := d.URL()
 	if p.json {
 		return p.showJSON(map[string]string{"url": url, "tour": url + "/demo", "practice_app": url + "/demo/app",
+			"inbox": url + "/dev/inbox", "inbox_json": url + "/dev/inbox.json", "api_reference": url + "/docs/api",
 			"accounts": url + "/dev/accounts.json", "company": d.Company().Slug, "login": "maya", "password": demo.Password})
 	}
 	where := "gone when you stop"
@@ -105,14 +119,17 @@ func (p *program) showDemo(d *demo.Demo, dir string) error {
 		{"Take the tour", "/demo", "begin here"},
 		{"Sign in", "/signin", "maya, priya, … / password: " + demo.Password},
 		{"Practice app", "/demo/app", "makes the codes; no phone needed"},
-		{"For tests", "/dev/accounts.json", "everybody's password and secret"},
+		{"Inbox", "/dev/inbox", "all mail lands here; for programs: /dev/inbox.json"},
+		{"By JSON", "/demo#json", "a whole sign-in with curl, to be pasted"},
+		{"API reference", "/docs/api", "with examples for this address"},
+		{"For tests", "/dev/accounts.json", "everybody's password, secret and backup codes"},
 	} {
 		fmt.Fprintf(w, "  %s\t%s%s\t%s\n", line[0], url, line[1], line[2])
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(&b, "\n  By JSON:\n    %s\n\n  Nothing is sent to the outside. Press Ctrl+C to stop.\n", strings.ReplaceAll(d.Curl(), "\n", "\n    "))
+	b.WriteString("\n  Nothing is sent to the outside. Press Ctrl+C to stop.\n")
 	_, err := io.WriteString(p.out, b.String())
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -16,8 +18,11 @@ type account struct {
 	login, name string
 	role        string
 	state       string // in words, for the tour
-	password    string // empty: changed since, and not known here
-	secret      string // base32; empty: no app, or one that is not known here
+	email       string
+	password    string   // empty: none yet, or changed since and not known here
+	changed     bool     // the latter
+	secret      string   // base32; empty: no app, or one that is not known here
+	codes       []string // backup codes that are left and known here
 	hasApp      bool
 }
 
@@ -51,30 +56,62 @@ func place(login string) int {
 }
 
 func (d *Demo) account(u authn.User, factors []authn.Factor, now time.Time) account {
-	a := account{login: u.Login, name: u.Name, password: Password}
+	a := account{login: u.Login, name: u.Name, email: u.Email, password: Password, codes: []string{}}
 	if len(u.Roles) > 0 {
 		a.role = u.Roles[0]
 	}
 	if u.Audience == authn.ExternalAudience {
 		a.role = "customer"
 	}
-	// Everybody was created with the password of the demo, at that very moment.
-	if !u.PasswordChangedAt.Equal(u.CreatedAt) {
+	// Until the past ended everybody had the password of the demo.
+	if a.changed = u.PasswordChangedAt.After(d.seeded); a.changed || u.PasswordChangedAt.IsZero() {
 		a.password = ""
 	}
-	i := slices.IndexFunc(factors, func(f authn.Factor) bool { return f.Kind == authn.TOTP && f.State == authn.Confirmed })
-	if i >= 0 {
-		a.hasApp, a.secret = true, d.store.seen.of(factors[i].ID)
-		a.state = appState(factors[i], now)
-	} else if u.RequireTwoFactor {
-		a.state = "must have a second step and has none: turned away"
-	} else {
-		a.state = "nothing set up: the password is enough"
+	var ways []string
+	for _, f := range factors {
+		switch {
+		case f.State != authn.Confirmed:
+		case f.Kind == authn.TOTP:
+			a.hasApp, a.secret = true, d.store.seen.of(f.ID)
+			ways = slices.Insert(ways, 0, appState(f, now))
+		case f.Kind == authn.Email:
+			ways = append(ways, "codes by e-mail, turned on")
+		case f.Kind == authn.BackupCode:
+			a.codes = d.store.seen.codes(f.ID)
+			ways = append(ways, plural(f.Left, "backup code"))
+		}
 	}
-	if u.Status != authn.Active {
+	a.state = strings.Join(ways, "; ")
+	switch {
+	case u.Status != authn.Active:
 		a.state = "suspended: turned away like a wrong password"
+	case u.PasswordChangedAt.IsZero():
+		a.state = "invited, and has not come yet"
+	case !u.PasswordKnownAt.IsZero():
+		a.state += "; the password is known to others, and opens nothing in a new browser"
+	case !u.SecuredAt.IsZero():
+		a.state += "; said “this wasn’t me”: then asked for a new password"
+	case len(ways) > 0:
+	case !u.HadFactorAt.IsZero():
+		a.state = "has given up every way to verify: turned away"
+	case u.EmailVerifiedAt.IsZero():
+		a.state = "nothing set up, and an address that nobody has confirmed: turned away"
+	case u.Audience == authn.InternalAudience:
+		a.state = "nothing set up: a code by e-mail, then has to set up an app"
+	default:
+		a.state = "nothing set up: codes by e-mail are enough"
 	}
 	return a
+}
+
+func plural(n int, what string) string {
+	switch n {
+	case 0:
+		return "no " + what + " left"
+	case 1:
+		return "one " + what + " left"
+	}
+	return strconv.Itoa(n) + " " + what + "s left"
 }
 
 func appState(f authn.Factor, now time.Time) string {
@@ -94,6 +131,8 @@ type item struct {
 	Login      string `json:"login"`
 	Password   string `json:"password"`
 	TOTPSecret string `json:"totp_secret"`
+	// BackupCodes are those that are left.
+	BackupCodes []string `json:"backup_codes"`
 }
 
 func (d *Demo) accountsJSON(w http.ResponseWriter, r *http.Request) error {
@@ -103,7 +142,7 @@ func (d *Demo) accountsJSON(w http.ResponseWriter, r *http.Request) error {
 	}
 	items := []item{}
 	for _, a := range all {
-		items = append(items, item{d.company.Slug, a.login, a.password, a.secret})
+		items = append(items, item{d.company.Slug, a.login, a.password, a.secret, a.codes})
 	}
 	return httpserve.WriteJSON(w, http.StatusOK, map[string]any{"items": items})
 }
@@ -128,25 +167,25 @@ func (d *Demo) codes(ctx context.Context, now time.Time) ([]running, int, error)
 			continue
 		}
 		c := running{Login: a.login, Name: a.name}
-		if secret, err := otp.DecodeSecret(a.secret); err == nil {
-			if c.Code, err = grouped(otp.Key{Secret: secret}, now); err != nil {
-				return nil, 0, err
-			}
+		if code, err := codeAt(a.secret, now); err == nil {
+			c.Code = halves(code)
 		}
 		list = append(list, c)
 	}
 	return list, left(otp.Params{}, now), nil
 }
 
-// grouped is a code as apps show it: in two halves.
-func grouped(k otp.Key, now time.Time) (string, error) {
-	code, err := k.TOTP(now)
+// codeAt is the code of a secret in base32.
+func codeAt(secret string, now time.Time) (string, error) {
+	s, err := otp.DecodeSecret(secret)
 	if err != nil {
 		return "", err
 	}
-	half := len(code) / 2
-	return code[:half] + " " + code[half:], nil
+	return otp.Key{Secret: s}.TOTP(now)
 }
+
+// halves is a code as apps show it.
+func halves(code string) string { return code[:len(code)/2] + " " + code[len(code)/2:] }
 
 // left is how many seconds a code is still shown, at least 1.
 func left(p otp.Params, now time.Time) int {

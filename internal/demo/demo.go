@@ -1,13 +1,14 @@
 // Package demo is what `sallyport demo` adds to a server: a made-up company
-// with people in all states, a tour, a practice authenticator app, and the
-// address that tells tests everybody's secret.
+// with people in all states, a tour, a practice authenticator app, an inbox for
+// all mail, and the addresses that tell tests everybody's secret and code.
 //
 // # Flow
 //
 // [Open] makes or opens the database in a folder, marks it, and fills it
-// through the same services and decisions as a real one. [Demo.Config] is the
-// server's configuration with the demo's pages among its routes. Every
-// authenticator secret that the server stores passes [watched], which keeps a
+// through the same services and decisions as a real one, on clocks that begin a
+// month ago. [Demo.Config] is the server's configuration with the demo's pages
+// among its routes and an inbox in place of a mail server. Every authenticator
+// secret and backup code that the server stores passes [watched], which keeps a
 // copy for the practice app; the database alone shows none, here as elsewhere.
 //
 // # Threats
@@ -32,25 +33,29 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/keyring"
+	"github.com/sallyport-mfa/sallyport/message/inbox"
+	"github.com/sallyport-mfa/sallyport/notice"
 	"github.com/sallyport-mfa/sallyport/store"
 	"github.com/sallyport-mfa/sallyport/store/sqlite"
 	"github.com/sallyport-mfa/sallyport/throttle"
 )
 
 // Banner stands on top of every page of a demo.
-const Banner = "Demo: the company and its people are made up, and nothing is sent anywhere."
+const Banner = "Demo: the company and its people are made up. Messages stop in the inbox and are never sent."
 
 // The note in the database (store.Mark), and what it says.
 const (
 	mark        = "demo"
-	markSeeding = "seeding" // not everybody is there yet
-	markReady   = "ready"
+	markSeeding = "seeding"  // not everybody is there yet
+	markReady   = "ready 2 " // then when; other people and another policy: another number
 )
 
 // Files in the folder.
@@ -66,14 +71,17 @@ func Marked(ctx context.Context, st *store.Store) (bool, error) {
 	return v != "", err
 }
 
-// Config says which demo. Methods, Passwords and Port are needed.
+// Config says which demo. All but Dir, Command and Log are needed.
 type Config struct {
-	Dir       string // kept afterwards; empty: a temporary folder, removed by Close
-	Methods   []authn.Method
-	Passwords enroll.Passwords
-	Host      string // the loopback address that is listened on
-	Port      string
-	Log       *slog.Logger
+	Dir         string // kept afterwards; empty: a temporary folder, removed by Close
+	Methods     []authn.Method
+	Passwords   enroll.Passwords
+	BackupCodes enroll.Codes
+	Digits      func(seed []byte) string // of sent codes
+	Host        string                   // the loopback address that is listened on
+	Port        string
+	Command     string // how people call this program; empty: sallyport
+	Log         *slog.Logger
 }
 
 // Demo is an open demo.
@@ -83,10 +91,15 @@ type Demo struct {
 	store     watched
 	directory *directory.Service
 	company   authn.Company
+	inbox     inbox.Inbox
+	seeded    time.Time // when the past ends and what people do here begins
 }
 
 // Open opens the demo in c.Dir, or makes a new one.
 func Open(ctx context.Context, c Config) (d *Demo, err error) {
+	if c.Command == "" {
+		c.Command = "sallyport"
+	}
 	d = &Demo{c: c, dir: c.Dir}
 	if c.Dir == "" {
 		if d.dir, err = os.MkdirTemp("", "sallyport-demo-"); err != nil {
@@ -128,18 +141,29 @@ func (d *Demo) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	st, err := sqlite.Open(ctx, sqlite.Config{Path: path, Exclusive: true, Keyring: ring, Log: d.c.Log})
+	if !old {
+		if err := d.fill(ctx, ring, seen); err != nil {
+			return fmt.Errorf("demo: seed: %w", err)
+		}
+	}
+	if err := d.use(ctx, ring, seen, notice.For); err != nil {
+		return err
+	}
+	if err := d.check(ctx); err != nil {
+		return err
+	}
+	d.company, err = d.directory.Company(ctx, companySlug)
+	return err
+}
+
+// use opens the database.
+func (d *Demo) use(ctx context.Context, ring *keyring.Keyring, seen *secrets, told func(authn.Event) (authn.Template, bool)) error {
+	st, err := sqlite.Open(ctx, sqlite.Config{Path: filepath.Join(d.dir, databaseFile), Exclusive: true, Keyring: ring, Log: d.c.Log, Notice: told})
 	if err != nil {
 		return err
 	}
 	d.store = watched{Store: st, seen: seen, log: d.c.Log}
-	if d.directory, err = directory.New(directory.Config{Store: d.store, Passwords: d.c.Passwords}); err != nil {
-		return err
-	}
-	if err := d.fill(ctx, old); err != nil {
-		return err
-	}
-	d.company, err = d.directory.Company(ctx, companySlug)
+	d.directory, err = directory.New(directory.Config{Store: d.store, Passwords: d.c.Passwords})
 	return err
 }
 
@@ -163,28 +187,48 @@ func (d *Demo) keyring(old bool) (*keyring.Keyring, error) {
 	return keyring.Create(path, nil)
 }
 
-// fill puts the people into a new database, and refuses an old one that is not
-// a demo's.
-func (d *Demo) fill(ctx context.Context, old bool) error {
-	state, err := d.store.Mark(ctx, mark)
-	switch {
-	case err != nil:
+// fill puts the people and their past into a new database. Nobody is
+// told today of what happened last month.
+func (d *Demo) fill(ctx context.Context, ring *keyring.Keyring, seen *secrets) (err error) {
+	nothing := func(authn.Event) (authn.Template, bool) { return "", false }
+	if err := d.use(ctx, ring, seen, nothing); err != nil {
 		return err
-	case old && state == "":
-		return fmt.Errorf("demo: %s is no demo's database, and is left alone; choose another folder with --data", filepath.Join(d.dir, databaseFile))
-	case old && state != markReady:
-		return fmt.Errorf("demo: making the demo in %s was cut off; remove that folder and start again", d.dir)
-	case old:
-		return nil
 	}
+	defer func() {
+		err = errors.Join(err, d.store.Close())
+		d.store.Store = nil
+	}()
 	if err := d.store.SetMark(ctx, mark, markSeeding); err != nil {
 		return err
 	}
 	if err := d.seed(ctx); err != nil {
-		return fmt.Errorf("demo: seed: %w", err)
+		return err
 	}
-	return d.store.SetMark(ctx, mark, markReady)
+	return d.store.SetMark(ctx, mark, markReady+time.Now().Format(time.RFC3339Nano))
 }
+
+// check refuses what is not a whole demo of this version.
+func (d *Demo) check(ctx context.Context) error {
+	state, err := d.store.Mark(ctx, mark)
+	when, ready := strings.CutPrefix(state, markReady)
+	switch {
+	case err != nil:
+		return err
+	case state == "":
+		return fmt.Errorf("demo: %s is no demo's database, and is left alone; choose another folder with --data", filepath.Join(d.dir, databaseFile))
+	case state == markSeeding:
+		return fmt.Errorf("demo: making the demo in %s was cut off; remove that folder and start again", d.dir)
+	case !ready:
+		return fmt.Errorf("demo: the demo in %s was made by another version of this program, and its people are not those of this one; remove that folder, or choose another with --data", d.dir)
+	}
+	if d.seeded, err = time.Parse(time.RFC3339Nano, when); err != nil {
+		return fmt.Errorf("demo: mark: %w", err)
+	}
+	return nil
+}
+
+// codeMaker makes backup codes that the demo knows.
+func (d *Demo) codeMaker() enroll.Codes { return watchedCodes{d.c.BackupCodes, d.store.seen} }
 
 // URL is the address that people are told.
 func (d *Demo) URL() string { return "http://" + d.hostPort("localhost") }
@@ -203,6 +247,7 @@ func (d *Demo) Config() (sallyport.Config, error) {
 	off := throttle.Rate{PerMinute: -1}
 	return sallyport.Config{
 		Store: d.store, Methods: d.c.Methods, Passwords: d.c.Passwords,
+		Senders: map[authn.Kind]authn.Sender{authn.Email: &d.inbox}, Digits: d.c.Digits, BackupCodes: d.codeMaker(),
 		PublicURL: d.URL(), Hosts: []string{d.hostPort("127.0.0.1"), d.hostPort(d.c.Host)},
 		Banner: Banner, Extra: extra, Log: d.c.Log,
 		Addresses: throttle.NewAddresses(throttle.AddressesConfig{IPv4Address: off, IPv4Net: off, IPv6Subnet: off, IPv6Home: off, IPv6Site: off}),

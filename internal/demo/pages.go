@@ -22,9 +22,9 @@ var pageFiles embed.FS
 // for people who try the product out, and in English only.
 type pages struct {
 	*Demo
-	layout    *web.Layout
-	tour, app *template.Template
-	cookies   httpserve.Cookies
+	layout          *web.Layout
+	tour, app, mail *template.Template
+	cookies         httpserve.Cookies
 }
 
 // routes are the addresses of the demo, by pattern.
@@ -40,15 +40,21 @@ func (d *Demo) routes() (map[string]http.Handler, error) {
 	if p.app, err = p.parse("app.html"); err != nil {
 		return nil, err
 	}
+	if p.mail, err = p.parse("inbox.html"); err != nil {
+		return nil, err
+	}
 	routes := map[string]http.Handler{
 		"GET /demo":              httpserve.Page(p.getTour),
 		"GET /demo/app":          httpserve.Page(p.getApp),
 		"POST /demo/app":         httpserve.Page(p.postApp),
 		"GET /demo/app.js":       file("app.js", "text/javascript"),
+		"GET /demo/inbox.js":     file("inbox.js", "text/javascript"),
 		"GET /demo/demo.css":     file("demo.css", "text/css"),
 		"GET /demo/codes.json":   httpserve.JSON(p.getCodes),
 		"POST /demo/code.json":   httpserve.JSON(p.postCode),
 		"GET /dev/accounts.json": httpserve.JSON(d.accountsJSON),
+		"GET /dev/inbox":         httpserve.Page(p.inboxPage),
+		"GET /dev/inbox.json":    httpserve.JSON(d.inboxJSON),
 	}
 	for pattern, h := range routes {
 		routes[pattern] = httpserve.LoopbackOnly(h)
@@ -81,18 +87,28 @@ func (p *pages) getTour(w http.ResponseWriter, r *http.Request) error {
 	}
 	var list []personView
 	for _, a := range all {
-		list = append(list, personView{a.login, a.name, a.role, a.state, a.password == ""})
+		list = append(list, personView{a.login, a.name, a.role, a.state, a.changed})
 	}
 	return p.layout.Render(w, r, http.StatusOK, p.tour, web.Sheet, "Demo tour", map[string]any{
-		"People": list, "Password": Password, "Company": p.company, "URL": p.URL(), "Kept": p.c.Dir, "Curl": p.Curl(),
+		"People": list, "Password": Password, "Company": p.company, "URL": p.URL(), "Kept": p.c.Dir, "Curl": p.Curl(), "Command": p.c.Command,
 	})
 }
 
-// Curl is the first call of the JSON API, to be pasted into a terminal.
+// Curl is a sign-in by the JSON API, to be pasted into a shell: begin, have a
+// code sent, read it in the inbox, send it back. It has no comments, because not
+// every shell takes them at the prompt.
 func (d *Demo) Curl() string {
-	return "curl -s " + d.URL() + "/api/v1/attempts -H 'Content-Type: application/json' \\\n" +
-		`  -d '{"company":"` + companySlug + `","login":"maya","password":"` + Password + `"}'`
+	return strings.ReplaceAll(curl, "URL", d.URL())
 }
+
+const curl = `url=URL
+json='Content-Type: application/json'
+attempt=$(curl -s $url/api/v1/attempts -H "$json" -d '{"login": "omar", "password": "` + Password + `"}')
+id=$(printf %s "$attempt" | jq -r .id)
+auth="Authorization: Bearer $(printf %s "$attempt" | jq -r .token)"
+curl -s $url/api/v1/attempts/$id/challenge -H "$auth" -H "$json" -d '{"method": "email"}' | jq
+code=$(curl -s $url/dev/inbox.json | jq -r '[.items[] | select(.code and .to == "omar@customer.example")][-1].code')
+curl -s $url/api/v1/attempts/$id/verify -H "$auth" -H "$json" -d "{\"method\": \"email\", \"code\": \"$code\"}" | jq`
 
 // appView is the practice app: the running codes, and the code of a key that
 // was pasted. A pasted key lives in the form of the answer and nowhere else.
@@ -120,7 +136,11 @@ func (p *pages) drawApp(w http.ResponseWriter, r *http.Request, status int, v ap
 	if v.Codes, v.Seconds, err = p.codes(r.Context(), time.Now()); err != nil {
 		return err
 	}
-	return p.layout.Render(w, r, status, p.app, web.Sheet, "Practice authenticator app", v)
+	title := "Practice authenticator app"
+	if v.Error != "" {
+		title = "Error: " + title
+	}
+	return p.layout.Render(w, r, status, p.app, web.Sheet, title, v)
 }
 
 // postApp shows the code of a pasted key. It is a POST only so that the key
@@ -177,9 +197,10 @@ func codeOf(key string, now time.Time) (*pasted, error) {
 		k.Secret = secret
 	}
 	var err error
-	if c.Code, err = grouped(k, now); err != nil {
+	if c.Code, err = k.TOTP(now); err != nil {
 		return nil, keyError("An app cannot make codes of this key.")
 	}
+	c.Code = halves(c.Code)
 	c.Seconds, c.Period = left(k.Params, now), k.WithDefaults().Period
 	return c, nil
 }

@@ -4,28 +4,67 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"net/netip"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/enroll"
+	"github.com/sallyport-mfa/sallyport/message/inbox"
+	"github.com/sallyport-mfa/sallyport/notice"
 	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/signin"
 )
 
-// seed makes the company and its people through the services, so that nothing
-// in the demo could not have come about.
+// The company is older than what it remembers, and everybody who is not new
+// came before the first of the days that the events tell of.
+const (
+	founded = 40 // days ago
+	joined  = 31
+	days    = 30
+)
+
+// seed makes the company and plays everybody's past through the services, on
+// clocks that begin a month ago, so that nothing in the demo could not have come
+// about. The store is one without notices: nobody is told today of what happened
+// then, and what was sent then is gone.
 func (d *Demo) seed(ctx context.Context) error {
-	company, err := d.directory.CreateCompany(ctx, companySlug, companyName)
+	morning := time.Now().Truncate(time.Second)
+	morning = time.Date(morning.Year(), morning.Month(), morning.Day(), 0, 0, 0, 0, morning.Location())
+	past := func(p person) *life { return newLife(d, p, morning) }
+	if err := past(person{login: companySlug}).found(ctx); err != nil {
+		return err
+	}
+	lives := make([]*life, len(people))
+	for i, p := range people {
+		lives[i] = past(p)
+	}
+	// A password hash takes 31 ms of a processor; all else waits for the disk, and
+	// shares its commits the better the more there are at a time.
+	err := parallel(runtime.GOMAXPROCS(0), len(lives), func(i int) error { return lives[i].join(ctx) })
 	if err != nil {
 		return err
 	}
-	d.company = company
-	enroller, err := d.enroller()
+	err = parallel(len(lives), len(lives), func(i int) error {
+		if lives[i].p.story == nil {
+			return nil
+		}
+		if err := lives[i].p.story(lives[i], ctx); err != nil {
+			return fmt.Errorf("%s: %w", lives[i].p.login, err)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
 	}
-	// A password hash takes 31 ms of a processor.
-	return parallel(runtime.GOMAXPROCS(0), len(people), func(i int) error { return d.join(ctx, enroller, people[i]) })
+	// What nobody waited for was sent long ago, too.
+	lives[0].now = time.Now()
+	_, err = lives[0].post.Drain(ctx)
+	return err
 }
 
 // parallel runs f for 0 to n-1 by so many workers.
@@ -48,121 +87,355 @@ func parallel(workers, n int, f func(int) error) error {
 	return errors.Join(errs...)
 }
 
-func (d *Demo) enroller() (authn.Enroller, error) {
-	for _, m := range d.c.Methods {
-		if e, ok := m.(authn.Enroller); ok && m.Kind() == authn.TOTP {
-			return e, nil
-		}
-	}
-	return nil, errors.New("the authenticator app is not among the methods")
+// life is the past of one person: the services, with a clock and a mailbox of
+// the person's own. The first error ends it; the steps after it do nothing.
+type life struct {
+	*Demo
+	p       person
+	u       authn.User
+	morning time.Time // of today
+	now     time.Time
+	client  authn.Client
+	mail    inbox.Inbox
+	session authn.Token
+	app     string   // id of the authenticator app
+	codes   []string // backup codes that are left
+
+	post    *notice.Service
+	people  *directory.Service
+	signIn  *signin.Service
+	account *enroll.Service
+	err     error
 }
 
-// join adds a person, with an app and a past.
-func (d *Demo) join(ctx context.Context, e authn.Enroller, p person) error {
-	u, err := d.directory.CreateUser(ctx, d.company, p.user())
-	if err != nil {
-		return err
+// sure is the password method without its hash, which would take 31 ms at each
+// of the sign-ins of the past.
+type sure struct{ enroll.Passwords }
+
+func (sure) Verify(_ context.Context, _ authn.Request, a authn.Answer) (authn.Match, error) {
+	if a.Password == Password {
+		return authn.Match{Outcome: authn.Right}, nil
 	}
-	if p.app != nothing {
-		id, err := d.setUp(ctx, e, p, u)
+	return authn.Match{Outcome: authn.Wrong}, nil
+}
+
+// agents are what people use; each has a usual one.
+var agents = []string{"Firefox on Linux", "Chrome on Windows", "Edge on Windows", "Safari on macOS", "Chrome on Android", "Safari on iPhone"}
+
+func newLife(d *Demo, p person, morning time.Time) *life {
+	l := &life{Demo: d, p: p, morning: morning}
+	l.at(joined, 8)
+	l.browser(0)
+	clock := func() time.Time { return l.now }
+	l.mail.Now = clock
+	methods := []authn.Method{}
+	for _, m := range d.c.Methods {
+		if m.Kind() == authn.Password {
+			m = sure{d.c.Passwords}
+		}
+		methods = append(methods, m)
+	}
+	var errs [4]error
+	l.post, errs[0] = notice.New(notice.Config{Outbox: d.store, Senders: map[authn.Kind]authn.Sender{authn.Email: &l.mail}, PublicURL: d.URL(),
+		Code: d.c.Digits, Now: clock})
+	l.people, errs[1] = directory.New(directory.Config{Store: d.store, Passwords: d.c.Passwords, Now: clock})
+	l.signIn, errs[2] = signin.New(signin.Config{Store: d.store, Methods: methods, Passwords: sure{d.c.Passwords}, Deliver: l.post, Now: clock})
+	l.account, errs[3] = enroll.New(enroll.Config{Store: d.store, Methods: methods, Passwords: sure{d.c.Passwords}, Codes: d.codeMaker(), Deliver: l.post, Now: clock})
+	l.err = errors.Join(errs[:]...)
+	return l
+}
+
+// at moves the clock to a time of a day: so many days ago, at that hour and some
+// minutes that are the person's own.
+func (l *life) at(ago, hour int) {
+	l.now = l.morning.AddDate(0, 0, -ago).Add(time.Duration(hour)*time.Hour + time.Duration(l.chance("minute", ago)%50)*time.Minute)
+}
+
+// later moves the clock by some seconds, as people need them.
+func (l *life) later(s int) { l.now = l.now.Add(time.Duration(s) * time.Second) }
+
+// chance is a number of 0 to 99 that is the same in every demo.
+func (l *life) chance(what string, day int) int {
+	n := uint32(2166136261) // FNV-1a
+	for _, b := range []byte(fmt.Sprint(l.p.login, what, day)) {
+		n = (n ^ uint32(b)) * 16777619
+	}
+	return int((n ^ n>>15) % 100)
+}
+
+// browser lets the person sit down at their n-th browser.
+func (l *life) browser(n int) {
+	i := l.chance("browser", n)
+	l.client = authn.Client{Agent: agents[i%len(agents)], Locale: "en", Browser: authn.NewID("browser", l.now, rand.Reader),
+		Address: netip.AddrFrom4([4]byte{203, 0, 113, byte(i + 1)})}
+}
+
+// do is one step, unless something failed before.
+func (l *life) do(f func() error) {
+	if l.err == nil {
+		l.err = f()
+	}
+}
+
+// found makes the company.
+func (l *life) found(ctx context.Context) error {
+	l.at(founded, 9)
+	l.do(func() (err error) { l.company, err = l.people.CreateCompany(ctx, companySlug, companyName); return err })
+	l.later(90)
+	l.do(func() error {
+		doc := policy.Document{Format: 1, TwoFactor: policy.Required, OwnWay: []authn.Audience{authn.InternalAudience}}
+		return l.people.SetPolicy(ctx, l.company.ID, doc, l.company.PolicyVersion)
+	})
+	l.do(func() (err error) { l.company, err = l.people.Company(ctx, companySlug); return err })
+	return l.err
+}
+
+// join takes the person in: by the operator, or by a link that they have not
+// used yet.
+func (l *life) join(ctx context.Context) error {
+	if l.p.invited {
+		l.at(2, 10)
+		l.do(func() error { _, err := l.people.Invite(ctx, l.company, l.p.user(), true); return err })
+		return l.err
+	}
+	l.do(func() (err error) { l.u, err = l.people.CreateUser(ctx, l.company, l.p.user()); return err })
+	return l.err
+}
+
+// begin gives the password.
+func (l *life) begin(ctx context.Context, password string) (signin.Status, error) {
+	return l.signIn.Begin(ctx, signin.Begin{Company: companySlug, Login: l.p.login, Password: password, Client: l.client})
+}
+
+// mailed is the code that was sent last.
+func (l *life) mailed() string {
+	list := l.mail.Messages()
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i].Code != "" {
+			return list[i].Code
+		}
+	}
+	return ""
+}
+
+// prove answers an attempt with a way that it offers.
+func (l *life) prove(ctx context.Context, st signin.Status, way authn.Kind) (signin.Status, error) {
+	o := signin.OpenerOf(st.Token, l.client)
+	answer := authn.Answer{}
+	switch way {
+	case authn.Email:
+		l.later(2)
+		if _, _, err := l.signIn.Challenge(ctx, o, way, ""); err != nil {
+			return st, err
+		}
+		l.later(20)
+		answer.Code = l.mailed()
+	case authn.BackupCode:
+		answer.Code, l.codes = l.codes[0], l.codes[1:]
+	}
+	l.later(9)
+	if way == authn.TOTP {
+		answer.Code = l.shown()
+	}
+	next, err := l.signIn.Verify(ctx, o, signin.Verify{Method: way, Answer: answer})
+	next.Token = st.Token
+	return next, err
+}
+
+// shown is what the person's authenticator app shows.
+func (l *life) shown() string {
+	code, _ := codeAt(l.store.seen.of(l.app), l.now)
+	return code
+}
+
+// comes is a whole sign-in, with setting up an app for those who have to.
+func (l *life) comes(ctx context.Context, way authn.Kind) {
+	l.do(func() error {
+		st, err := l.begin(ctx, Password)
 		if err == nil {
-			err = d.wrongCodes(ctx, p, u, id)
+			st, err = l.prove(ctx, st, way)
 		}
 		if err != nil {
 			return err
 		}
-	}
-	if err := d.past(ctx, p, u); err != nil || !p.suspended {
-		return err
-	}
-	return d.directory.SetStatus(ctx, d.company, u.ID, authn.Suspended)
-}
-
-// setUp gives a person a confirmed app, as if some days ago.
-func (d *Demo) setUp(ctx context.Context, e authn.Enroller, p person, u authn.User) (string, error) {
-	now := time.Now()
-	shown, err := e.Begin(ctx, authn.Request{Company: d.company, User: u, Now: now.Unix()})
-	if err != nil {
-		return "", err
-	}
-	f := authn.Factor{Company: d.company.ID, ID: authn.NewID(authn.FactorID, now, rand.Reader), User: u.ID, Kind: e.Kind(),
-		State: authn.Pending, Name: p.phone, Data: shown.Data, Epoch: u.Epoch, CreatedAt: now, ExpiresAt: now.Add(time.Minute)}
-	k := authn.Keys{Company: d.company.ID, User: u.ID, Now: now}
-	return f.ID, d.store.Decide(ctx, k, func(*authn.Rows) authn.Verdict {
-		return authn.Accept(d.event("factor.confirmed", u, now, authn.Succeeded),
-			authn.NewFactor{Factor: f, Secret: shown.Secret}, authn.ActivateFactor{ID: f.ID, At: now})
+		if st.Need.State == authn.NeedEnrolment {
+			token := st.Token
+			changed, err := l.setUp(ctx, enroll.Who{Token: token, Client: l.client}, authn.TOTP, "")
+			if err != nil {
+				return err
+			}
+			l.codes = changed.Codes
+			l.later(30)
+			if st, err = l.signIn.Complete(ctx, signin.OpenerOf(token, l.client)); err != nil {
+				return err
+			}
+		}
+		if st.Need.State != authn.Complete {
+			return fmt.Errorf("the sign-in stops at %s", st.Need.State)
+		}
+		l.session = st.SessionToken
+		return nil
 	})
 }
 
-// wrongCodes charges for the wrong codes that locked or paused an app, one by
-// one, as guesses are. Both budgets are used up for a locked one: that of
-// strangers, and that of a browser that the person has signed in with.
-func (d *Demo) wrongCodes(ctx context.Context, p person, u authn.User, factor string) error {
-	switch p.app {
-	case paused:
-		// The 17th wrong code in a row is the first to pause for a whole hour.
-		return d.guess(ctx, u, factor, "", 17, true)
-	case locked:
-		browser := authn.NewID("browser", time.Now(), rand.Reader)
-		k := authn.Keys{Company: d.company.ID, User: u.ID, Browser: browser, Now: time.Now()}
-		err := d.store.Decide(ctx, k, func(*authn.Rows) authn.Verdict { return authn.Continue(authn.KnowBrowser{}) })
-		if err == nil {
-			err = d.guess(ctx, u, factor, "", authn.ShareStranger, false)
-		}
-		if err == nil {
-			err = d.guess(ctx, u, factor, browser, authn.ShareKnown, false)
-		}
-		return err
+func (l *life) who() enroll.Who { return enroll.Who{Token: l.session, Client: l.client} }
+
+// setUp adds a way.
+func (l *life) setUp(ctx context.Context, w enroll.Who, way authn.Kind, replaces string) (enroll.Changed, error) {
+	l.later(15)
+	p, err := l.account.Begin(ctx, w, way, replaces)
+	if err != nil {
+		return enroll.Changed{}, err
 	}
-	return nil
+	l.later(40)
+	code := l.mailed()
+	if way == authn.TOTP {
+		l.app = p.Factor.ID
+		code = l.shown()
+	}
+	return l.account.Confirm(ctx, w, p.Factor.ID, 0, authn.Answer{Code: code})
 }
 
-// guess charges for so many wrong codes. All but the last go in together, so
-// that they share commits; the last one carries the event and the pause.
-func (d *Demo) guess(ctx context.Context, u authn.User, factor, browser string, times int, pause bool) error {
-	one := func(last bool) error {
-		k := authn.Keys{Company: d.company.ID, User: u.ID, Factor: factor, Charge: authn.GuessFactor, Browser: browser, Now: time.Now()}
-		return d.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
-			if !rows.Charged.Paid {
-				return authn.Drop(policy.Unpaid(rows.Charged, k.Now))
-			}
-			wrong := authn.Settle{Outcome: authn.Wrong}
-			if !last {
-				return authn.Continue(wrong)
-			}
-			if pause {
-				wrong.PausedUntil = policy.PausedUntil(k.Now, rows.Charged.Count.Tries)
-				return authn.Accept(d.event("factor.refused", u, k.Now, authn.Refused), wrong)
-			}
-			return authn.Accept(d.event("factor.locked", u, k.Now, authn.Refused), wrong)
-		})
-	}
-	if err := parallel(times, times-1, func(int) error { return one(false) }); err != nil {
-		return err
-	}
-	return one(true)
+// settle: the app gets its name, and the backup codes are written down.
+func (l *life) settle(ctx context.Context) {
+	l.later(25)
+	l.do(func() error { return l.account.CodesSaved(ctx, l.who()) })
+	l.later(30)
+	l.do(func() error { _, err := l.account.Rename(ctx, l.who(), l.app, l.p.phone); return err })
 }
 
-// past writes sign-ins of the last days into the event log, so that pages which
-// show them have something to show.
-func (d *Demo) past(ctx context.Context, p person, u authn.User) error {
-	now := time.Now()
-	k := authn.Keys{Company: d.company.ID, User: u.ID, Now: now}
-	return d.store.Decide(ctx, k, func(*authn.Rows) authn.Verdict {
-		v := authn.Continue()
-		for day := 7; day > 0; day-- {
-			// Not everybody comes every day, nor at the same time.
-			if (day+len(p.name))%3 == 0 {
+// adds is a way added in a session, for which those who have nothing of their
+// own have one more code sent.
+func (l *life) adds(ctx context.Context, way authn.Kind) {
+	l.do(func() error {
+		l.later(70)
+		st, err := l.signIn.StepUp(ctx, l.session, "", "", l.client)
+		if err == nil {
+			st, err = l.prove(ctx, st, authn.Email)
+		}
+		if err != nil {
+			return err
+		}
+		l.session = st.SessionToken
+		changed, err := l.setUp(ctx, l.who(), way, "")
+		l.session, l.codes = changed.Token, changed.Codes
+		return err
+	})
+}
+
+// routine writes down the days from so many days ago to so many, in one go: of a
+// sign-in that is over and swept away, its events are all that is left.
+func (l *life) routine(ctx context.Context, from, to int, way authn.Kind) {
+	l.do(func() error {
+		var all []authn.Event
+		add := func(typ string, r authn.Result, known bool, detail map[string]string) {
+			ev := l.event(typ, r, detail)
+			if !known {
+				ev.Actor = ""
+			}
+			all = append(all, ev)
+		}
+		was, home := l.now, l.client
+		for day := from; day >= to; day-- {
+			l.at(day, 7+l.chance("hour", day)%10)
+			weekend := l.now.Weekday() == time.Saturday || l.now.Weekday() == time.Sunday
+			if c := l.chance("comes", day); c < 30 || weekend && c < 85 {
 				continue
 			}
-			at := now.AddDate(0, 0, -day).Add(time.Duration(len(p.login)*17%90) * time.Minute)
-			v = v.And(d.event("session.started", u, at, authn.Succeeded))
+			elsewhere := l.chance("elsewhere", day) < 5
+			if elsewhere {
+				l.browser(day)
+			}
+			if l.chance("password", day) < 9 {
+				add("sign_in.refused", authn.Refused, false, map[string]string{"reason": "wrong_password"})
+				l.later(14)
+			}
+			add("sign_in.begun", authn.Succeeded, true, nil)
+			l.later(8)
+			if way.Sent() {
+				add("code.sent", authn.Succeeded, true, map[string]string{"method": string(way)})
+				l.later(25)
+			}
+			if l.chance("code", day) < 6 {
+				add("factor.refused", authn.Refused, false, map[string]string{"method": string(way), "reason": "wrong_code", "tries": "1"})
+				l.later(19)
+			}
+			add("session.started", authn.Succeeded, true, map[string]string{"method": string(way), "acr": acrOf(way)})
+			if elsewhere {
+				add("session.new_browser", authn.Succeeded, true, nil)
+			}
+			if l.chance("leaves", day) < 45 {
+				l.later(600 + 60*l.chance("stays", day))
+				add("session.ended", authn.Succeeded, true, nil)
+			}
+			l.client = home
+		}
+		l.now, l.client = was, home
+		if len(all) == 0 {
+			return nil
+		}
+		return l.write(ctx, nil, all...)
+	})
+}
+
+func acrOf(way authn.Kind) string {
+	if way.Sent() {
+		return authn.AAL1
+	}
+	return authn.AAL2
+}
+
+// write commits events of the person, with what they tell of.
+func (l *life) write(ctx context.Context, writes []authn.Write, events ...authn.Event) error {
+	k := authn.Keys{Company: l.company.ID, User: l.u.ID, Now: l.now}
+	return l.store.Decide(ctx, k, func(*authn.Rows) authn.Verdict {
+		v := authn.Continue(writes...)
+		for _, ev := range events {
+			v = v.And(ev)
 		}
 		return v
 	})
 }
 
-func (d *Demo) event(typ string, u authn.User, at time.Time, result authn.Result) authn.Event {
-	return authn.Event{Company: d.company.ID, ID: authn.NewID(authn.EventID, at, rand.Reader), Type: typ, Actor: u.ID, Target: u.ID,
-		Result: result, At: at, Personal: authn.Personal{Address: "127.0.0.1", Agent: "Firefox on Linux"}}
+func (l *life) event(typ string, r authn.Result, detail map[string]string) authn.Event {
+	return authn.Event{Company: l.company.ID, ID: authn.NewID(authn.EventID, l.now, rand.Reader), Type: typ, Actor: l.u.ID, Target: l.u.ID,
+		Result: r, At: l.now, Personal: authn.Personal{Address: l.client.Address.String(), Agent: l.client.Agent, Detail: detail}}
+}
+
+// guess charges for so many wrong codes, at once, so that they share commits.
+func (l *life) guess(ctx context.Context, browser string, times int) error {
+	return parallel(times, times, func(int) error {
+		k := authn.Keys{Company: l.company.ID, User: l.u.ID, Factor: l.app, Charge: authn.GuessFactor, Browser: browser, Now: l.now}
+		return l.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+			if !rows.Charged.Paid {
+				return authn.Drop(policy.Unpaid(rows.Charged, k.Now))
+			}
+			return authn.Continue(authn.Settle{Outcome: authn.Wrong})
+		})
+	})
+}
+
+// refused is the n-th wrong code in a row.
+func (l *life) refused(n int) authn.Event {
+	ev := l.event("factor.refused", authn.Refused, map[string]string{"method": string(authn.TOTP), "factor": l.app, "reason": "wrong_code", "tries": strconv.Itoa(n)})
+	ev.Actor = "" // the password is not proof enough to say who it was
+	return ev
+}
+
+// locked is the end of a lane's tries.
+func (l *life) locked(lane authn.Lane) authn.Event {
+	return l.event("factor.locked", authn.Refused, map[string]string{"factor": l.app, "lane": string(lane)})
+}
+
+// stranger is somebody else's browser.
+func (l *life) stranger(n int) {
+	l.client = authn.Client{Agent: "Chrome on Windows", Address: netip.AddrFrom4([4]byte{198, 51, 100, byte(n)})}
+}
+
+// newPassword: strangers gave the right password and wrong codes, so that it counts
+// as known to them, and the operator gave a new one.
+func (l *life) newPassword(ctx context.Context) {
+	l.do(func() error { return l.write(ctx, nil, l.event("password.known_to_others", authn.Refused, nil)) })
+	l.now = l.now.Add(40 * time.Minute)
+	l.do(func() error { return l.people.SetPassword(ctx, l.company, l.u.ID, Password) })
 }

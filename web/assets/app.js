@@ -18,10 +18,16 @@ const digits = s => [...s.normalize('NFKC')].map(c => {
   return c;
 }).join('');
 
-// The first run of exactly n digits, which may be split by blanks and dashes.
+// The first run of exactly n digits, which may be split by blanks and dashes. One
+// that touches a letter is part of something else, such as a backup code.
 const findCode = (s, n) => {
-  const run = digits(s).match(/\d(?:[ \u00a0\u2009\u202f\-\u2010-\u2015]?\d)*/g) || [];
-  return run.map(r => r.replace(/\D/g, '')).find(r => r.length === n) || '';
+  const text = digits(s);
+  for (const m of text.matchAll(/\d(?:[ \u00a0\u2009\u202f\-\u2010-\u2015]?\d)*/g)) {
+    const code = m[0].replace(/\D/g, '');
+    const around = text.charAt(m.index - 1) + text.charAt(m.index + m[0].length);
+    if (code.length === n && !/[A-Za-z]/.test(around)) return code;
+  }
+  return '';
 };
 
 document.addEventListener('paste', e => {
@@ -62,7 +68,7 @@ addEventListener('pageshow', e => { if (e.persisted) ready(); });
 const say = text => { document.getElementById('live').textContent = text; };
 
 // Buttons that need this script.
-for (const b of document.querySelectorAll('[data-copy], [data-show]')) b.hidden = false;
+for (const b of document.querySelectorAll('[data-copy], [data-show], [data-print]')) b.hidden = false;
 
 document.addEventListener('click', async e => {
   const copy = e.target.closest('[data-copy]');
@@ -84,6 +90,7 @@ document.addEventListener('click', async e => {
     }
     return;
   }
+  if (e.target.closest('[data-print]')) print();
   const show = e.target.closest('[data-show]');
   if (show) {
     const field = document.getElementById(show.dataset.show);
@@ -93,6 +100,26 @@ document.addEventListener('click', async e => {
     field.focus();
   }
 });
+
+// Sending again: the server says how many seconds are left. The text changes
+// silently, and its end is announced once; the server counts by itself.
+for (const b of document.querySelectorAll('[data-wait]')) {
+  const text = b.textContent, end = performance.now() + 1000 * b.dataset.wait;
+  const tick = () => {
+    const left = Math.ceil((end - performance.now()) / 1000);
+    if (left > 0) {
+      b.textContent = b.dataset.waitText.replace('{n}', left);
+      setTimeout(tick, Math.max(50, end - performance.now() - 1000 * (left - 1)));
+      return;
+    }
+    b.removeAttribute('aria-disabled');
+    b.textContent = text;
+    say(text);
+  };
+  b.setAttribute('aria-disabled', 'true');
+  tick();
+  b.addEventListener('click', e => { if (b.getAttribute('aria-disabled')) e.preventDefault(); });
+}
 
 // A shown password is sent as a password: nothing keeps it as typed text.
 document.addEventListener('submit', e => {

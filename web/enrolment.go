@@ -1,0 +1,264 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/policy"
+)
+
+// enrolmentPage is the data of enrolment.html (S11): the sign-in asks for a way
+// of one's own.
+type enrolmentPage struct {
+	attemptPage
+	Why     []string
+	Ways    []newWay
+	Later   []Part // until when it can be put off; empty: it cannot
+	Opened  bool   // an administrator's code opened it
+	Support []Part
+	Problem string
+}
+
+// newWay is a way that can be set up now.
+type newWay struct {
+	Kind        authn.Kind
+	Label, Icon string
+	Hint        []Part
+	Recommended bool
+}
+
+// settable lists the kinds that the person can set up in this sign-in: whatever
+// is registered and strong enough for what asks for it. The best is first.
+func (h *Handler) settable(s step) ([]authn.Kind, error) {
+	doc, err := policy.Parse(s.Company.Policy)
+	if err != nil {
+		return nil, err
+	}
+	least := doc.Minimum(s.User)
+	if least == policy.AnyStrength && (doc.NeedsOwnWay(s.User) || s.Need.Opened) {
+		least = policy.OwnPossession // a code to the same contact again would be no way of one's own
+	}
+	var kinds []authn.Kind
+	for _, m := range h.c.Methods {
+		_, can := m.(authn.Enroller)
+		if can && m.Kind().Own() && least.Meets(m.Traits()) && (m.Kind() != authn.Email || s.User.Email != "") {
+			kinds = append(kinds, m.Kind())
+		}
+	}
+	slices.SortStableFunc(kinds, func(a, b authn.Kind) int { return h.rank(a) - h.rank(b) })
+	return kinds, nil
+}
+
+func (h *Handler) rank(k authn.Kind) int {
+	switch t := h.methods[k].Traits(); {
+	case t.PhishingResistant:
+		return 0
+	case t.Possession:
+		return 1
+	}
+	return 2
+}
+
+func (h *Handler) drawEnrolment(w http.ResponseWriter, status int, v *View, s step, problem string) error {
+	kinds, err := h.settable(s)
+	if err != nil {
+		return err
+	}
+	p := enrolmentPage{attemptPage: s.page(), Why: v.why(s.Need.Why, s.Company.Name), Opened: s.Need.Opened, Support: v.support(s.Company), Problem: problem}
+	for i, k := range kinds {
+		p.Ways = append(p.Ways, newWay{Kind: k, Label: v.T("page.way." + string(k)), Icon: wayIcon(k),
+			Hint:        v.Rich(v.of("page.enrolment.way", k), "To", policy.Mask(k, s.User.Email)),
+			Recommended: i == 0 && h.rank(k) < 2})
+	}
+	if until := s.Need.GraceUntil; !until.IsZero() {
+		p.Later = v.Rich("page.enrolment.later", "Day", v.Day(until))
+	}
+	v.Title, v.Failed, v.Data = v.T("page.enrolment.title"), problem != "", p
+	return h.draw(w, status, "enrolment.html", v)
+}
+
+// setUp is the address of a set-up in a sign-in.
+func (s step) setUp(factor string) string { return s.path + "/setup/" + url.PathEscape(factor) }
+
+// postWay begins a set-up. Nothing counts before its code came back, so that
+// going away half-way leaves nothing on.
+func (h *Handler) postWay(w http.ResponseWriter, r *http.Request, s step, form url.Values) error {
+	kind := authn.Kind(form.Get("kind"))
+	kinds, err := h.settable(s)
+	if err != nil {
+		return err
+	}
+	if s.Need.State != authn.NeedEnrolment || !slices.Contains(kinds, kind) {
+		seeOther(w, s.path)
+		return nil
+	}
+	p, err := h.c.Enroll.Begin(r.Context(), s.who(), kind, "")
+	switch e := authn.AsError(err); {
+	case err == nil:
+		httpserve.Subject(r.Context(), p.Factor.ID)
+		seeOther(w, s.setUp(p.Factor.ID))
+		return nil
+	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests, e.Code == authn.PolicyForbids:
+		status, v := recorded(r, err), h.attemptView(w, r, s)
+		retryAfter(w, e.RetryAfter)
+		return h.drawEnrolment(w, status, v, s, httpserve.Message(h.c.Texts, v.Lang, e))
+	}
+	return h.setUpOver(w, r, s, err)
+}
+
+// setUpOver leads from a set-up that is not there any more to what is.
+func (h *Handler) setUpOver(w http.ResponseWriter, r *http.Request, s step, err error) error {
+	e := authn.AsError(err)
+	switch {
+	case e.Code == authn.Expired && e.Key == "error.attempt_expired":
+		return h.attemptOver(w, r, s, err)
+	case e.Code == authn.Conflict, e.Code == authn.Forbidden, e.Code == authn.Invalid:
+		httpserve.Record(r, err)
+		seeOther(w, s.path)
+		return nil
+	case e.Code == authn.Expired, e.Code == authn.NotFound:
+		v := h.attemptView(w, r, s)
+		v.Title = v.T("page.setup.gone_title")
+		return h.drawGone(w, recorded(r, err), v, gone{Text: v.T("page.setup.gone_text"), Button: v.T("page.enrolment.again"), Action: s.path})
+	}
+	return err
+}
+
+// wayPage is the data of setupway.html: a way being set up in a sign-in.
+type wayPage struct {
+	attemptPage
+	App  setUpPage
+	Kind authn.Kind
+	Try  int64     // version of the pending way
+	Send string    // address of the form that sends the code again
+	Sent *sentPart // for ways whose codes are sent; there is no key then
+	Note sendProblem
+}
+
+func (h *Handler) getWay(w http.ResponseWriter, r *http.Request) error {
+	s, company, err := h.openAttempt(r)
+	if err != nil {
+		return h.attemptGone(w, r, s, company, signInPage{}, err)
+	}
+	return h.drawWay(w, r, s, nil)
+}
+
+// drawWay shows what is being set up, after a refused code the same (A2).
+func (h *Handler) drawWay(w http.ResponseWriter, r *http.Request, s step, e *authn.Error) error {
+	if s.Need.State != authn.NeedEnrolment {
+		seeOther(w, s.path)
+		return nil
+	}
+	pending, err := h.c.Enroll.Show(r.Context(), s.who(), r.PathValue("factor"))
+	if err != nil {
+		return h.setUpOver(w, r, s, err)
+	}
+	v := h.attemptView(w, r, s)
+	v.Shape = Sheet
+	base, kind := s.setUp(pending.Factor.ID), pending.Factor.Kind
+	p := wayPage{attemptPage: s.page(), Kind: kind, Try: pending.Version, Send: base + "/send"}
+	if kind.Sent() {
+		v.Shape = Card
+		p.Sent = v.codesOut(pending.Sent, policy.Mask(kind, pending.Address), s.Company.Name)
+		p.Sent.Subject = v.T("mail.code_setup.subject", "Company", s.Company.Name)
+	} else if p.App, err = setUpData(v, pending); err != nil {
+		return err
+	}
+	p.App.Confirm, p.App.Cancel, p.App.Replaces = base+"/confirm", base+"/cancel", Part{}
+	status := http.StatusOK
+	if e != nil {
+		if !p.refuse(w, v, e) {
+			return e
+		}
+		status = max(p.App.Refusal.Status, http.StatusUnprocessableEntity)
+		if p.Note.Text != nil {
+			status = httpserve.Status(e.Code)
+		}
+	}
+	v.Title = v.T(v.of("page.setup.title", kind))
+	v.Failed, v.Data = p.App.Refusal.Text != "" || p.Note.Text != nil, p
+	return h.draw(w, status, "setupway.html", v)
+}
+
+// refuse puts into words what was refused, and reports whether it can.
+func (p *wayPage) refuse(w http.ResponseWriter, v *View, e *authn.Error) bool {
+	if e.Code == authn.MessageNotSent || e.Code == authn.TooManyRequests {
+		p.Note = v.sendProblem(w, e)
+		return true
+	}
+	if e.Code == authn.Locked {
+		p.App.Refusal = refusal{Text: v.T("page.enrolment.locked")}
+		return true
+	}
+	if known := p.App.explain(w, v, e); known && (p.Kind == appKind || p.App.Pause != nil) {
+		return true
+	}
+	why, ok := v.answerRefusal(p.Kind, e)
+	p.App.Refusal = why
+	return ok
+}
+
+func (h *Handler) postWayConfirm(w http.ResponseWriter, r *http.Request, s step, form url.Values) error {
+	here := s.setUp(r.PathValue("factor"))
+	try, err := strconv.ParseInt(form.Get("try"), 10, 64)
+	if err != nil || try <= 0 {
+		seeOther(w, here)
+		return nil
+	}
+	changed, err := h.c.Enroll.Confirm(r.Context(), s.who(), r.PathValue("factor"), try, authn.Answer{Code: form.Get("code")})
+	e := authn.AsError(err)
+	switch {
+	case err == nil && len(changed.Codes) > 0:
+		seeOther(w, s.path+"/codes")
+		return nil
+	case err == nil:
+		return h.postReady(w, r, s, form)
+	case e.Key == "error.attempt_moved":
+		seeOther(w, here) // Reload, or a second click
+		return nil
+	case e.Code == authn.Conflict, e.Code == authn.Forbidden, e.Code == authn.NotFound, e.Code == authn.Expired && e.Key != codeExpired:
+		return h.setUpOver(w, r, s, err)
+	}
+	httpserve.Record(r, err)
+	return h.drawWay(w, r, s, e)
+}
+
+func (h *Handler) postWaySend(w http.ResponseWriter, r *http.Request, s step, _ url.Values) error {
+	_, err := h.c.Enroll.Send(r.Context(), s.who(), r.PathValue("factor"))
+	switch e := authn.AsError(err); {
+	case err == nil:
+		seeOther(w, s.setUp(r.PathValue("factor")))
+		return nil
+	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests:
+		httpserve.Record(r, err)
+		return h.drawWay(w, r, s, e)
+	}
+	return h.setUpOver(w, r, s, err)
+}
+
+// postWayCancel gives a set-up up and leads back to the choice.
+func (h *Handler) postWayCancel(w http.ResponseWriter, r *http.Request, s step, _ url.Values) error {
+	_, err := h.c.Enroll.Show(r.Context(), s.who(), r.PathValue("factor"))
+	if err == nil {
+		_, err = h.c.Enroll.Remove(r.Context(), s.who(), r.PathValue("factor"))
+	}
+	e := authn.AsError(err)
+	if err == nil || e.Code == authn.NotFound || e.Code == authn.Expired && e.Key != "error.attempt_expired" {
+		seeOther(w, s.path) // over already: what was wanted
+		return nil
+	}
+	return h.setUpOver(w, r, s, err)
+}
+
+// scan is what the part "scan" is drawn with: the QR code and the key.
+type scan struct {
+	V    *View
+	Data setUpPage
+}
+
+// Scan is the step of a set-up in which the app takes the key.
+func (v *View) Scan(p setUpPage) scan { return scan{v, p} }
