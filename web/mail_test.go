@@ -48,12 +48,12 @@ func TestMailPage(t *testing.T) {
 			b.submit(mailForm, with("host", "", "from", "x", "port", "no", "password", "")...).want(422, mailPage)
 			b.submit(mailForm, with("host", "127.0.0.1", "from_name", "Acme")...).want(422, mailPage)
 			b.submit(mailForm, with("do", "connect", "from_name", "Acme", "password", "wrong")...).want(200, mailPage)
-			if n := len(b.doc.all("ol.steps li")); n != 3 {
+			if n := len(b.doc.all("main ol li")); n != 3 {
 				t.Errorf("%d steps", n)
 			}
 			b.submit(mailForm, with("do", "send", "from_name", "Acme", "to", "")...).want(422, mailPage)
 			b.submit(mailForm, with("do", "send", "from_name", "Acme", "to", "x@acme.example")...).want(200, mailPage)
-			if n := len(b.doc.all("ol.steps li")); n != 5 {
+			if n := len(b.doc.all("main ol li")); n != 5 {
 				t.Errorf("%d steps", n)
 			}
 			b.submit(mailForm, with("from_name", "Acme")...).want(200, mailPage)
