@@ -50,7 +50,9 @@ func TestMailProviderIsTheOwners(t *testing.T) {
 // by saving nor by a test.
 func TestMailProviderPassword_rul32(t *testing.T) {
 	var log bytes.Buffer
-	w := newWorld(t, func(c *sallyport.Config) { c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})) })
+	w := newWorld(t, func(c *sallyport.Config) {
+		c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
 	s := w.signIn(w.owner(w.AddUser(t, w.Company, "maya", true)))
 	put := func(body object) answer { return w.do(call{method: "PUT", path: mailPath, bearer: s, body: body}) }
 	put(object{"host": "smtp.example.com", "username": "acme", "from": "a@acme.example"}).field("password", "required")
