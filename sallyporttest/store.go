@@ -71,6 +71,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"secrets", runSecrets},
 		{"events", runEvents},
 		{"house", runHouse},
+		{"providers", runProviders},
 		{"model", runModel},
 	}
 	for _, g := range groups {
