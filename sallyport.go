@@ -83,7 +83,7 @@ type Config struct {
 	// been opened with notice.For, so that what people are told reaches the outbox.
 	Senders map[authn.Kind]authn.Sender
 	// CompanyMail sends through the mail servers that companies name
-	// (message/smtp.Companies). Nil: every company uses Senders. Needs Senders.
+	// (smtp.ForCompanies of message/smtp makes one). Nil: every company uses Senders. Needs Senders.
 	CompanyMail authn.MailServers
 	// Digits makes a sent code out of its seed (method/code.Digits); needed with Senders.
 	Digits func(seed []byte) string
