@@ -56,7 +56,7 @@ func (s *Server) storeStatus(ctx context.Context, now time.Time) []web.StatusChe
 	if standing.Unsealed > 0 {
 		age := now.Sub(standing.OldestUnsealed)
 		log.Numbers["oldest_seconds"] = int64(age.Seconds())
-		log.Text = fmt.Sprintf("%d events are not sealed yet, the oldest for %s.", standing.Unsealed, age.Round(time.Second))
+		log.Text = fmt.Sprintf("Not sealed yet: %d, the oldest for %s.", standing.Unsealed, age.Round(time.Second))
 		if age > lateSealing {
 			log.State = web.StatusWarning
 		}
@@ -80,7 +80,7 @@ func (s *Server) mailStatus(ctx context.Context, now time.Time) web.StatusCheck 
 	if out.Waiting > 0 {
 		age := now.Sub(out.Oldest)
 		c.Numbers["oldest_seconds"] = int64(age.Seconds())
-		c.Text = fmt.Sprintf("%d wait, %d of them were tried without success, the oldest is %s old.", out.Waiting, out.Failing, age.Round(time.Second))
+		c.Text = fmt.Sprintf("Waiting: %d, tried without success: %d, the oldest for %s.", out.Waiting, out.Failing, age.Round(time.Second))
 		if age > lateLetter {
 			c.State = web.StatusWarning
 		}

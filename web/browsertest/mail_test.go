@@ -46,3 +46,13 @@ func TestMail_S32(t *testing.T) {
 		tb.page("mail/saved", 200)
 	})
 }
+
+// The operator's status page (S42).
+func TestStatus_S42(t *testing.T) {
+	both(t, func(t *testing.T, js bool) {
+		s := sallyporttest.NewServer(t)
+		tb := newTab(t, s.URL, js)
+		tb.open("/status")
+		tb.page("status", 200)
+	})
+}
