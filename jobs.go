@@ -16,6 +16,7 @@ type housekeeping interface {
 	Ready(context.Context) error
 	// Standing is how the database stands.
 	Standing(context.Context) (authn.Standing, error)
+	clockStore
 }
 
 // Intervals of the house-keeping. Sealing is more frequent than the 5 s that
@@ -27,7 +28,8 @@ const (
 )
 
 // Run keeps house until ctx ends: it seals the event log, sends what waits in the
-// outbox, deletes what is over, and writes the counted refusals. A failing job is logged and tried
+// outbox, deletes what is over, compares the clock, and writes the counted
+// refusals. A failing job is logged and tried
 // again; none of them is a condition for signing in. One Run per process;
 // several nodes share the work by leases.
 func (s *Server) Run(ctx context.Context) error {
@@ -43,6 +45,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}()
 	// On its own: a provider that is slow holds up nothing else.
 	mail.Go(func() { s.drain(ctx) })
+	s.job(ctx, "clock", s.clock.tick)
 	for {
 		select {
 		case <-ctx.Done():
@@ -50,12 +53,15 @@ func (s *Server) Run(ctx context.Context) error {
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			s.job(end, "refusals", s.SignIn.FlushRefusals)
+			s.job(end, "refusals of keys", s.Directory.FlushRefusals)
 			return nil
 		case <-seal.C:
 			s.job(ctx, "seal", func(ctx context.Context) error { _, err := s.Audit.SealSome(ctx); return err })
 		case <-sweep.C:
+			s.job(ctx, "clock", s.clock.tick)
 			s.job(ctx, "sweep", func(ctx context.Context) error { return s.cfg.Store.Sweep(ctx, s.cfg.Now()) })
 			s.job(ctx, "refusals", s.SignIn.FlushRefusals)
+			s.job(ctx, "refusals of keys", s.Directory.FlushRefusals)
 		}
 	}
 }

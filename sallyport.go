@@ -118,6 +118,7 @@ type Server struct {
 	handler http.Handler
 	cookies httpserve.Cookies
 	started time.Time
+	clock   *clockGuard
 }
 
 // New wires a server, or says everything that is wrong with the configuration.
@@ -239,6 +240,7 @@ func loopback(host string) bool {
 
 func (s *Server) services() error {
 	c := s.cfg
+	s.clock = &clockGuard{store: c.Store, now: c.Now, log: c.Log}
 	var errs [7]error
 	var deliver signin.Deliverer // a nil *notice.Service would be no nil interface
 	if len(c.Senders) > 0 {
@@ -253,7 +255,7 @@ func (s *Server) services() error {
 		deliver = s.Notices
 	}
 	s.SignIn, errs[0] = signin.New(signin.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Deliver: deliver, Addresses: c.Addresses,
-		Alarm: throttle.NewAlarm(throttle.AlarmConfig{}), Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
+		Alarm: throttle.NewAlarm(throttle.AlarmConfig{}), Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes, Clock: s.clock.check})
 	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Codes: c.BackupCodes, Deliver: deliver,
 		Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
 	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
@@ -267,14 +269,14 @@ func (s *Server) mount(outer *httpserve.Config) error {
 	for _, m := range s.cfg.Methods {
 		offered[m.Kind()] = m.Traits()
 	}
-	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Providers: s.Providers,
-		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Offered: offered})
+	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers,
+		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Offered: offered, Now: s.cfg.Now})
 	if err != nil {
 		return err
 	}
 	pages, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
 		Audit: s.Audit, Providers: s.Providers, Cookies: s.cookies, Texts: s.cfg.Catalogue, Offered: offered, Home: s.cfg.Home, Banner: s.cfg.Banner,
-		OpenAPI: httpapi.OpenAPI(), PublicURL: s.cfg.PublicURL, Now: s.cfg.Now, Ready: (&readiness{ask: s.cfg.Store.Ready}).check, Status: s.status})
+		OpenAPI: httpapi.OpenAPI(), PublicURL: s.cfg.PublicURL, Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check, Status: s.status})
 	if err != nil {
 		return err
 	}

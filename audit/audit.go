@@ -25,6 +25,12 @@ import (
 type Store interface {
 	Events(ctx context.Context, company string, q authn.EventQuery) ([]authn.Event, error)
 	Companies(context.Context) ([]authn.Company, error)
+	// SealedEvents are in the order of the chain, from the one after the number
+	// after; UnsealedEvents in the order of their ids, from the one after that id.
+	SealedEvents(ctx context.Context, company string, after int64, limit int) ([]authn.SealedEvent, error)
+	UnsealedEvents(ctx context.Context, company, after string, limit int) ([]authn.SealedEvent, error)
+	// ChainHead is the end of the chain as the sealer noted it; 0 before the first.
+	ChainHead(ctx context.Context, company string) (seq int64, hash []byte, err error)
 	// Acquire takes or renews a lease row.
 	Acquire(ctx context.Context, name, holder string, now time.Time, ttl time.Duration) (bool, error)
 	// SealEvents numbers and chains unsealed rows in the order of their ids.

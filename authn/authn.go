@@ -121,10 +121,9 @@ type User struct {
 	// the password is changed, the next sign-in asks for more and for a new one.
 	SecuredAt time.Time
 
-	Preferred     string    // id of the factor that sign-in asks for first; empty: the oldest
-	HadFactorAt   time.Time // when the first factor of their own became active; never cleared (ruling 2)
-	GraceAt       time.Time // when set-up was first asked for; the days of grace count from here
-	FirstSignInAt time.Time
+	Preferred   string    // id of the factor that sign-in asks for first; empty: the oldest
+	HadFactorAt time.Time // when the first factor of their own became active; never cleared (ruling 2)
+	GraceAt     time.Time // when set-up was first asked for; the days of grace count from here
 
 	CreatedAt time.Time
 }
@@ -300,6 +299,7 @@ type Attempt struct {
 	Action    string // step-up: what for, a registered name
 	ReturnTo  string // same-origin path, checked before it is stored
 	Epoch     int64  // of the user at the beginning
+	First     bool   // the person never gave a right password before
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }

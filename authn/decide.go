@@ -72,6 +72,9 @@ type Rows struct {
 	// Keys.Sent only; SentCodes counts all of the person and lane.
 	Challenges []Challenge
 	SentCodes  SentCodes
+	// SentBefore are those of the same that are over, oldest first: they still
+	// count for when another one may be sent.
+	SentBefore []Challenge
 	// BrowserFactor is the factor that was used last in this browser.
 	BrowserFactor string
 	Charged       *Charged // nil if Keys.Charge is NoCharge
@@ -335,8 +338,11 @@ func (SetEmail) write()          {}
 // EventQuery selects events of one company, newest first.
 type EventQuery struct {
 	Target string // user the events are about; empty: everybody
-	Before string // id of the last event already seen; empty: from the newest
-	Limit  int    // 1–200; 0: 50
+	Type   string // empty: every type; with a dot at the end all that begin with it, as "factor."
+	Since  time.Time
+	Until  time.Time // exclusive; zero: no end
+	Before string    // id of the last event already seen; empty: from the newest
+	Limit  int       // 1–200; 0: 50
 }
 
 // The shares of the 100 wrong answers in a row that disable a factor (NIST SP

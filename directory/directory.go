@@ -34,6 +34,7 @@ type Store interface {
 	CreateCompany(context.Context, authn.Company, authn.Event) error
 	Users(ctx context.Context, company, after string, limit int) ([]authn.User, error)
 	SetSupport(ctx context.Context, company, text string, ev authn.Event) error
+	KeyStore
 }
 
 // Passwords judges and hashes passwords; method/password is one.
@@ -51,7 +52,10 @@ type Config struct {
 }
 
 // Service keeps companies and people. It is safe for concurrent use.
-type Service struct{ c Config }
+type Service struct {
+	c    Config
+	keys keyUses
+}
 
 // New checks the configuration.
 func New(c Config) (*Service, error) {
@@ -64,7 +68,7 @@ func New(c Config) (*Service, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	return &Service{c}, nil
+	return &Service{c: c}, nil
 }
 
 var slugForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)

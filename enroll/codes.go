@@ -149,8 +149,10 @@ func (s *Service) ShownCodes(ctx context.Context, w Who) (authn.Factor, []string
 func (s *Service) CodesSaved(ctx context.Context, w Who) error {
 	k := s.keys(w)
 	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
-		if err := policy.CheckSession(rows, k.Now); err != nil {
-			return authn.Drop(err)
+		if rows.Attempt == nil {
+			if err := policy.CheckSession(rows, k.Now); err != nil {
+				return authn.Drop(err)
+			}
 		}
 		f := rows.FactorOf(authn.BackupCode, authn.Confirmed)
 		if f == nil || f.Attempt != asker(rows) {

@@ -215,13 +215,24 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) (policy.Document, error
 	if err := probation(rows.Factors, now); err != nil {
 		return doc, err
 	}
-	// Whoever has a factor proves a factor, also while policy lets it sleep: else
+	// Whoever holds a factor proves a factor, also while policy lets it sleep: else
 	// the password alone could remove it.
-	err = policy.Fresh(rows, policy.Enrolled(rows.Factors), s.life.StepUpAge, now)
+	err = policy.Fresh(rows, s.mustHold(doc, rows.Factors), s.life.StepUpAge, now)
 	if err != nil && policy.Enrolled(rows.Factors) && len(policy.Second(doc, rows.Factors, s.traits)) == 0 {
 		err = &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
 	}
 	return doc, err
+}
+
+// mustHold reports whether a recent proof has to be of something held. Codes by
+// e-mail are none (ruling 14): who has only those confirms with one, as package
+// policy lets them, and is not asked for what they do not have. While no way can
+// be used, nothing else stands in for it.
+func (s *Service) mustHold(doc policy.Document, factors []authn.Factor) bool {
+	if policy.Enrolled(factors) && len(policy.Second(doc, factors, s.traits)) == 0 {
+		return true
+	}
+	return policy.Holds(factors, s.traits)
 }
 
 // Ready says whether w may change the account now: nil, or StepUpRequired.
@@ -306,11 +317,7 @@ func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 
 // suits refuses a way that would not be enough for what asks for it.
 func (s *Service) suits(doc policy.Document, rows *authn.Rows, m authn.Method) error {
-	least := doc.Minimum(*rows.User)
-	if rows.Attempt != nil && doc.NeedsOwnWay(*rows.User) && least == policy.AnyStrength {
-		least = policy.OwnPossession // a code to the same contact again would be no way of one's own
-	}
-	if !least.Meets(m.Traits()) {
+	if !least(doc, *rows.User, rows.Attempt != nil).Meets(m.Traits()) {
 		return &authn.Error{Code: authn.PolicyForbids, Key: "error.too_weak"}
 	}
 	return nil
@@ -504,10 +511,13 @@ func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.
 		v = authn.Accept(s.event(typ, rows, w, now, f), append(writes, s.ready(rows, m, f, match, now)...)...)
 	} else {
 		sess := *rows.Session
-		if t := m.Traits(); t.Possession || t.PhishingResistant {
-			// The new factor was just proven; the level rises only with it.
-			_, amr := policy.Level([]authn.Proof{{Kind: f.Kind, Traits: t}})
-			sess.FactorTime, sess.AMR = now, union(sess.AMR, amr)
+		// The new factor was just proven, so the session shows it: policy asks for it
+		// from now on.
+		t := m.Traits()
+		_, amr := policy.Level([]authn.Proof{{Kind: f.Kind, Traits: t}})
+		sess.AMR = union(sess.AMR, amr)
+		if t.Possession || t.PhishingResistant {
+			sess.FactorTime = now // the level rises only with something held
 			if knows(sess.AMR) {
 				sess.ACR = authn.AAL2
 			}

@@ -55,27 +55,37 @@ func (s *Service) Secure(ctx context.Context, link authn.Token, c authn.Client) 
 	now := s.now()
 	k := authn.Keys{Company: link.Company, LinkToken: link, Now: now}
 	var out NotMe
-	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
-		out = NotMe{}
-		if err := goodNotMe(rows, now); err != nil {
-			return authn.Drop(err)
-		}
-		out = NotMe{Company: *rows.Company, User: *rows.User, Link: *rows.Link, Reverts: rows.Link.Args["email"] != ""}
-		return s.secure(rows, c, now)
-	})
+	secure := func(revert bool) error {
+		return s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+			out = NotMe{}
+			if err := goodNotMe(rows, now); err != nil {
+				return authn.Drop(err)
+			}
+			old := rows.Link.Args["email"]
+			if !revert {
+				old = ""
+			}
+			out = NotMe{Company: *rows.Company, User: *rows.User, Link: *rows.Link, Reverts: old != ""}
+			return s.secure(rows, old, c, now)
+		})
+	}
+	err := secure(true)
+	if e := authn.AsError(err); e.Code == authn.Conflict && len(e.Fields) > 0 {
+		err = secure(false) // the old address is somebody else's by now; the rest holds
+	}
 	if err != nil {
 		return NotMe{}, fmt.Errorf("enroll: not me: %w", err)
 	}
 	return out, nil
 }
 
-func (s *Service) secure(rows *authn.Rows, c authn.Client, now time.Time) authn.Verdict {
+func (s *Service) secure(rows *authn.Rows, old string, c authn.Client, now time.Time) authn.Verdict {
 	u := *rows.User
 	u.Epoch++
 	u.SecuredAt = now
 	writes := []authn.Write{authn.SpendLink{}}
 	detail := map[string]string{}
-	if old := rows.Link.Args["email"]; old != "" {
+	if old != "" {
 		u.Email, u.EmailVerifiedAt, u.EmailChangedAt = old, now, time.Time{}
 		writes = append(writes, authn.SetEmail{Email: old})
 		detail["reason"] = "email_reverted"

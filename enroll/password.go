@@ -66,8 +66,11 @@ func (s *Service) mayChange(rows *authn.Rows, now time.Time) (policy.Document, e
 	if err != nil {
 		return policy.Document{}, fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err)
 	}
-	if len(policy.Second(doc, rows.Factors, s.traits)) > 0 {
-		return doc, policy.Fresh(rows, true, s.life.StepUpAge, now)
+	if err := probation(rows.Factors, now); err != nil {
+		return doc, err
+	}
+	if len(policy.Second(doc, rows.Factors, s.traits)) > 0 || policy.Demanded(doc, *rows.User) {
+		return doc, policy.Fresh(rows, s.mustHold(doc, rows.Factors), s.life.StepUpAge, now)
 	}
 	return doc, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/mail"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ func (s *Service) send(rows *authn.Rows, doc policy.Document, w Who, f authn.Fac
 	sending, err := policy.Send(authn.Challenge{
 		Company: rows.Company.ID, ID: authn.NewID(authn.MessageID, now, s.random), User: rows.User.ID, Attempt: asker(rows), Factor: f.ID,
 		Kind: f.Kind, Purpose: purpose, Destination: to, Lane: rows.Lane,
-	}, rows.Challenges, rows.SentCodes, doc.CodeLives(), now)
+	}, slices.Concat(rows.SentBefore, rows.Challenges), rows.SentCodes, doc.CodeLives(), now)
 	if err != nil {
 		return nil, "", err
 	}
@@ -79,7 +80,8 @@ func (s *Service) send(rows *authn.Rows, doc policy.Document, w Who, f authn.Fac
 	if sending.New {
 		write = authn.NewChallenge{Challenge: sending.Challenge}
 	}
-	p.Sent = append(of(rows.Challenges, f.ID), sending.Challenge)
+	before := slices.DeleteFunc(of(rows.Challenges, f.ID), func(c authn.Challenge) bool { return c.ID == sending.Challenge.ID })
+	p.Sent = append(before, sending.Challenge)
 	return []authn.Write{write, authn.NewLetter{Letter: letter, Challenge: sending.Challenge.ID}}, letter.ID, nil
 }
 

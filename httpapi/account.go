@@ -2,12 +2,13 @@ package httpapi
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/policy"
 )
@@ -28,6 +29,16 @@ type account struct {
 	Why               []reason     `json:"why"`
 	Methods           []authn.Kind `json:"methods"`
 	PreferredMethod   authn.Kind   `json:"preferred_method,omitempty"`
+	GraceUntil        *time.Time   `json:"grace_until,omitempty"`
+	BackupCodesLeft   *int         `json:"backup_codes_left,omitempty"`
+	EmailChange       *newEmail    `json:"email_change,omitempty"`
+}
+
+// newEmail is a change of the address that is not confirmed yet.
+type newEmail struct {
+	ID        string    `json:"id"`
+	Email     string    `json:"email"`
+	ExpiresAt time.Time `json:"expires_at"`
 }
 
 // reason explains one rule in the reader's language.
@@ -42,23 +53,23 @@ func (a *API) traits(k authn.Kind) (authn.Traits, bool) {
 	return t, ok
 }
 
-func policyOf(c caller) (policy.Document, error) {
-	doc, err := policy.Parse(c.Company.Policy)
+func policyOf(c authn.Company) (policy.Document, error) {
+	doc, err := policy.Parse(c.Policy)
 	if err != nil {
-		return doc, fmt.Errorf("httpapi: policy of %s: %w", c.Company.ID, err)
+		return doc, fmt.Errorf("httpapi: policy of %s: %w", c.ID, err)
 	}
 	return doc, nil
 }
 
 func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error) {
-	doc, err := policyOf(c)
+	doc, err := policyOf(c.Company)
 	if err != nil {
 		return account{}, err
 	}
 	out := account{
 		ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: !u.EmailVerifiedAt.IsZero(), Locale: u.Locale,
 		Audience: u.Audience, Roles: u.Roles, Company: refOf(c.Company),
-		TwoFactorRequired: policy.Demanded(doc, u), Why: []reason{}, Methods: []authn.Kind{},
+		TwoFactorRequired: policy.Demanded(doc, u), Why: []reason{}, Methods: a.Enroll.Ways(doc, u, false),
 	}
 	if out.Roles == nil {
 		out.Roles = []string{}
@@ -66,15 +77,30 @@ func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error
 	for _, why := range policy.Why(doc, u, c.Factors) {
 		out.Why = append(out.Why, reason{Rule: why, Text: a.Texts.Text(a.language(r, u), "why."+string(why), map[string]any{"Company": c.Company.Name})})
 	}
-	for _, k := range slices.Sorted(maps.Keys(a.Offered)) {
-		if k.Own() && doc.TwoFactor != policy.Off {
-			out.Methods = append(out.Methods, k)
+	if first := a.preferred(doc, u, c.Factors); first != nil {
+		out.PreferredMethod = first.Kind
+	}
+	if doc.NeedsOwnWay(u) && !slices.ContainsFunc(policy.Second(doc, c.Factors, a.traits), a.held) {
+		out.GraceUntil = maybe(doc.GraceUntil(u, a.Now()))
+	}
+	for _, f := range c.Factors {
+		switch {
+		case f.Kind == authn.BackupCode && f.State == authn.Confirmed:
+			out.BackupCodesLeft = &f.Left
+		case enroll.NewAddress(f) != "" && a.begunHere(f, c):
+			out.EmailChange = &newEmail{ID: f.ID, Email: enroll.NewAddress(f), ExpiresAt: stamp(f.ExpiresAt)}
 		}
 	}
-	if second := policy.Second(doc, c.Factors, a.traits); len(second) > 0 {
-		out.PreferredMethod = second[0].Kind
-	}
 	return out, nil
+}
+
+// held reports whether a factor is something that the person has.
+func (a *API) held(f authn.Factor) bool { return policy.OwnPossession.Meets(a.Offered[f.Kind]) }
+
+// begunHere reports whether the session can go on with a pending factor: it
+// belongs to the sign-in that began it, and is not there for others (ruling 1).
+func (a *API) begunHere(f authn.Factor, c caller) bool {
+	return f.State == authn.Pending && f.Attempt == c.Session.Attempt && f.Epoch == c.User.Epoch && a.Now().Before(f.ExpiresAt)
 }
 
 // account is GET /account.
@@ -120,7 +146,7 @@ func (a *API) changeAccount(w http.ResponseWriter, r *http.Request, c caller) er
 		var err error
 		u, err = a.Directory.UpdateProfile(r.Context(), c.Token, a.Locales, directory.Profile{Name: in.Name.pointer(), Locale: in.Locale.pointer()})
 		if err != nil {
-			return err
+			return listing(err, "locale", a.Locales)
 		}
 	}
 	out, err := a.accountOf(r, u, c)
@@ -133,8 +159,8 @@ func (a *API) changeAccount(w http.ResponseWriter, r *http.Request, c caller) er
 // changePassword is PUT /account/password.
 func (a *API) changePassword(w http.ResponseWriter, r *http.Request, c caller) error {
 	var in struct {
-		Current string `json:"current"`
-		New     string `json:"new"`
+		Current string `json:"current" required:"true"`
+		New     string `json:"new" required:"true"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
@@ -149,4 +175,24 @@ func (a *API) changePassword(w http.ResponseWriter, r *http.Request, c caller) e
 // reissued is the answer to a change that leaves nothing else to tell.
 type reissued struct {
 	Session *issued `json:"session"`
+}
+
+// beginEmail is POST /account/email. The address changes when a code that went
+// to the new one came back, by POST /account/factors/{id}/confirm.
+func (a *API) beginEmail(w http.ResponseWriter, r *http.Request, c caller) error {
+	var in struct {
+		Email string `json:"email" required:"true"`
+	}
+	if err := httpserve.Decode(r, &in); err != nil {
+		return err
+	}
+	p, err := a.Enroll.BeginEmail(r.Context(), c.who(), in.Email)
+	if err != nil {
+		return err
+	}
+	out, err := a.pendingOf(r, p)
+	if err != nil {
+		return err
+	}
+	return httpserve.WriteJSON(w, http.StatusCreated, out)
 }

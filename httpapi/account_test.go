@@ -88,8 +88,12 @@ func TestFactorLifeByJSON(t *testing.T) {
 		t.Errorf("first page: %s", list.body)
 	}
 	list = w.get("/api/v1/account/factors?limit=1&cursor="+id, session2).want(200)
-	if list.str("items.0.id") != second.Factor || list.at("next_cursor") != nil {
+	if list.str("items.0.method") != "backup_code" || list.at("items.0.left") != 10.0 || list.at("items.0.preferred") != false {
 		t.Errorf("second page: %s", list.body)
+	}
+	list = w.get("/api/v1/account/factors?limit=1&cursor="+list.str("next_cursor"), session2).want(200)
+	if list.str("items.0.id") != second.Factor || list.at("next_cursor") != nil {
+		t.Errorf("third page: %s", list.body)
 	}
 	w.signIn(p)
 	a = w.post("/api/v1/account/factors/"+second.Factor+"/confirm", session2, object{"code": w.code(second)}).want(200)

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -16,51 +18,95 @@ type attempt struct {
 	ID string `json:"id"`
 	// Token is in the answer that begins the attempt and in no other, and only
 	// while there is something left to do with it.
-	Token     string          `json:"token,omitempty"`
-	State     authn.State     `json:"state"`
-	ExpiresAt time.Time       `json:"expires_at"`
-	Why       []policy.Reason `json:"why,omitempty"`
-	Methods   []way           `json:"methods,omitempty"`
-	Detail    string          `json:"detail,omitempty"`
-	Session   *issued         `json:"session,omitempty"`
+	Token      string          `json:"token,omitempty"`
+	State      authn.State     `json:"state"`
+	ExpiresAt  time.Time       `json:"expires_at"`
+	Why        []policy.Reason `json:"why,omitempty"`
+	Methods    []way           `json:"methods,omitempty"`
+	GraceUntil *time.Time      `json:"grace_until,omitempty"`
+	Denied     policy.Denial   `json:"denied,omitempty"`
+	Detail     string          `json:"detail,omitempty"`
+	Session    *issued         `json:"session,omitempty"`
 }
 
-// way is one way to go on.
+// way is one way to go on. With a state of need_enrolment it is a kind that may
+// be set up.
 type way struct {
 	Method      authn.Kind `json:"method"`
 	Factor      string     `json:"factor,omitempty"`
 	Name        string     `json:"name,omitempty"`
+	SentTo      string     `json:"sent_to,omitempty"`
 	Preferred   bool       `json:"preferred,omitempty"`
+	Fallback    bool       `json:"fallback,omitempty"`
 	Locked      bool       `json:"locked,omitempty"`
 	PausedUntil *time.Time `json:"paused_until,omitempty"`
+	// Of the code that is out.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+	ResendAt  *time.Time `json:"resend_at,omitempty"`
 }
 
 // show is an attempt without any token.
-func (a *API) show(r *http.Request, st signin.Status) attempt {
+func (a *API) show(r *http.Request, st signin.Status) (attempt, error) {
 	out := attempt{ID: st.Attempt.ID, State: st.Need.State, ExpiresAt: stamp(st.Attempt.ExpiresAt)}
 	if out.State == authn.Complete {
-		return out
+		return out, nil
 	}
 	out.Why = st.Need.Why
 	for _, o := range st.Need.Offers {
-		out.Methods = append(out.Methods, way{
-			Method: o.Kind, Factor: o.Factor, Name: o.Name, Preferred: o.Preferred, Locked: o.Locked, PausedUntil: maybe(o.PausedUntil),
-		})
+		out.Methods = append(out.Methods, wayOf(o, st.Sent))
 	}
 	switch out.State {
 	case authn.NeedPassword:
 		out.Methods = []way{{Method: authn.Password, Preferred: true}}
+	case authn.NeedEnrolment:
+		out.GraceUntil = maybe(st.Need.GraceUntil)
+		doc, err := policyOf(st.Company)
+		if err != nil {
+			return attempt{}, err
+		}
+		for _, k := range a.Enroll.Ways(doc, st.User, true) {
+			out.Methods = append(out.Methods, way{Method: k})
+		}
 	case authn.Denied:
-		out.Detail = a.Texts.Text(a.language(r, st.User), "attempt.denied", map[string]any{"Company": st.Company.Name})
+		out.Denied = st.Need.Denied
+		if out.Denied == "" {
+			out.Denied = policy.Stranded // a step-up: there is a way, and not here
+		}
+		out.Detail = a.denial(r, st, out.Denied)
 	}
+	return out, nil
+}
+
+func wayOf(o policy.Offer, sent []authn.Challenge) way {
+	out := way{Method: o.Kind, Factor: o.Factor, Name: o.Name, SentTo: o.SentTo, Preferred: o.Preferred, Fallback: o.Fallback,
+		Locked: o.Locked, PausedUntil: maybe(o.PausedUntil)}
+	var codes []authn.Challenge
+	for _, c := range sent {
+		if o.Factor != "" && c.Factor == o.Factor {
+			codes = append(codes, c)
+			out.ExpiresAt = maybe(c.ExpiresAt)
+		}
+	}
+	out.ResendAt = maybe(policy.ResendAt(codes))
 	return out
 }
 
+// denial says why nobody is let in, and what to do: the company's own words, or
+// to ask an administrator.
+func (a *API) denial(r *http.Request, st signin.Status, d policy.Denial) string {
+	lang, args := a.language(r, st.User), map[string]any{"Company": st.Company.Name}
+	help := st.Company.Support
+	if help == "" {
+		help = a.Texts.Text(lang, "denied.ask", args)
+	}
+	return a.Texts.Text(lang, "denied."+string(d), args) + " " + help
+}
+
 // answer is an attempt after a step, with the session if that was the last.
-func (a *API) answer(w http.ResponseWriter, r *http.Request, st signin.Status, cookie bool) attempt {
-	out := a.show(r, st)
-	if st.Session == nil {
-		return out
+func (a *API) answer(w http.ResponseWriter, r *http.Request, st signin.Status, cookie bool) (attempt, error) {
+	out, err := a.show(r, st)
+	if err != nil || st.Session == nil {
+		return out, err
 	}
 	if old, ok := authn.ParseToken(authn.SessionToken, a.Cookies.ReadSession(r)); ok && cookie {
 		// The browser has one session: the one before ends (std-53). The new one
@@ -70,12 +116,78 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, st signin.Status, c
 		}
 	}
 	out.Session = a.issue(w, *st.Session, st.SessionToken, cookie)
-	return out
+	return out, nil
+}
+
+// step answers a step of an attempt, or why it was not taken.
+func (a *API) step(w http.ResponseWriter, r *http.Request, st signin.Status, err error, o opener) error {
+	if err != nil {
+		return codeOver(err)
+	}
+	out, err := a.answer(w, r, st, o.cookie)
+	if err != nil {
+		return err
+	}
+	return httpserve.WriteJSON(w, http.StatusOK, out)
+}
+
+// codeOver tells a code that is over from an attempt or a set-up that is: both
+// are Expired, and only after the former one goes on with another code.
+func codeOver(err error) error {
+	e := authn.AsError(err)
+	if e.Code != authn.Expired || e.Key != "error.code_expired" {
+		return err
+	}
+	over := *e
+	over.Fields = []authn.Field{{Name: "code", Code: "expired", Key: e.Key}}
+	return &over
+}
+
+// listing makes a refused choice name what can be chosen.
+func listing[T ~string](err error, field string, choices []T) error {
+	e := authn.AsError(err)
+	if e.Code != authn.Invalid || len(choices) == 0 {
+		return err
+	}
+	listed := *e
+	listed.Fields = slices.Clone(e.Fields)
+	for i, f := range listed.Fields {
+		if f.Name == field && (f.Code == "not_one_of" || f.Code == "not_offered") {
+			names := make([]string, len(choices))
+			for j, c := range choices {
+				names[j] = string(c)
+			}
+			listed.Fields[i].Key, listed.Fields[i].Args = "field.choices", map[string]any{"Choices": strings.Join(names, ", ")}
+		}
+	}
+	return &listed
+}
+
+// offering makes a refused method name those that the attempt offers.
+func (a *API) offering(r *http.Request, o opener, err error) error {
+	if !errors.Is(err, authn.Invalid) {
+		return err
+	}
+	st, failed := a.SignIn.Get(r.Context(), o.Opener)
+	if failed != nil {
+		return err
+	}
+	var kinds []authn.Kind
+	if st.Need.State == authn.NeedPassword {
+		kinds = []authn.Kind{authn.Password}
+	}
+	for _, offer := range st.Need.Offers {
+		kinds = append(kinds, offer.Kind)
+	}
+	return listing(err, "method", kinds)
 }
 
 // begun is an attempt in the answer that begins it.
 func (a *API) begun(w http.ResponseWriter, r *http.Request, st signin.Status, cookie bool) error {
-	out := a.answer(w, r, st, cookie)
+	out, err := a.answer(w, r, st, cookie)
+	if err != nil {
+		return err
+	}
 	if out.State != authn.Complete && out.State != authn.Denied {
 		out.Token = st.Token.Reveal()
 	}
@@ -110,8 +222,8 @@ func fromBrowser(r *http.Request) bool {
 func (a *API) begin(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Company  string `json:"company"`
-		Login    string `json:"login"`
-		Password string `json:"password"`
+		Login    string `json:"login" required:"true"`
+		Password string `json:"password" required:"true"`
 		ReturnTo string `json:"return_to"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
@@ -142,40 +254,38 @@ func (a *API) attempt(w http.ResponseWriter, r *http.Request, o opener) error {
 	if err != nil {
 		return err
 	}
-	return httpserve.WriteJSON(w, http.StatusOK, a.show(r, st))
+	out, err := a.show(r, st)
+	if err != nil {
+		return err
+	}
+	return httpserve.WriteJSON(w, http.StatusOK, out)
 }
 
-// challenge is POST /attempts/{id}/challenge. What exists so far has nothing to
-// send: it says only that the way is open.
+// challenge is POST /attempts/{id}/challenge.
 func (a *API) challenge(w http.ResponseWriter, r *http.Request, o opener) error {
 	var in struct {
-		Method authn.Kind `json:"method"`
+		Method authn.Kind `json:"method" required:"true"`
 		Factor string     `json:"factor"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	st, err := a.SignIn.Get(r.Context(), o.Opener)
+	_, sent, err := a.SignIn.Challenge(r.Context(), o.Opener, in.Method, in.Factor)
 	if err != nil {
-		return err
+		return a.offering(r, o, err)
 	}
-	if st.Need.State == authn.Complete {
-		return &authn.Error{Code: authn.Conflict, Key: "error.attempt_complete"}
-	}
-	for _, way := range a.show(r, st).Methods {
-		if way.Method == in.Method && (in.Factor == "" || in.Factor == way.Factor) {
-			return httpserve.WriteJSON(w, http.StatusOK, struct {
-				Method authn.Kind `json:"method"`
-			}{way.Method})
-		}
-	}
-	return authn.InvalidField("method", "not_offered", nil)
+	return httpserve.WriteJSON(w, http.StatusOK, struct {
+		Method    authn.Kind `json:"method"`
+		SentTo    string     `json:"sent_to,omitempty"`
+		ExpiresAt *time.Time `json:"expires_at,omitempty"`
+		ResendAt  *time.Time `json:"resend_at,omitempty"`
+	}{sent.Offer.Kind, sent.Offer.SentTo, maybe(sent.ExpiresAt), maybe(sent.ResendAt)})
 }
 
 // verify is POST /attempts/{id}/verify.
 func (a *API) verify(w http.ResponseWriter, r *http.Request, o opener) error {
 	var in struct {
-		Method       authn.Kind `json:"method"`
+		Method       authn.Kind `json:"method" required:"true"`
 		Factor       string     `json:"factor"`
 		Code         string     `json:"code"`
 		Password     string     `json:"password"`
@@ -199,25 +309,39 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request, o opener) error {
 		Method: in.Method, Factor: in.Factor, Answer: authn.Answer{Code: in.Code, Password: in.Password},
 	})
 	if err != nil {
-		return err
+		err = a.offering(r, o, err)
 	}
-	return httpserve.WriteJSON(w, http.StatusOK, a.answer(w, r, st, o.cookie))
+	return a.step(w, r, st, err, o)
 }
 
 // complete is POST /attempts/{id}/complete, for an attempt that is `ready`.
-// Nothing makes one ready yet (Duo and set-up during sign-in will).
 func (a *API) complete(w http.ResponseWriter, r *http.Request, o opener) error {
 	if err := httpserve.Decode(r, &struct{}{}); err != nil {
 		return err
 	}
-	st, err := a.SignIn.Get(r.Context(), o.Opener)
-	if err != nil {
+	st, err := a.SignIn.Complete(r.Context(), o.Opener)
+	return a.step(w, r, st, err, o)
+}
+
+// postpone is POST /attempts/{id}/postpone, within the days of grace.
+func (a *API) postpone(w http.ResponseWriter, r *http.Request, o opener) error {
+	if err := httpserve.Decode(r, &struct{}{}); err != nil {
 		return err
 	}
-	if st.Need.State == authn.Complete {
-		return &authn.Error{Code: authn.Conflict, Key: "error.attempt_complete"}
+	st, err := a.SignIn.Postpone(r.Context(), o.Opener)
+	return a.step(w, r, st, err, o)
+}
+
+// newPassword is POST /attempts/{id}/password, where a new one is asked for.
+func (a *API) newPassword(w http.ResponseWriter, r *http.Request, o opener) error {
+	var in struct {
+		New string `json:"new" required:"true"`
 	}
-	return authn.Conflict
+	if err := httpserve.Decode(r, &in); err != nil {
+		return err
+	}
+	st, err := a.SignIn.ChangePassword(r.Context(), o.Opener, in.New)
+	return a.step(w, r, st, err, o)
 }
 
 // stepUp is POST /account/step-up.

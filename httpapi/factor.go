@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/internal/qrcode"
 	"github.com/sallyport-mfa/sallyport/policy"
@@ -19,44 +20,86 @@ type factor struct {
 	Method      authn.Kind        `json:"method"`
 	Name        string            `json:"name,omitempty"`
 	State       authn.FactorState `json:"state"`
-	Preferred   bool              `json:"preferred"`
+	SentTo      string            `json:"sent_to,omitempty"`
+	Preferred   *bool             `json:"preferred,omitempty"` // nil: not for a sign-in to know
 	Locked      bool              `json:"locked"`
+	Left        *int              `json:"left,omitempty"`
 	CreatedAt   time.Time         `json:"created_at"`
 	ConfirmedAt *time.Time        `json:"confirmed_at,omitempty"`
 	LastUsedAt  *time.Time        `json:"last_used_at,omitempty"`
 	ExpiresAt   *time.Time        `json:"expires_at,omitempty"`
 }
 
-func factorOf(f authn.Factor, lane authn.Lane, preferred bool) factor {
-	return factor{
-		ID: f.ID, Method: f.Kind, Name: f.Name, State: f.State, Preferred: preferred,
+func factorOf(f authn.Factor, u authn.User, lane authn.Lane) factor {
+	out := factor{
+		ID: f.ID, Method: f.Kind, Name: f.Name, State: f.State,
 		Locked:    f.Counts[lane].Tries >= policy.Share(lane),
 		CreatedAt: stamp(f.CreatedAt), ConfirmedAt: maybe(f.ConfirmAt), LastUsedAt: maybe(f.LastUsedAt), ExpiresAt: maybe(f.ExpiresAt),
 	}
+	if f.Kind == authn.Email {
+		out.SentTo = policy.Mask(f.Kind, u.Email)
+	}
+	if f.Kind == authn.BackupCode {
+		out.Left = &f.Left
+	}
+	return out
 }
 
-// preferred is the id of the factor that sign-in offers first.
-func (a *API) preferred(c caller) (string, error) {
-	doc, err := policyOf(c)
+// ofCaller is a factor of whoever asks; first is the one that sign-in offers first.
+func ofCaller(f authn.Factor, c caller, first *authn.Factor) factor {
+	out, is := factorOf(f, c.User, c.Lane), first != nil && first.ID == f.ID
+	out.Preferred = &is
+	return out
+}
+
+// preferred is the factor that sign-in offers first, if none of them rests and
+// the browser is new: the person's choice, else the oldest that is good enough,
+// and what is held before a code to a contact.
+func (a *API) preferred(doc policy.Document, u authn.User, factors []authn.Factor) *authn.Factor {
+	var first *authn.Factor
+	for _, f := range policy.Second(doc, factors, a.traits) {
+		switch {
+		case !doc.Minimum(u).Meets(a.Offered[f.Kind]):
+		case f.ID == u.Preferred:
+			return &f
+		case first == nil, first.Kind.Sent() && !f.Kind.Sent() && doc.NeedsOwnWay(u):
+			first = &f
+		}
+	}
+	return first
+}
+
+func (a *API) preferredOf(c caller) (*authn.Factor, error) {
+	doc, err := policyOf(c.Company)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if second := policy.Second(doc, c.Factors, a.traits); len(second) > 0 {
-		return second[0].ID, nil
-	}
-	return "", nil
+	return a.preferred(doc, c.User, c.Factors), nil
 }
 
-// factors is GET /account/factors, oldest first. The password is none of them.
+// listed reports whether a factor is among a person's ways to verify. Not: the
+// password, what an administrator or the program keeps for itself, a change of
+// the address, and what another sign-in has begun.
+func (a *API) listed(f authn.Factor, c caller) bool {
+	switch {
+	case f.Kind == authn.Password, f.Kind == authn.BypassCode, f.State == authn.Fallback, enroll.NewAddress(f) != "":
+		return false
+	case f.State == authn.Pending:
+		return a.begunHere(f, c)
+	}
+	return true
+}
+
+// factors is GET /account/factors, oldest first.
 func (a *API) factors(w http.ResponseWriter, r *http.Request, c caller) error {
-	first, err := a.preferred(c)
+	first, err := a.preferredOf(c)
 	if err != nil {
 		return err
 	}
 	var all []factor
 	for _, f := range c.Factors {
-		if f.Kind != authn.Password {
-			all = append(all, factorOf(f, c.Lane, f.ID == first))
+		if a.listed(f, c) {
+			all = append(all, ofCaller(f, c, first))
 		}
 	}
 	slices.SortFunc(all, func(x, y factor) int { return strings.Compare(x.ID, y.ID) })
@@ -67,12 +110,15 @@ func (a *API) factors(w http.ResponseWriter, r *http.Request, c caller) error {
 	return httpserve.WriteJSON(w, http.StatusOK, page)
 }
 
-// pending is a factor being set up. Nothing shows it again.
+// pending is a factor being set up, or a change of the address. Nothing shows
+// its secret again.
 type pending struct {
 	ID        string            `json:"id"`
+	Method    authn.Kind        `json:"method"`
 	State     authn.FactorState `json:"state"`
 	ExpiresAt time.Time         `json:"expires_at"`
 	TOTP      *appSetup         `json:"totp,omitempty"`
+	Email     *codeSent         `json:"email,omitempty"`
 }
 
 type appSetup struct {
@@ -81,56 +127,140 @@ type appSetup struct {
 	QR     string `json:"qr_svg"`
 }
 
+// codeSent is the code that is on its way.
+type codeSent struct {
+	SentTo    string     `json:"sent_to"`
+	ExpiresAt time.Time  `json:"expires_at"`
+	ResendAt  *time.Time `json:"resend_at,omitempty"`
+}
+
+func (a *API) pendingOf(r *http.Request, p enroll.Pending) (pending, error) {
+	out := pending{ID: p.Factor.ID, Method: p.Factor.Kind, State: p.Factor.State, ExpiresAt: stamp(p.Factor.ExpiresAt)}
+	if p.Shown.URI != "" {
+		svg, err := qrcode.SVG(p.Shown.URI, a.Texts.Text(a.language(r, p.User), "page.setup.qr_label", nil))
+		if err != nil {
+			return pending{}, fmt.Errorf("httpapi: set-up: %w", err)
+		}
+		out.TOTP = &appSetup{Secret: p.Shown.Key, URI: p.Shown.URI, QR: svg}
+	}
+	if n := len(p.Sent); n > 0 {
+		out.Email = &codeSent{SentTo: policy.Mask(p.Factor.Kind, p.Address), ExpiresAt: stamp(p.Sent[n-1].ExpiresAt), ResendAt: maybe(policy.ResendAt(p.Sent))}
+	}
+	return out, nil
+}
+
 // beginFactor is POST /account/factors.
-func (a *API) beginFactor(w http.ResponseWriter, r *http.Request, c caller) error {
+func (a *API) beginFactor(w http.ResponseWriter, r *http.Request, s setter) error {
 	var in struct {
-		Method   authn.Kind `json:"method"`
+		Method   authn.Kind `json:"method" required:"true"`
 		Replaces string     `json:"replaces"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	p, err := a.Enroll.Begin(r.Context(), c.who(), in.Method, in.Replaces)
+	p, err := a.Enroll.Begin(r.Context(), s.Who, in.Method, in.Replaces)
+	if err != nil {
+		return a.settable(r, s, err)
+	}
+	out, err := a.pendingOf(r, p)
 	if err != nil {
 		return err
-	}
-	out := pending{ID: p.Factor.ID, State: p.Factor.State, ExpiresAt: stamp(p.Factor.ExpiresAt)}
-	if p.Shown.URI != "" {
-		svg, err := qrcode.SVG(p.Shown.URI, a.Texts.Text(a.language(r, c.User), "page.setup.qr_label", nil))
-		if err != nil {
-			return fmt.Errorf("httpapi: set-up: %w", err)
-		}
-		out.TOTP = &appSetup{Secret: p.Shown.Key, URI: p.Shown.URI, QR: svg}
 	}
 	return httpserve.WriteJSON(w, http.StatusCreated, out)
 }
 
+// settable makes a refused method name those that can be set up.
+func (a *API) settable(r *http.Request, s setter, err error) error {
+	e := authn.AsError(err)
+	if e.Code != authn.Invalid {
+		return err
+	}
+	var company authn.Company
+	var user authn.User
+	if s.session != nil {
+		company, user = s.session.Company, s.session.User
+	} else {
+		st, failed := a.SignIn.Get(r.Context(), s.opener.Opener)
+		if failed != nil {
+			return failed // it was not asked yet whose attempt this is
+		}
+		company, user = st.Company, st.User
+	}
+	doc, failed := policyOf(company)
+	if failed != nil {
+		return failed
+	}
+	return listing(err, "method", a.Enroll.Ways(doc, user, s.session == nil))
+}
+
+// sendFactor is POST /account/factors/{id}/send.
+func (a *API) sendFactor(w http.ResponseWriter, r *http.Request, s setter) error {
+	if err := httpserve.Decode(r, &struct{}{}); err != nil {
+		return err
+	}
+	p, err := a.Enroll.Send(r.Context(), s.Who, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	out, err := a.pendingOf(r, p)
+	if err != nil {
+		return err
+	}
+	return httpserve.WriteJSON(w, http.StatusOK, out)
+}
+
+// confirmed is the answer to a right code: the factor, or the new address; in a
+// session that one issued anew, in a sign-in where it stands now.
+type confirmed struct {
+	Factor  *factor     `json:"factor,omitempty"`
+	Email   string      `json:"email,omitempty"`
+	Codes   []string    `json:"backup_codes,omitempty"`
+	State   authn.State `json:"state,omitempty"`
+	Session *issued     `json:"session,omitempty"`
+}
+
 // confirmFactor is POST /account/factors/{id}/confirm.
-func (a *API) confirmFactor(w http.ResponseWriter, r *http.Request, c caller) error {
+func (a *API) confirmFactor(w http.ResponseWriter, r *http.Request, s setter) error {
 	var in struct {
-		Code string `json:"code"`
+		Code string `json:"code" required:"true"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	done, err := a.Enroll.Confirm(r.Context(), c.who(), r.PathValue("id"), 0, authn.Answer{Code: in.Code})
+	done, err := a.Enroll.Confirm(r.Context(), s.Who, r.PathValue("id"), 0, authn.Answer{Code: in.Code})
 	if err != nil {
-		return err
+		return codeOver(err)
 	}
-	// The one that it replaced is gone; what is left decides which comes first.
-	c.Factors = slices.DeleteFunc(slices.Clone(c.Factors), func(f authn.Factor) bool {
-		return f.Kind == done.Factor.Kind
-	})
-	c.Factors = append(c.Factors, done.Factor)
-	first, err := a.preferred(c)
-	if err != nil {
-		return err
-	}
+	out := confirmed{Email: enroll.NewAddress(done.Factor), Codes: done.Codes}
 	done.Factor.Counts = nil // the right answer has ended the run of wrong ones
-	return httpserve.WriteJSON(w, http.StatusOK, struct {
-		Factor  factor  `json:"factor"`
-		Session *issued `json:"session"`
-	}{factorOf(done.Factor, c.Lane, done.Factor.ID == first), a.issue(w, done.Session, done.Token, c.cookie)})
+	switch {
+	case s.session == nil:
+		out.State = authn.Ready
+		var u authn.User
+		st, err := a.SignIn.Get(r.Context(), s.opener.Opener)
+		if err != nil {
+			httpserve.Record(r, err) // what was done is done, and the codes are told only here
+		} else {
+			out.State, u = st.Need.State, st.User
+		}
+		f := factorOf(done.Factor, u, authn.Stranger)
+		out.Factor = &f
+	case out.Email != "":
+		out.Session = a.issue(w, done.Session, done.Token, s.session.cookie)
+	default:
+		out.Session = a.issue(w, done.Session, done.Token, s.session.cookie)
+		// The one that it replaced is gone; what is left decides which comes first.
+		c := *s.session
+		c.Factors = slices.DeleteFunc(slices.Clone(c.Factors), func(f authn.Factor) bool { return f.Kind == done.Factor.Kind })
+		c.Factors = append(c.Factors, done.Factor)
+		first, err := a.preferredOf(c)
+		if err != nil {
+			return err
+		}
+		f := ofCaller(done.Factor, c, first)
+		out.Factor = &f
+	}
+	return httpserve.WriteJSON(w, http.StatusOK, out)
 }
 
 // changeFactor is PATCH /account/factors/{id}.
@@ -142,32 +272,49 @@ func (a *API) changeFactor(w http.ResponseWriter, r *http.Request, c caller) err
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	i := slices.IndexFunc(c.Factors, func(f authn.Factor) bool {
-		return f.ID == r.PathValue("id") && f.Kind != authn.Password
-	})
+	if in.Name.set {
+		// Before anything is done: it is both or none.
+		if _, err := authn.CleanName("name", in.Name.value, maxFactorName); err != nil {
+			return err
+		}
+	}
+	i := slices.IndexFunc(c.Factors, func(f authn.Factor) bool { return f.ID == r.PathValue("id") && a.listed(f, c) })
 	if i < 0 {
 		return authn.NotFound
 	}
 	f := c.Factors[i]
-	first, err := a.preferred(c)
-	if err != nil {
-		return err
+	if in.Name.set && f.Kind == authn.BackupCode {
+		return authn.InvalidField("name", "unknown", nil)
 	}
-	if in.Preferred && f.ID != first {
-		// A choice between several is not stored yet; with one, it is the first.
-		return authn.InvalidField("preferred", "invalid", nil)
+	if in.Preferred {
+		if _, err := a.Enroll.Prefer(r.Context(), c.who(), f.ID); err != nil {
+			return err
+		}
+		c.User.Preferred = f.ID
 	}
 	if in.Name.set {
+		var err error
 		if f, err = a.Enroll.Rename(r.Context(), c.who(), f.ID, in.Name.value); err != nil {
 			return err
 		}
 	}
-	return httpserve.WriteJSON(w, http.StatusOK, factorOf(f, c.Lane, f.ID == first))
+	first, err := a.preferredOf(c)
+	if err != nil {
+		return err
+	}
+	return httpserve.WriteJSON(w, http.StatusOK, ofCaller(f, c, first))
 }
+
+// maxFactorName is the length that enroll.Rename allows.
+const maxFactorName = 60
 
 // removeFactor is DELETE /account/factors/{id}.
 func (a *API) removeFactor(w http.ResponseWriter, r *http.Request, c caller) error {
-	done, err := a.Enroll.Remove(r.Context(), c.who(), r.PathValue("id"))
+	id := r.PathValue("id")
+	if slices.ContainsFunc(c.Factors, func(f authn.Factor) bool { return f.ID == id && f.Kind == authn.BackupCode }) {
+		return &authn.Error{Code: authn.PolicyForbids, Key: "error.backup_codes_stay"}
+	}
+	done, err := a.Enroll.Remove(r.Context(), c.who(), id)
 	if err != nil {
 		return err
 	}
@@ -175,4 +322,23 @@ func (a *API) removeFactor(w http.ResponseWriter, r *http.Request, c caller) err
 		return httpserve.WriteJSON(w, http.StatusNoContent, nil)
 	}
 	return httpserve.WriteJSON(w, http.StatusOK, reissued{Session: a.issue(w, done.Session, done.Token, c.cookie)})
+}
+
+// newCodes is POST /account/backup-codes. No other answer has them.
+func (a *API) newCodes(w http.ResponseWriter, r *http.Request, c caller) error {
+	if err := httpserve.Decode(r, &struct{}{}); err != nil {
+		return err
+	}
+	done, err := a.Enroll.NewCodes(r.Context(), c.who())
+	if err != nil {
+		return err
+	}
+	no := false
+	f := factorOf(done.Factor, c.User, c.Lane)
+	f.Preferred = &no
+	return httpserve.WriteJSON(w, http.StatusCreated, struct {
+		Factor  factor   `json:"factor"`
+		Codes   []string `json:"backup_codes"`
+		Session *issued  `json:"session"`
+	}{f, done.Codes, a.issue(w, done.Session, done.Token, c.cookie)})
 }

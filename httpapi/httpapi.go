@@ -7,9 +7,14 @@
 //
 // Each route takes exactly one kind of credential, fixed where it is mounted:
 //
-//   - none: beginning an attempt, and the document;
+//   - none: beginning an attempt, a link's token in the body, and the document;
 //   - an attempt token, or the cookie of the browser that began the attempt;
-//   - a session token, or the session cookie.
+//   - a session token, or the session cookie;
+//   - for the administration, that or the key of a program, and the permission
+//     that the route names (allowed);
+//   - to begin, send and confirm a way to verify, either of the last two
+//     (inSetUp): a sign-in may ask for a way, and then sets up what it began
+//     itself and nothing else (ruling 1).
 //
 // A token of the other kind is worth nothing (cve-31), nor is one in a query,
 // in Basic authentication, in a second Authorization header or in the other
@@ -29,8 +34,8 @@
 //
 // # What never leaves
 //
-// The secret of an authenticator app is in one answer, the one that makes it
-// (std-25). Answers are built from the structs of this package, field by field,
+// The secret of an authenticator app, and backup codes, are in one answer, the
+// one that makes them (std-25). Answers are built from the structs of this package, field by field,
 // never from rows of the store (cve-59).
 package httpapi
 
@@ -40,7 +45,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
@@ -51,17 +58,19 @@ import (
 	"github.com/sallyport-mfa/sallyport/text"
 )
 
-// Config wires the API. SignIn, Enroll, Sessions, Directory and Texts are needed.
+// Config wires the API. SignIn, Enroll, Sessions, Directory, Audit and Texts are needed.
 type Config struct {
 	SignIn    *signin.Service
 	Enroll    *enroll.Service
 	Sessions  *session.Service
 	Directory *directory.Service
+	Audit     *audit.Service
 	Providers *provider.Service // nil: companies have no mail servers of their own
 	Cookies   httpserve.Cookies
 	Texts     *text.Catalogue
 	Locales   []string                    // languages that a person may choose
 	Offered   map[authn.Kind]authn.Traits // kinds with a registered method, and what they show
+	Now       func() time.Time            // nil: time.Now
 }
 
 // API is the JSON API.
@@ -71,8 +80,11 @@ type API struct {
 
 // New checks the configuration.
 func New(c Config) (*API, error) {
-	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Texts == nil {
-		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory and Texts are needed")
+	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Texts == nil {
+		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory, Audit and Texts are needed")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	return &API{c}, nil
 }
@@ -86,6 +98,12 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("POST /api/v1/attempts/{id}/challenge", a.inAttempt(a.challenge))
 	m.Handle("POST /api/v1/attempts/{id}/verify", a.inAttempt(a.verify))
 	m.Handle("POST /api/v1/attempts/{id}/complete", a.inAttempt(a.complete))
+	m.Handle("POST /api/v1/attempts/{id}/postpone", a.inAttempt(a.postpone))
+	m.Handle("POST /api/v1/attempts/{id}/password", a.inAttempt(a.newPassword))
+
+	m.Handle("POST /api/v1/invitations/look", a.forAnyone(a.lookInvitation))
+	m.Handle("POST /api/v1/invitations/accept", a.forAnyone(a.acceptInvitation))
+	m.Handle("POST /api/v1/not-me", a.forAnyone(a.notMe))
 
 	m.Handle("GET /api/v1/session", a.inSession(a.session))
 	m.Handle("DELETE /api/v1/session", a.inSession(a.signOut))
@@ -93,13 +111,22 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("GET /api/v1/account", a.inSession(a.account))
 	m.Handle("PATCH /api/v1/account", a.inSession(a.changeAccount))
 	m.Handle("GET /api/v1/account/factors", a.inSession(a.factors, "limit", "cursor"))
-	m.Handle("POST /api/v1/account/factors", a.inSession(a.beginFactor))
-	m.Handle("POST /api/v1/account/factors/{id}/confirm", a.inSession(a.confirmFactor))
+	m.Handle("POST /api/v1/account/factors", a.inSetUp(a.beginFactor))
+	m.Handle("POST /api/v1/account/factors/{id}/send", a.inSetUp(a.sendFactor))
+	m.Handle("POST /api/v1/account/factors/{id}/confirm", a.inSetUp(a.confirmFactor))
 	m.Handle("PATCH /api/v1/account/factors/{id}", a.inSession(a.changeFactor))
 	m.Handle("DELETE /api/v1/account/factors/{id}", a.inSession(a.removeFactor))
+	m.Handle("POST /api/v1/account/backup-codes", a.inSession(a.newCodes))
+	m.Handle("POST /api/v1/account/email", a.inSession(a.beginEmail))
 	m.Handle("PUT /api/v1/account/password", a.inSession(a.changePassword))
+	m.Handle("GET /api/v1/account/sessions", a.inSession(a.sessions, "limit", "cursor"))
+	m.Handle("DELETE /api/v1/account/sessions", a.inSession(a.endOthers))
+	m.Handle("PATCH /api/v1/account/sessions/{id}", a.inSession(a.nameSession))
+	m.Handle("DELETE /api/v1/account/sessions/{id}", a.inSession(a.endSession))
+	m.Handle("GET /api/v1/account/events", a.inSession(a.events, "limit", "cursor"))
 	m.Handle("POST /api/v1/account/step-up", a.inSession(a.stepUp))
 
+	m.Handle("GET /api/v1/audit/events", a.allowed(directory.AuditRead, a.auditEvents, "limit", "cursor", "type", "target"))
 	m.Handle("GET /api/v1/providers/email", a.inSession(a.mailProvider))
 	m.Handle("PUT /api/v1/providers/email", a.inSession(a.setMailProvider))
 	m.Handle("DELETE /api/v1/providers/email", a.inSession(a.removeMailProvider))
@@ -157,7 +184,7 @@ type opener struct {
 // attempt is found out by the service, in the transaction that uses it.
 func (a *API) inAttempt(f func(http.ResponseWriter, *http.Request, opener) error) http.Handler {
 	return httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
-		o, err := a.open(r)
+		o, err := a.open(r, r.PathValue("id"))
 		if err != nil {
 			return err
 		}
@@ -166,15 +193,59 @@ func (a *API) inAttempt(f func(http.ResponseWriter, *http.Request, opener) error
 	})
 }
 
-func (a *API) open(r *http.Request) (opener, error) {
-	client, id := httpserve.ClientOf(r), r.PathValue("id")
+// setter is whoever sets a way up: a person in a session, or in a sign-in.
+type setter struct {
+	enroll.Who
+	session *caller // nil in a sign-in
+	opener  opener  // the sign-in
+}
+
+// attemptParam names the attempt, for a browser whose cookie opens it: these
+// routes have none in their path. The id alone opens nothing (ruling 47).
+const attemptParam = "attempt"
+
+// inSetUp serves a route that takes a session, or an attempt. Which of them it
+// is the request says: by the kind of the token, and by cookie with the
+// parameter "attempt". Whether the sign-in asks for a way to be set up is found
+// out by the service.
+func (a *API) inSetUp(f func(http.ResponseWriter, *http.Request, setter) error) http.Handler {
+	session := a.inSession(func(w http.ResponseWriter, r *http.Request, c caller) error {
+		return f(w, r, setter{Who: c.who(), session: &c})
+	})
+	attempt := httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
+		o, err := a.open(r, r.URL.Query().Get(attemptParam), attemptParam)
+		if err != nil {
+			return err
+		}
+		httpserve.Subject(r.Context(), o.Company, o.Attempt)
+		err = f(w, r, setter{Who: enroll.Who{Token: o.Token, Company: o.Company, Attempt: o.Attempt, Client: o.Client}, opener: o})
+		if e := authn.AsError(err); err != nil && e.Code == authn.Forbidden && e.Key == "" {
+			return &authn.Error{Code: authn.Forbidden, Key: "error.forbidden.not_in_set_up", Err: err}
+		}
+		return err
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		value, bearer := a.Cookies.Credential(r)
+		_, isAttempt := authn.ParseToken(authn.AttemptToken, value)
+		if bearer && isAttempt || !bearer && r.URL.Query().Has(attemptParam) {
+			attempt.ServeHTTP(w, r)
+			return
+		}
+		session.ServeHTTP(w, r)
+	})
+}
+
+// open finds out who opens the attempt id; with a token it may be empty. params
+// are the names that the query of a request by cookie may have.
+func (a *API) open(r *http.Request, id string, params ...string) (opener, error) {
+	client := httpserve.ClientOf(r)
 	if len(r.Header["Authorization"]) > 0 {
 		value, _ := a.Cookies.Credential(r)
 		t, ok := authn.ParseToken(authn.AttemptToken, value)
 		if !ok {
 			return opener{}, authn.Unauthenticated
 		}
-		if t.ID != id {
+		if id != "" && t.ID != id {
 			return opener{}, authn.NotFound
 		}
 		return opener{Opener: signin.OpenerOf(t, client)}, checkQuery(r)
@@ -182,7 +253,7 @@ func (a *API) open(r *http.Request) (opener, error) {
 	if client.Browser == "" {
 		return opener{}, authn.Unauthenticated
 	}
-	if err := checkQuery(r, "company"); err != nil {
+	if err := checkQuery(r, append(params, "company")...); err != nil {
 		return opener{}, err
 	}
 	if !authn.CheckID(authn.AttemptID, id) {

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 )
@@ -24,13 +23,10 @@ type page[T any] struct {
 // last item seen; it is read strictly (cve-67) and opens nothing: the list is
 // the caller's own, whatever the cursor says.
 func paginate[T any](r *http.Request, all []T, prefix string, id func(T) string) (page[T], error) {
-	query, limit := r.URL.Query(), usualLimit
-	if s, ok := query["limit"]; ok {
-		n, err := strconv.Atoi(s[0])
-		if err != nil || n < 1 || n > maxLimit || strconv.Itoa(n) != s[0] {
-			return page[T]{}, authn.InvalidField("limit", "invalid", nil)
-		}
-		limit = n
+	query := r.URL.Query()
+	limit, err := readLimit(r)
+	if err != nil {
+		return page[T]{}, err
 	}
 	if s, ok := query["cursor"]; ok {
 		if !authn.CheckID(prefix, s[0]) {

@@ -67,8 +67,26 @@ var routes = []route{
 		return w.inAttempt(p, "POST", "/api/v1/attempts/{id}/verify", object{"method": "totp", "code": w.code(p)})
 	}, 200},
 	{"POST /api/v1/attempts/{id}/complete", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
-		return w.inAttempt(p, "POST", "/api/v1/attempts/{id}/complete", object{})
-	}, 409},
+		id, token := w.ready(p)
+		return at(id, token, "POST", "/api/v1/attempts/{id}/complete", object{})
+	}, 200},
+	{"POST /api/v1/attempts/{id}/postpone", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
+		id, token := w.graceful(p)
+		return at(id, token, "POST", "/api/v1/attempts/{id}/postpone", object{})
+	}, 200},
+	{"POST /api/v1/attempts/{id}/password", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
+		id, token := w.secured(p)
+		return at(id, token, "POST", "/api/v1/attempts/{id}/password", object{"new": newPassword})
+	}, 200},
+	{"POST /api/v1/invitations/look", "", func(w *world, p sallyporttest.Person) call {
+		return call{method: "POST", path: "/api/v1/invitations/look", body: object{"token": w.invited(p, fresh(p.Login))}}
+	}, 200},
+	{"POST /api/v1/invitations/accept", "", func(w *world, p sallyporttest.Person) call {
+		return call{method: "POST", path: "/api/v1/invitations/accept", body: object{"token": w.invited(p, fresh(p.Login)), "password": newPassword}}
+	}, 201},
+	{"POST /api/v1/not-me", "", func(w *world, p sallyporttest.Person) call {
+		return call{method: "POST", path: "/api/v1/not-me", body: object{"token": w.notMe(p)}}
+	}, 200},
 	{"GET /api/v1/session", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(p, "GET", "/api/v1/session", nil)
 	}, 200},
@@ -94,11 +112,55 @@ var routes = []route{
 		c.body = object{"code": w.code(sallyporttest.Person{Secret: secretOf(w.t, a.str("totp.secret"))})}
 		return c
 	}, 200},
+	{"POST /api/v1/account/factors/{id}/send", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		c := w.inSession(p, "POST", "", object{})
+		c.path = w.sent(c.bearer) + "/send"
+		return c
+	}, 200},
+	// The same three for a sign-in that asks for a way to be set up.
+	{"POST /api/v1/account/factors", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
+		_, token := w.opened(p)
+		return call{method: "POST", path: "/api/v1/account/factors", bearer: token, body: object{"method": "totp"}}
+	}, 201},
+	{"POST /api/v1/account/factors/{id}/confirm", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
+		_, token := w.opened(p)
+		a := w.post("/api/v1/account/factors", token, object{"method": "totp"}).want(201)
+		return call{method: "POST", path: "/api/v1/account/factors/" + a.str("id") + "/confirm", bearer: token,
+			body: object{"code": w.code(sallyporttest.Person{Secret: secretOf(w.t, a.str("totp.secret"))})}}
+	}, 200},
+	{"POST /api/v1/account/factors/{id}/send", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
+		_, token := w.opened(p)
+		return call{method: "POST", path: w.sent(token) + "/send", bearer: token, body: object{}}
+	}, 200},
 	{"PATCH /api/v1/account/factors/{id}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(p, "PATCH", "/api/v1/account/factors/{id}", object{"name": "My phone"})
 	}, 200},
 	{"DELETE /api/v1/account/factors/{id}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(p, "DELETE", "/api/v1/account/factors/{id}", nil)
+	}, 200},
+	{"POST /api/v1/account/backup-codes", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(p, "POST", "/api/v1/account/backup-codes", object{})
+	}, 201},
+	{"POST /api/v1/account/email", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(p, "POST", "/api/v1/account/email", object{"email": p.Login + "@new.example"})
+	}, 201},
+	{"GET /api/v1/account/sessions", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(p, "GET", "/api/v1/account/sessions", nil)
+	}, 200},
+	{"DELETE /api/v1/account/sessions", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(p, "DELETE", "/api/v1/account/sessions", nil)
+	}, 204},
+	{"PATCH /api/v1/account/sessions/{id}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		c := w.inSession(p, "PATCH", "", object{"name": "Kitchen laptop"})
+		c.path = "/api/v1/account/sessions/" + sessionID(c.bearer)
+		return c
+	}, 200},
+	{"DELETE /api/v1/account/sessions/{id}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		other := w.signIn(p)
+		return w.inSession(p, "DELETE", "/api/v1/account/sessions/"+sessionID(other), nil)
+	}, 204},
+	{"GET /api/v1/account/events", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(p, "GET", "/api/v1/account/events", nil)
 	}, 200},
 	{"PUT /api/v1/account/password", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(p, "PUT", "/api/v1/account/password", object{"current": sallyporttest.Password, "new": newPassword})
@@ -117,6 +179,10 @@ var routes = []route{
 	}, 200},
 	{"POST /api/v1/providers/email/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(w.owner(p), "POST", "/api/v1/providers/email/test", mailOf("smtp.example.com"))
+	}, 200},
+	{"GET /api/v1/audit/events", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/audit/events", nil)
 	}, 200},
 }
 
@@ -165,6 +231,7 @@ func TestEveryRouteIsTested(t *testing.T) {
 		tested = append(tested, r.pattern)
 	}
 	slices.Sort(tested)
+	tested = slices.Compact(tested) // some take two kinds of credentials
 	if got := w.apiRoutes(); !slices.Equal(got, tested) {
 		t.Errorf("routes:\n%s\ntested:\n%s", strings.Join(got, "\n"), strings.Join(tested, "\n"))
 	}
@@ -174,11 +241,16 @@ func TestEveryRouteIsTested(t *testing.T) {
 	}
 }
 
+// both reports whether a route takes a session and an attempt alike.
+func (r route) both() bool {
+	return slices.ContainsFunc(routes, func(o route) bool { return o.pattern == r.pattern && o.kind != r.kind })
+}
+
 // each runs f for every route with a person of their own.
 func each(t *testing.T, w *world, f func(t *testing.T, w *world, r route, p sallyporttest.Person)) {
 	for i, r := range routes {
-		t.Run(r.pattern, func(t *testing.T) {
-			here := &world{Server: w.Server, t: t, other: w.other}
+		t.Run(r.pattern+" "+string(r.kind), func(t *testing.T) {
+			here := &world{Server: w.Server, t: t, other: w.other, failing: w.failing, mail: w.mail}
 			f(t, here, r, here.AddUser(t, w.Company, fmt.Sprint("person", i), true))
 		})
 	}
@@ -192,8 +264,11 @@ func TestWrongCredentialsOnEveryRoute(t *testing.T) {
 		_, attempt := w.begin(p)
 		session := w.signIn(p)
 		good := r.good(w, p)
-		wrong := attempt
-		if r.kind == authn.AttemptToken {
+		wrong, refused := attempt, 401
+		switch {
+		case r.both():
+			refused = 403 // an attempt, and one that does not ask for a way to be set up
+		case r.kind == authn.AttemptToken:
 			wrong = session
 		}
 		secrets := []string{wrong}
@@ -217,7 +292,7 @@ func TestWrongCredentialsOnEveryRoute(t *testing.T) {
 			c.bearer, c.header = "", h
 			return c
 		}
-		try("the other kind", func() call { c := good; c.bearer = wrong; return c }())
+		try("the other kind", func() call { c := good; c.bearer = wrong; return c }(), refused)
 		for _, s := range secrets {
 			for _, header := range []string{
 				basic(p.Login, s), basic(s, ""), basic("", s), basic(p.Login, sallyporttest.Password), s, "Token " + s, "bearer: " + s, "Bearer  " + s,
@@ -326,20 +401,18 @@ func TestOthersOnEveryRoute(t *testing.T) {
 				}
 			}
 			// Her id in their body.
-			if body, ok := theirs.body.(object); ok && body["replaces"] != nil {
+			if body, ok := theirs.body.(object); ok && body["replaces"] != nil && r.kind == authn.SessionToken {
 				c := theirs
 				c.body = object{"method": "totp", "replaces": p.Factor}
 				w.do(c).refused(authn.Conflict)
 			}
-			if r.kind == authn.AttemptToken && r.status != 409 {
+			if strings.HasSuffix(r.pattern, "/challenge") || strings.HasSuffix(r.pattern, "/verify") {
 				c := theirs
 				c.body = object{"method": "totp", "code": w.code(p), "factor": p.Factor}
 				if strings.HasSuffix(c.path, "/challenge") {
 					c.body = object{"method": "totp", "factor": p.Factor}
 				}
-				if c.method == "POST" {
-					w.do(c).field("method", "not_offered")
-				}
+				w.do(c).field("method", "not_offered")
 			}
 			if strings.HasSuffix(hers.path, "/verify") {
 				hers.body = object{"method": "totp", "code": w.code(p)} // time went by
@@ -347,7 +420,8 @@ func TestOthersOnEveryRoute(t *testing.T) {
 			if a := w.do(hers); a.status != r.status { // nothing of hers was changed by all that
 				t.Errorf("%s: hers answers %d: %s", name, a.status, a.body)
 			}
-			if r.pattern == "DELETE /api/v1/account/factors/{id}" || r.pattern == "PUT /api/v1/account/password" || r.pattern == "POST /api/v1/account/factors/{id}/confirm" {
+			if r.pattern == "DELETE /api/v1/account/factors/{id}" || r.pattern == "PUT /api/v1/account/password" || r.pattern == "POST /api/v1/account/factors/{id}/confirm" ||
+				r.pattern == "POST /api/v1/attempts/{id}/password" || r.pattern == "POST /api/v1/attempts/{id}/complete" {
 				return // she is not who she was
 			}
 		}
@@ -523,7 +597,7 @@ func TestNoSecretInAnyAnswer(t *testing.T) {
 		a := w.do(good)
 		look(a)
 		// The new secret of a pending app is in that answer only.
-		if s := a.str("totp.secret"); s != "" {
+		if s := a.str("totp.secret"); s != "" && r.kind == authn.SessionToken {
 			forbidden = append(forbidden, s)
 			look(w.get("/api/v1/account/factors", good.bearer).want(200))
 			look(w.do(call{method: "PATCH", path: "/api/v1/account/factors/" + a.str("id"), bearer: good.bearer, body: object{"name": "x"}}).want(200))
@@ -564,14 +638,17 @@ func TestNoSecretInTheLog(t *testing.T) {
 		a := w.do(good).want(r.status)
 		secrets = append(secrets, good.bearer, p.Secret.Base32(), a.str("token"), a.str("session.token"), a.str("totp.secret"))
 		if body, ok := good.body.(object); ok {
-			secrets = append(secrets, fmt.Sprint(body["code"]))
+			secrets = append(secrets, fmt.Sprint(body["code"]), fmt.Sprint(body["token"]))
+		}
+		if codes, ok := a.at("backup_codes").([]any); ok {
+			secrets = append(secrets, fmt.Sprint(codes[0]))
 		}
 	})
 	text := log.b.String()
 	if strings.Count(text, "\n") < 3*len(routes) {
 		t.Errorf("only %d records", strings.Count(text, "\n"))
 	}
-	for _, s := range append(secrets, sallyporttest.Password, newPassword, "sp_ses_", "sp_att_") {
+	for _, s := range append(secrets, sallyporttest.Password, newPassword, "sp_ses_", "sp_att_", "sp_lnk_") {
 		if s != "" && s != "<nil>" && strings.Contains(text, s) {
 			t.Errorf("the log holds %.8s…", s)
 		}
@@ -618,6 +695,20 @@ func (f *failing) CompanyBySlug(ctx context.Context, slug string) (authn.Company
 	return f.Store.CompanyBySlug(ctx, slug)
 }
 
+func (f *failing) Sessions(ctx context.Context, company, user string) ([]authn.Session, error) {
+	if err := f.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.Sessions(ctx, company, user)
+}
+
+func (f *failing) Events(ctx context.Context, company string, q authn.EventQuery) ([]authn.Event, error) {
+	if err := f.fail(); err != nil {
+		return nil, err
+	}
+	return f.Store.Events(ctx, company, q)
+}
+
 func (f *failing) PendingSecret(ctx context.Context, k authn.Keys) ([]byte, error) {
 	if err := f.fail(); err != nil {
 		return nil, err
@@ -653,6 +744,9 @@ func TestFailingStoreOnEveryRoute(t *testing.T) {
 					t.Errorf("after %d calls: %d %s", n, a.status, a.body)
 				}
 				return
+			}
+			if r.pattern == "POST /api/v1/account/factors/{id}/confirm" && r.kind == authn.AttemptToken && a.status == r.status {
+				return // all is done but to ask where that leads: the codes are told, for no other answer has them
 			}
 			want := authn.Internal
 			if f.busy.Load() {

@@ -120,10 +120,10 @@ func TestPasswordAloneWhereNothingAsksForMore(t *testing.T) {
 // one up, on the password.
 func TestDenied(t *testing.T) {
 	w := newWorld(t)
-	w.AddUser(t, w.Company, "omar", false)
+	w.required("omar", "")
 	w.SetTwoFactor(t, "acme", policy.Required)
 	a := w.post("/api/v1/attempts", "", object{"company": "acme", "login": "omar", "password": sallyporttest.Password}).want(201)
-	if a.str("state") != "denied" || a.str("why.0") != "company_requires" || a.str("detail") == "" || a.at("token") != nil || a.at("session") != nil {
+	if a.str("state") != "denied" || a.str("why.0") != "company_requires" || a.str("denied") != "no_contact" || !strings.HasSuffix(a.str("detail"), "Ask your admin at Acme Projects for help.") || a.at("token") != nil || a.at("session") != nil {
 		t.Errorf("begin: %s", a.body)
 	}
 	if bytes.Contains(a.body, []byte("sp_")) || len(a.header["Set-Cookie"]) != 0 {
@@ -137,6 +137,13 @@ func TestDenied(t *testing.T) {
 	}
 	b.do(call{method: "POST", path: path + "/complete?company=acme", body: object{}}).refused(authn.Conflict)
 	b.do(call{method: "GET", path: "/api/v1/session"}).refused(authn.Unauthenticated)
+	// The company's own words.
+	if err := w.Directory.SetSupport(t.Context(), w.Company, "Call 555 0100."); err != nil {
+		t.Fatal(err)
+	}
+	if a := b.do(call{method: "GET", path: path + "?company=acme"}).want(200); !strings.HasSuffix(a.str("detail"), " Call 555 0100.") {
+		t.Errorf("detail: %s", a.body)
+	}
 }
 
 // cve-62, F5, inv-J: nobody learns from an answer who exists.

@@ -33,6 +33,7 @@ type world struct {
 	t       testing.TB
 	other   authn.Company
 	failing *failing // nil: the store is as it is
+	mail    *flaky   // nil: the sender is as it is
 }
 
 func newWorld(t testing.TB, opts ...sallyporttest.Option) *world {

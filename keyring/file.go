@@ -73,6 +73,10 @@ func (k *Keyring) Replace(path string, old *Keyring) error {
 	} else if err != nil {
 		return fmt.Errorf("keyring: replace: %w", err)
 	}
+	if err := keepOwner(target, temp); err != nil {
+		os.Remove(temp)
+		return fmt.Errorf("keyring: replace: the new file would not be the server's: %w", err)
+	}
 	now, err := Load(target)
 	if err == nil && now.Text() != old.Text() {
 		err = fmt.Errorf("keyring: %s was changed meanwhile; load it again and repeat", path)

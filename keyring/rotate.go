@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 )
 
 // change returns a keyring with edited copies of the keys; this one stays as it is.
@@ -55,4 +56,25 @@ func (k *Keyring) Remove(id string) (*Keyring, error) {
 	return k.change(func(keys []*rootKey) []*rootKey {
 		return slices.DeleteFunc(keys, func(key *rootKey) bool { return key.raw.text(prefixRoot) == id })
 	})
+}
+
+// Info is what may be shown of a root key.
+type Info struct {
+	ID      string
+	State   string // "next", "active" or "previous"
+	Created time.Time
+}
+
+// Infos describes all keys in the order of the file.
+func (k *Keyring) Infos() []Info {
+	list := make([]Info, len(k.s.keys))
+	for i, key := range k.s.keys {
+		list[i] = Info{key.id, key.state, key.created}
+	}
+	return list
+}
+
+// Active describes the key that writes.
+func (k *Keyring) Active() Info {
+	return Info{k.s.active.id, k.s.active.state, k.s.active.created}
 }

@@ -422,35 +422,38 @@ func TestRender_says(t *testing.T) {
 }
 
 // The last line binds the code to our host; the message is one of 160
-// characters of GSM-7, whatever the company is called (rules 46 and 47).
+// characters of GSM-7, whatever the company is called (rules 46 and 47), in every
+// language: where its letters are not of GSM-7, its words are chosen without them.
 func TestRender_sms(t *testing.T) {
 	s := service(t, nil)
 	for tpl, sh := range shapes {
 		if !sh.sms {
 			continue
 		}
-		for _, company := range []string{"Acme Projects", strings.Repeat("Åcmé ", 40), "’Ο Σ’ http://evil.example", "日本", ""} {
-			for _, validity := range []time.Duration{30 * time.Second, 2 * time.Minute, 10 * time.Minute} {
-				l := letter(tpl)
-				l.Channel, l.To, l.Company.Name = authn.SMS, "+46701740642", company
-				l.ExpiresAt = l.At.Add(validity)
-				m := render(t, s, l)
-				if m.HTML != "" || m.Subject != "" {
-					t.Errorf("%s: parts of an e-mail", tpl)
-				}
-				if n := utf8.RuneCountInString(m.Text); n > 160 {
-					t.Errorf("%s: %d characters: %q", tpl, n, m.Text)
-				}
-				for _, r := range m.Text {
-					if r != '\n' && !strings.ContainsRune(gsm7, r) {
-						t.Errorf("%s: %q is not of GSM-7: %q", tpl, r, m.Text)
+		for _, lang := range text.Default().Languages() {
+			for _, company := range []string{"Acme Projects", strings.Repeat("Åcmé ", 40), "’Ο Σ’ http://evil.example", "日本", ""} {
+				for _, validity := range []time.Duration{time.Second, 30 * time.Second, 119 * time.Second, 2 * time.Minute, 10 * time.Minute} {
+					l := letter(tpl)
+					l.User.Locale, l.Channel, l.To, l.Company.Name = lang, authn.SMS, "+46701740642", company
+					l.ExpiresAt = l.At.Add(validity)
+					m := render(t, s, l)
+					if m.HTML != "" || m.Subject != "" || m.Language != lang {
+						t.Errorf("%s %s: parts of an e-mail, or in %q", tpl, lang, m.Language)
 					}
-				}
-				if sh.code && (!strings.HasPrefix(m.Text, testCode+" is your ") || !strings.HasSuffix(m.Text, "\n\n@login.acme.example #"+testCode)) {
-					t.Errorf("%s: %q", tpl, m.Text)
-				}
-				if strings.Contains(m.Text, "://") || strings.Contains(m.Text, "evil.example") {
-					t.Errorf("%s: %q", tpl, m.Text)
+					if n := utf8.RuneCountInString(m.Text); n > 160 {
+						t.Errorf("%s %s: %d characters: %q", tpl, lang, n, m.Text)
+					}
+					for _, r := range m.Text {
+						if r != '\n' && !strings.ContainsRune(gsm7, r) {
+							t.Errorf("%s %s: %q is not of GSM-7: %q", tpl, lang, r, m.Text)
+						}
+					}
+					if sh.code && (!strings.HasPrefix(m.Text, testCode+" ") || !strings.HasSuffix(m.Text, "\n\n@login.acme.example #"+testCode)) {
+						t.Errorf("%s %s: %q", tpl, lang, m.Text)
+					}
+					if strings.Contains(m.Text, "://") || strings.Contains(m.Text, "evil.example") {
+						t.Errorf("%s %s: %q", tpl, lang, m.Text)
+					}
 				}
 			}
 		}
@@ -606,7 +609,7 @@ func TestRender_files(t *testing.T) {
 	}
 	s := service(t, text.Default().WithPseudo())
 	for _, tpl := range templates() {
-		for _, lang := range []string{text.English, text.PseudoLong, text.PseudoRTL} {
+		for _, lang := range append(text.Default().Languages(), text.PseudoLong, text.PseudoRTL) {
 			l := letter(tpl)
 			l.User.Locale, l.Args["locale"] = lang, lang
 			m := render(t, s, l)

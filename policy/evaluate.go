@@ -112,6 +112,15 @@ func Enrolled(factors []authn.Factor) bool {
 	})
 }
 
+// Holds reports whether the person has a factor, awake or asleep, that shows
+// something they hold. What this server has no method for counts as such.
+func Holds(factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool)) bool {
+	return slices.ContainsFunc(factors, func(f authn.Factor) bool {
+		t, offered := traits(f.Kind)
+		return f.Kind.Own() && (f.State == authn.Confirmed || f.State == authn.Asleep) && (!offered || OwnPossession.Meets(t))
+	})
+}
+
 // Demanded reports whether policy itself demands a second factor of the
 // person, whatever they have.
 func Demanded(d Document, u authn.User) bool {
@@ -245,8 +254,10 @@ func (a Asked) signIn(need *Need) {
 		a.setUp(need, false)
 	case s.own || len(need.Why) == 0:
 		need.State = authn.Complete
-	case s.sent && least == AnyStrength:
-		if a.Document.NeedsOwnWay(a.User) && !a.hasOwn(OwnPossession) {
+	case least == AnyStrength && (s.sent || s.opened && !Holds(a.Factors, a.Traits)):
+		// An invitation is a proof from outside the password like a sent code; it
+		// stands for no way that the person has.
+		if a.Document.NeedsOwnWay(a.User) && !Holds(a.Factors, a.Traits) {
 			a.setUp(need, true)
 		} else {
 			need.State = authn.Complete
@@ -280,7 +291,7 @@ func (a Asked) offer(need *Need, least Strength, s shown) {
 		a.saved(need)
 	}
 	if s.opened && !own {
-		// An invitation of someone who has nothing to prove it with yet.
+		// Invited to a role that asks for more than they have yet.
 		a.setUp(need, true)
 		return
 	}
@@ -320,7 +331,7 @@ func (a Asked) stepUp(need *Need) {
 			a.saved(need)
 		}
 		return
-	case a.hasOwn(OwnPossession):
+	case Holds(a.Factors, a.Traits):
 		need.State = authn.Denied // has one that cannot be used here
 	case s.sent:
 		need.State = authn.Complete
@@ -358,14 +369,6 @@ func (a Asked) contact() []Offer {
 		return []Offer{a.fallback(kind)}
 	}
 	return nil
-}
-
-// hasOwn reports whether the person has a factor, awake or not, as strong as s.
-func (a Asked) hasOwn(s Strength) bool {
-	return slices.ContainsFunc(a.Factors, func(f authn.Factor) bool {
-		t, offered := a.Traits(f.Kind)
-		return f.Kind.Own() && (f.State == authn.Confirmed || f.State == authn.Asleep) && (!offered || s.Meets(t))
-	})
 }
 
 // saved offers the backup codes that are left.
@@ -447,6 +450,7 @@ var amr = map[authn.Kind]string{
 	authn.BackupCode: "otp",
 	authn.SMS:        "sms",
 	authn.Email:      "mca",
+	authn.Invitation: "mca",
 }
 
 // Level computes acr and amr from proofs of one ceremony. aal2 takes something

@@ -36,7 +36,7 @@ type Sending struct {
 }
 
 // ResendAt is when another code can be asked for; zero: not in this attempt.
-// sent are the codes of the attempt for one factor.
+// sent are all codes of the attempt for one factor, those that are over too.
 func ResendAt(sent []authn.Challenge) time.Time {
 	n, last := 0, time.Time{}
 	for _, c := range sent {
@@ -52,7 +52,8 @@ func ResendAt(sent []authn.Challenge) time.Time {
 }
 
 // Send decides about sending the code of a factor: the same one while it is
-// fresh, else a new one. total is what was sent to the person in this lane.
+// fresh, else a new one. sent are the codes of the attempt, those that are over
+// too; total is what was sent to the person in this lane.
 func Send(next authn.Challenge, sent []authn.Challenge, total authn.SentCodes, lives time.Duration, now time.Time) (Sending, error) {
 	var of []authn.Challenge
 	n := 0

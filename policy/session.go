@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -84,7 +85,10 @@ func enough(d Document, rows *authn.Rows, now time.Time) bool {
 	}
 	// A code to a contact is enough for those of whom no way of their own is
 	// asked, for those who have one beside it, and while setting up is put off.
-	return sent && (!d.NeedsOwnWay(u) || Enrolled(rows.Factors) || !d.GraceUntil(u, now).IsZero())
+	beside := slices.ContainsFunc(rows.Factors, func(f authn.Factor) bool {
+		return f.Kind.Own() && f.Kind != authn.Email && (f.State == authn.Confirmed || f.State == authn.Asleep)
+	})
+	return sent && (!d.NeedsOwnWay(u) || beside || !d.GraceUntil(u, now).IsZero())
 }
 
 // Fresh says whether the session's person proved themselves recently enough

@@ -27,6 +27,8 @@ type Fixture struct {
 	// Again opens the same database once more, as another node or a command
 	// beside the server does; the end of the test closes it.
 	Again func(t testing.TB, ring *keyring.Keyring) (*store.Store, error)
+	// Notice is the store.Config.Notice of what Again opens; nil, as at first: none.
+	Notice func(authn.Event) (authn.Template, bool)
 	// SQL is a connection beside the store, to see what was committed and to
 	// tamper with it.
 	SQL *sql.DB
@@ -72,7 +74,16 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"events", runEvents},
 		{"house", runHouse},
 		{"providers", runProviders},
+		{"operator", runOperator},
+		{"keys", runAPIKeys},
+		{"rotation", runRotation},
 		{"model", runModel},
+		{"sent codes", runSent},
+		{"saved codes", runSavedCodes},
+		{"links", runLinks},
+		{"addresses", runAddresses},
+		{"outbox", runOutbox},
+		{"migrations", runMigrations},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) { g.run(t, open) })
@@ -267,8 +278,8 @@ func (w *world) exec(query string, args ...any) {
 }
 
 // tables are those with contents worth stealing.
-var tables = []string{"saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
-	"events", "chains", "leases", "meta", "migrations"}
+var tables = []string{"providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
+	"api_keys", "events", "chains", "leases", "meta", "migrations"}
 
 // dump is everything that whoever steals the database reads.
 func (w *world) dump() string {

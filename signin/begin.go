@@ -37,6 +37,9 @@ func (s *Service) Begin(ctx context.Context, b Begin) (Status, error) {
 	if err := method.Shape(answer); err != nil {
 		return Status{}, err
 	}
+	if err := s.clock(); err != nil {
+		return Status{}, err
+	}
 	company, err := s.store.CompanyBySlug(ctx, b.Company)
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: company: %w", err)
@@ -200,7 +203,7 @@ func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, now ti
 	a := authn.Attempt{
 		Company: rows.Company.ID, ID: authn.NewID(authn.AttemptID, now, s.random), User: rows.User.ID,
 		Purpose: authn.SignIn, Version: 1, Lane: rows.Lane, ReturnTo: b.ReturnTo, Epoch: rows.User.Epoch,
-		CreatedAt: now, ExpiresAt: now.Add(s.life.Attempt),
+		First: first(rows), CreatedAt: now, ExpiresAt: now.Add(s.life.Attempt),
 		Proofs: []authn.Proof{{Kind: authn.Password, Factor: p.factor, Traits: s.methods[authn.Password].Traits(), At: now}},
 	}
 	rows.Attempt = &a
@@ -225,6 +228,13 @@ func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, now ti
 	return authn.Accept(s.event("sign_in.begun", authn.Succeeded, rows, b.Client, now, nil), writes...)
 }
 
+// first reports whether the person never gave a right password before; they are
+// not told of a new browser then.
+func first(rows *authn.Rows) bool {
+	f := rows.FactorOf(authn.Password, authn.Confirmed)
+	return f == nil || f.LastUsedAt.IsZero()
+}
+
 // complete turns an attempt that needs nothing more into a session: the new
 // session, the end of the attempt and the event are one transaction.
 // detail says by which answer, if it was not the password.
@@ -240,14 +250,9 @@ func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, n
 		writes = append(writes, authn.EndSession{ID: a.Session})
 	} else {
 		writes = append(writes, authn.KnowBrowser{Factor: used(a.Proofs)})
-		u := *rows.User
-		if rows.Lane == authn.Stranger {
+		if rows.Lane == authn.Stranger && rows.User.WrongInRow > 0 {
+			u := *rows.User
 			u.WrongInRow = 0
-		}
-		if u.FirstSignInAt.IsZero() {
-			u.FirstSignInAt = now
-		}
-		if u.WrongInRow != rows.User.WrongInRow || u.FirstSignInAt != rows.User.FirstSignInAt {
 			writes = append(writes, authn.PutUser{User: u})
 		}
 	}
@@ -261,9 +266,10 @@ func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, n
 	st.Attempt, st.Need, st.Session, st.SessionToken = *a, need, &sess, token
 	detail["acr"] = sess.ACR
 	v := authn.Accept(s.event(typ, authn.Succeeded, rows, c, now, detail), writes...)
-	if a.Purpose == authn.SignIn && rows.Lane == authn.Stranger && !rows.User.FirstSignInAt.IsZero() {
+	if a.Purpose == authn.SignIn && rows.Lane == authn.Stranger && !a.First {
 		// Told to the person: the first time in this browser (ux rule 50).
-		v = v.And(s.event("session.new_browser", authn.Succeeded, rows, c, now, nil))
+		// A moment before, so that the two stand in one order in every list.
+		v = v.And(s.event("session.new_browser", authn.Succeeded, rows, c, now.Add(-time.Millisecond), nil))
 	}
 	return v
 }

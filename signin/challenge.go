@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -111,7 +112,7 @@ func (s *Service) send(rows *authn.Rows, c authn.Client, now time.Time, st *Stat
 	sending, err := policy.Send(authn.Challenge{
 		Company: rows.Company.ID, ID: authn.NewID(authn.MessageID, now, s.random), User: rows.User.ID, Attempt: rows.Attempt.ID,
 		Factor: out.Offer.Factor, Kind: out.Offer.Kind, Purpose: purpose, Destination: to, Lane: rows.Lane,
-	}, rows.Challenges, rows.SentCodes, doc.CodeLives(), now)
+	}, slices.Concat(rows.SentBefore, rows.Challenges), rows.SentCodes, doc.CodeLives(), now)
 	if err != nil {
 		return authn.Drop(err)
 	}

@@ -71,6 +71,7 @@ type Config struct {
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand
 	Lifetimes policy.Lifetimes // zero fields: the defaults of ruling 45
+	Clock     func() error     // not nil: the clock is off, and nobody may sign in (ruling 16); nil: never asked
 }
 
 // Service runs attempts. It is safe for concurrent use.
@@ -84,6 +85,7 @@ type Service struct {
 	now       func() time.Time
 	random    io.Reader
 	life      policy.Lifetimes
+	clock     func() error
 	refusals  tally
 }
 
@@ -91,7 +93,7 @@ type Service struct {
 func New(c Config) (*Service, error) {
 	s := &Service{
 		store: c.Store, addresses: c.Addresses, alarm: c.Alarm, now: c.Now, random: c.Random,
-		life: c.Lifetimes.WithDefaults(), methods: map[authn.Kind]authn.Method{}, passwords: c.Passwords, deliver: c.Deliver,
+		life: c.Lifetimes.WithDefaults(), clock: c.Clock, methods: map[authn.Kind]authn.Method{}, passwords: c.Passwords, deliver: c.Deliver,
 	}
 	if s.store == nil {
 		return nil, errors.New("signin: Config.Store is nil")
@@ -101,6 +103,9 @@ func New(c Config) (*Service, error) {
 	}
 	if s.random == nil {
 		s.random = defaultRandom
+	}
+	if s.clock == nil {
+		s.clock = func() error { return nil }
 	}
 	for _, m := range c.Methods {
 		if s.methods[m.Kind()] != nil {
@@ -126,6 +131,9 @@ type Status struct {
 	Lane    authn.Lane
 	// Sent are the codes that are out for this attempt, oldest first.
 	Sent []authn.Challenge
+	// SentBefore are those that are over; with Sent they say, by policy.ResendAt,
+	// when another may be asked for.
+	SentBefore []authn.Challenge
 	// Token opens the attempt; only from the call that began it.
 	Token authn.Token
 	// Session and its token; only from the call that completed it (ruling 7).
@@ -201,7 +209,7 @@ func (s *Service) status(rows *authn.Rows, now time.Time) (Status, error) {
 		// nothing left to answer, and Complete makes the session.
 		need.State = authn.Ready
 	}
-	st := Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane, Sent: rows.Challenges}
+	st := Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane, Sent: rows.Challenges, SentBefore: rows.SentBefore}
 	st.Attempt.State = need.State
 	return st, nil
 }

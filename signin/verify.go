@@ -36,6 +36,9 @@ func (s *Service) Verify(ctx context.Context, o Opener, v Verify) (Status, error
 	if err := m.Shape(v.Answer); err != nil {
 		return Status{}, err
 	}
+	if err := s.clock(); err != nil {
+		return Status{}, err
+	}
 	if m.Quick() {
 		return s.verifyQuick(ctx, o, v, m)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/subtle"
 	"slices"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 )
@@ -12,7 +13,7 @@ import (
 func (s *Store) writeAccount(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) error {
 	switch w := w.(type) {
 	case authn.NewFactor:
-		return newFactor(tx, l, w)
+		return newFactor(tx, k, l, w)
 	case authn.ActivateFactor:
 		return activateFactor(tx, k, l, w)
 	case authn.PutFactor:
@@ -44,7 +45,7 @@ const insertFactor = `INSERT INTO factors (company, user_id, id, kind, state, na
 	tries_s, paused_s, tries_k, paused_k, created_at, confirmed_at, last_used_at, expires_at, left_over, probation_until)
 	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, $12, $13, 0, $14, $15, $16) ON CONFLICT DO NOTHING`
 
-func newFactor(tx *Tx, l *loaded, w authn.NewFactor) error {
+func newFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.NewFactor) error {
 	f := w.Factor
 	if err := l.ofUser("factor", f.Company, f.User, f.ID); err != nil {
 		return err
@@ -53,9 +54,10 @@ func newFactor(tx *Tx, l *loaded, w authn.NewFactor) error {
 		return internal("no new factor of kind %q; a password is set with SetPassword", clean(string(f.Kind), maxWord))
 	}
 	// A pending one is begun anew; backup and bypass codes replace those before them.
-	if f.State == authn.Pending || f.Kind == authn.BackupCode || f.Kind == authn.BypassCode {
-		if _, err := tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND kind = $3 AND state = $4",
-			l.company, l.uid, string(f.Kind), clean(string(f.State), maxWord)); err != nil {
+	given := f.Kind == authn.BackupCode || f.Kind == authn.BypassCode
+	if f.State == authn.Pending || given {
+		if _, err := tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND kind = $3 AND (state = $4 OR $5)",
+			l.company, l.uid, string(f.Kind), clean(string(f.State), maxWord), given); err != nil {
 			return err
 		}
 	}
@@ -70,7 +72,27 @@ func newFactor(tx *Tx, l *loaded, w authn.NewFactor) error {
 	n, err := tx.exec(insertFactor, l.company, l.uid, f.ID, string(f.Kind), clean(string(f.State), maxWord), clean(f.Name, maxName),
 		sealed, data, max(f.LastStep, 0), f.Epoch, clean(f.Attempt, maxID), micros(f.CreatedAt), micros(f.ConfirmAt), micros(f.ExpiresAt),
 		max(f.Left, 0), micros(f.ProbationUntil))
-	return oneRow(n, err, "there is a factor of that id, or of that kind and state")
+	if err := oneRow(n, err, "there is a factor of that id, or of that kind and state"); err != nil || f.State != authn.Confirmed {
+		return err
+	}
+	at := f.ConfirmAt
+	if at.IsZero() {
+		at = k.Now
+	}
+	return nowOwn(tx, l, f.Kind, at)
+}
+
+// nowOwn is what follows from a way of the person's own: fall-back codes are over
+// for good (ruling 2), and what counted the wrong ones has no use any more.
+func nowOwn(tx *Tx, l *loaded, kind authn.Kind, at time.Time) error {
+	if !kind.Own() {
+		return nil
+	}
+	if _, err := tx.exec("UPDATE users SET had_factor_at = $3 WHERE company = $1 AND id = $2 AND had_factor_at = 0", l.company, l.uid, micros(at)); err != nil {
+		return err
+	}
+	_, err := tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND state = 'fallback'", l.company, l.uid)
+	return err
 }
 
 // activateFactor replaces the active factor of the kind by the pending one; of
@@ -98,18 +120,11 @@ func activateFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.ActivateFactor) er
 	if err := oneRow(n, err, "the factor to activate is not pending any more"); err != nil {
 		return err
 	}
-	if authn.Kind(kind).Own() {
-		// Fall-back codes are over for who ever had a way of their own (ruling 2).
-		if _, err := tx.exec("UPDATE users SET had_factor_at = $3 WHERE company = $1 AND id = $2 AND had_factor_at = 0", l.company, l.uid, micros(w.At)); err != nil {
-			return err
-		}
-	}
-	// Who has a way of their own has no use for what stood in for one.
-	_, err = tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND state = 'fallback'", l.company, l.uid)
-	return err
+	return nowOwn(tx, l, authn.Kind(kind), w.At)
 }
 
-// putFactor cannot make a pending factor active: only a right answer does (cve-50).
+// putFactor only puts to sleep and wakes: neither a pending factor nor what stands
+// for a contact becomes active by it, since only a right answer does that (cve-50).
 func putFactor(tx *Tx, l *loaded, f authn.Factor) error {
 	if err := l.ofUser("factor", f.Company, f.User, f.ID); err != nil {
 		return err
@@ -119,7 +134,7 @@ func putFactor(tx *Tx, l *loaded, f authn.Factor) error {
 		return err
 	}
 	n, err := tx.exec(`UPDATE factors SET name = $4, state = $5, data = $6
-		WHERE company = $1 AND user_id = $2 AND id = $3 AND (state = $5 OR state <> 'pending' AND $5 <> 'pending')
+		WHERE company = $1 AND user_id = $2 AND id = $3 AND (state = $5 OR state IN ('active', 'asleep') AND $5 IN ('active', 'asleep'))
 		AND (state = $5 OR $5 = 'asleep' OR kind = 'webauthn' OR NOT EXISTS (SELECT 1 FROM factors o
 			WHERE o.company = $1 AND o.user_id = $2 AND o.kind = factors.kind AND o.state = $5))`,
 		l.company, l.uid, f.ID, clean(f.Name, maxName), clean(string(f.State), maxWord), data)
@@ -147,7 +162,7 @@ func setPassword(tx *Tx, l *loaded, w authn.SetPassword) error {
 	sealed := l.key.Seal(factorPlace(l.company, l.uid, id, authn.Password), w.Hash)
 	var n int64
 	if found {
-		n, err = tx.exec("UPDATE factors SET sealed = $4, confirmed_at = $5, last_used_at = 0 WHERE company = $1 AND user_id = $2 AND id = $3",
+		n, err = tx.exec("UPDATE factors SET sealed = $4, confirmed_at = $5 WHERE company = $1 AND user_id = $2 AND id = $3",
 			l.company, l.uid, id, sealed, micros(w.At))
 	} else {
 		n, err = tx.exec(insertFactor, l.company, l.uid, id, string(authn.Password), string(authn.Confirmed), "",
@@ -197,9 +212,11 @@ func userArgs(u *authn.User) ([]any, error) {
 		clean(u.Locale, maxLocale), clean(string(u.Audience), maxWord), clean(string(u.Status), maxWord), words(u.Roles),
 		u.RequireTwoFactor, u.Epoch, micros(u.PasswordChangedAt), u.WrongInRow, u.WrongInMonth, micros(u.MonthStart),
 		micros(u.PasswordKnownAt), micros(u.CreatedAt), micros(u.EmailChangedAt), micros(u.SecuredAt), clean(u.Preferred, maxID),
-		micros(u.HadFactorAt), micros(u.GraceAt), micros(u.FirstSignInAt), slices.Contains(u.Roles, "owner")}, nil
+		micros(u.HadFactorAt), micros(u.GraceAt), slices.Contains(u.Roles, "owner")}, nil
 }
 
+// putUser may be given what was loaded before a factor became active by this same
+// verdict: that does not undo had_factor_at (ruling 2).
 func putUser(tx *Tx, l *loaded, u authn.User) error {
 	if err := l.ofUser("user", u.Company, u.ID, u.ID); err != nil {
 		return err
@@ -211,8 +228,9 @@ func putUser(tx *Tx, l *loaded, u authn.User) error {
 	n, err := tx.exec(`UPDATE users SET login = $3, email = $4, email_verified_at = $5, name = $6, locale = $7, audience = $8, status = $9,
 		roles = $10, require_two_factor = $11, epoch = $12, password_changed_at = $13, wrong_in_row = $14, wrong_in_month = $15,
 		month_start = $16, password_known_at = $17, created_at = $18, email_changed_at = $19, secured_at = $20, preferred = $21,
-		had_factor_at = $22, grace_at = $23, first_sign_in_at = $24, owner = $25 WHERE company = $1 AND id = $2`,
-		append([]any{l.company, l.uid}, args...)...)
+		had_factor_at = CASE WHEN $26 AND had_factor_at <> $25 THEN had_factor_at ELSE $22 END, grace_at = $23, owner = $24
+		WHERE company = $1 AND id = $2`,
+		append(append([]any{l.company, l.uid}, args...), micros(l.had), u.HadFactorAt.IsZero())...)
 	return oneRow(n, err, "the user is gone")
 }
 
@@ -243,8 +261,8 @@ func (s *Store) newUser(tx *Tx, k *authn.Keys, l *loaded, w authn.NewUser) error
 	}
 	n, err := tx.exec(`INSERT INTO users (company, id, person_key, login, email, email_verified_at, name, locale, audience, status, roles,
 		require_two_factor, epoch, password_changed_at, wrong_in_row, wrong_in_month, month_start, password_known_at, created_at,
-		email_changed_at, secured_at, preferred, had_factor_at, grace_at, first_sign_in_at, owner)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) ON CONFLICT DO NOTHING`,
+		email_changed_at, secured_at, preferred, had_factor_at, grace_at, owner)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) ON CONFLICT DO NOTHING`,
 		append([]any{u.Company, u.ID, personKey}, args...)...)
 	if err := oneRow(n, err, "there is a user of that id"); err != nil {
 		return err

@@ -131,7 +131,11 @@ func (s *Store) chargeFactor(tx *Tx, k *authn.Keys, l *loaded, guess bool) error
 	}
 	switch {
 	case kind.Sent():
-		l.Charged.Challenges = l.sent
+		for _, c := range l.sent {
+			if c.Factor == l.factor {
+				l.Charged.Challenges = append(l.Charged.Challenges, c)
+			}
+		}
 	case kind == authn.BackupCode:
 		l.Charged.Secret = nil // what is shown is not for checking
 		l.Charged.Codes, err = l.savedCodes(tx, l.factor)

@@ -72,7 +72,8 @@ func spendCode(tx *Tx, k *authn.Keys, l *loaded, w authn.SpendCode) error {
 
 // ShownCodes is what the factor k.Factor still shows: the new backup codes of
 // the session's sign-in, until they are saved or KeepShown is over (ruling 43).
-// Otherwise NotFound.
+// Otherwise NotFound, also for an attempt that a change of the account has made
+// stale (ruling 3): it stays for a while when it is complete.
 func (s *Store) ShownCodes(ctx context.Context, k authn.Keys) ([]byte, error) {
 	var shown []byte
 	err := s.b.Read(ctx, func(tx *Tx) error {
@@ -80,7 +81,7 @@ func (s *Store) ShownCodes(ctx context.Context, k authn.Keys) ([]byte, error) {
 		if err != nil {
 			return err
 		}
-		if l.void || l.asker() == "" || !goodID(k.Factor) {
+		if l.void || l.asker() == "" || !goodID(k.Factor) || l.Attempt != nil && l.Attempt.Epoch != l.epoch {
 			return authn.NotFound
 		}
 		if err := s.wantKey(tx, l); err != nil {

@@ -55,11 +55,15 @@ func (s *Store) CreateCompany(ctx context.Context, c authn.Company, ev authn.Eve
 	if err != nil {
 		return err
 	}
-	wrapped, key, err := s.ring.NewDataKey(c.ID, s.random)
-	if err != nil {
-		return internal("no key for the company: %w", err)
-	}
 	err = s.b.Do(ctx, func(tx *Tx) error {
+		ring, err := s.writingRing(tx)
+		if err != nil {
+			return err
+		}
+		wrapped, key, err := ring.NewDataKey(c.ID, s.random)
+		if err != nil {
+			return internal("no key for the company: %w", err)
+		}
 		n, err := tx.exec(`INSERT INTO companies (id, slug, name, policy, policy_version, created_at)
 			VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
 			c.ID, c.Slug, clean(c.Name, maxName), policy, c.PolicyVersion, micros(c.CreatedAt))
@@ -111,7 +115,7 @@ func (s *Store) Sessions(ctx context.Context, company, user string) ([]authn.Ses
 	var list []authn.Session
 	err := s.b.Read(ctx, func(tx *Tx) error {
 		list = nil
-		return tx.each("SELECT "+sessionColumns+" FROM sessions s WHERE s.company = $1 AND s.user_id = $2"+
+		return tx.each("SELECT "+sessionColumns+" FROM sessions s WHERE "+ofTheUser("sessions")+
 			" ORDER BY s.created_at DESC, s.id DESC LIMIT 200",
 			[]any{company, user}, func(scan func(...any) error) (bool, error) {
 				var se authn.Session

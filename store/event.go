@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -115,9 +117,36 @@ var (
 	selectEvents = "SELECT " + eventColumns + ", e.person, e.personal, u.person_key" +
 		" FROM events e LEFT JOIN users u ON u.company = e.company AND u.id = e.person" +
 		" WHERE e.company = $1 AND e.id < $2"
-	selectEventsAll    = selectEvents + " ORDER BY e.id DESC LIMIT $3"
-	selectEventsTarget = selectEvents + " AND e.target = $4 AND e.target <> '' ORDER BY e.id DESC LIMIT $3"
+	selectEventsAll    = selectEvents + newestFirst
+	selectEventsTarget = selectEvents + " AND e.target = $4 AND e.target <> ''" + newestFirst
+	// For the operator and for auditors: those that match are looked for among all.
+	filterEvents         = " AND e.at >= $4 AND e.at < $5 AND ($6 = '' OR e.type = $6 OR $7 AND substr(e.type, 1, length($6)) = $6)"
+	selectEventsFiltered = selectEvents + filterEvents + newestFirst
+	selectEventsBoth     = selectEvents + filterEvents + " AND e.target = $8 AND e.target <> ''" + newestFirst
 )
+
+const newestFirst = " ORDER BY e.id DESC LIMIT $3"
+
+// eventsStatement is the statement for a query, with its arguments.
+func eventsStatement(company, before string, q authn.EventQuery) (string, []any) {
+	args := []any{company, before, limitOf(q.Limit)}
+	if q.Type == "" && q.Since.IsZero() && q.Until.IsZero() {
+		if q.Target == "" {
+			return selectEventsAll, args
+		}
+		return selectEventsTarget, append(args, q.Target)
+	}
+	until := int64(math.MaxInt64)
+	if !q.Until.IsZero() {
+		until = micros(q.Until)
+	}
+	typ := clean(q.Type, maxWord)
+	args = append(args, micros(q.Since), until, typ, strings.HasSuffix(typ, "."))
+	if q.Target == "" {
+		return selectEventsFiltered, args
+	}
+	return selectEventsBoth, append(args, q.Target)
+}
 
 // lastID is after every id: ids hold letters, digits, _ and -.
 const lastID = "~"
@@ -151,10 +180,7 @@ func (s *Store) Events(ctx context.Context, company string, q authn.EventQuery) 
 		if err := s.wantKey(tx, l); err != nil {
 			return err
 		}
-		text, args := selectEventsAll, []any{company, before, limitOf(q.Limit)}
-		if q.Target != "" {
-			text, args = selectEventsTarget, append(args, q.Target)
-		}
+		text, args := eventsStatement(company, before, q)
 		open := personOpener{l: l, keys: map[string]*keyring.DataKey{}}
 		list = nil
 		return tx.each(text, args, func(scan func(...any) error) (bool, error) {
@@ -187,18 +213,9 @@ type personOpener struct {
 }
 
 func (o *personOpener) into(ev *authn.Event, person string, personal, personKey []byte) error {
-	key := o.l.key
-	if person != "" {
-		if len(personKey) == 0 {
-			return nil // erased
-		}
-		if key = o.keys[person]; key == nil {
-			var err error
-			if key, err = o.l.key.OpenSubKey(personPlace(ev.Company, person), personKey); err != nil {
-				return internal("the key of user %s does not open", person)
-			}
-			o.keys[person] = key
-		}
+	key, erased, err := o.keyOf(ev.Company, person, personKey)
+	if erased || err != nil {
+		return err
 	}
 	plain, err := key.Open(eventPlace(ev.Company, ev.ID, person), personal)
 	if err != nil {
@@ -209,6 +226,23 @@ func (o *personOpener) into(ev *authn.Event, person string, personal, personKey 
 		return internal("event %s is damaged", ev.ID)
 	}
 	return nil
+}
+
+// keyOf is the key for what is said of a person; of nobody, the company's.
+func (o *personOpener) keyOf(company, person string, personKey []byte) (key *keyring.DataKey, erased bool, err error) {
+	if person == "" {
+		return o.l.key, false, nil
+	}
+	if len(personKey) == 0 {
+		return nil, true, nil
+	}
+	if key = o.keys[person]; key == nil {
+		if key, err = o.l.key.OpenSubKey(personPlace(company, person), personKey); err != nil {
+			return nil, false, internal("the key of user %s does not open", person)
+		}
+		o.keys[person] = key
+	}
+	return key, false, nil
 }
 
 // Sealing: the lease keeps nodes from doing the same work; that a number is
@@ -274,7 +308,8 @@ func sealEvents(tx *Tx, company string, max int, chain func([]byte, int64, authn
 		return 0, err
 	}
 	var list []unsealed
-	err := tx.each("SELECT "+eventColumns+", e.commitment FROM events e WHERE e.company = $1 AND e.seq IS NULL ORDER BY e.id LIMIT $2",
+	err := tx.each("SELECT "+eventColumns+", e.commitment FROM events e WHERE (e.company, e.id) IN"+
+		" (SELECT company, id FROM events WHERE company = $1 AND seq IS NULL ORDER BY id LIMIT $2) ORDER BY e.id",
 		[]any{company, max}, func(scan func(...any) error) (bool, error) {
 			var u unsealed
 			var none *int64

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 	"sync"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -52,7 +53,11 @@ func (s *Store) dataKey(tx *Tx, company string) (*keyring.DataKey, error) {
 	if !found {
 		return nil, internal("the key of company %s is not in the database; restore company_keys from the backup that was made apart", company)
 	}
-	key, err := s.ring.OpenDataKey(company, wrapped)
+	ring := s.ring.now()
+	key, err := ring.OpenDataKey(company, wrapped)
+	if errors.Is(err, keyring.ErrMissingKey) && s.reread(tx, ring) {
+		key, err = s.ring.now().OpenDataKey(company, wrapped)
+	}
 	if err != nil {
 		return nil, internal("the key of company %s: %w", company, err)
 	}

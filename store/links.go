@@ -29,6 +29,7 @@ func (s *Store) loadLink(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 	if k.LinkToken.IsZero() {
 		return nil
 	}
+	void := l.void
 	l.void = true
 	id, ok := rowID("", k.LinkToken, authn.LinkToken, k.Company)
 	if !ok {
@@ -59,7 +60,7 @@ func (s *Store) loadLink(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 		}
 	}
 	l.Link, l.link = &link, id
-	l.void = !link.UsedAt.IsZero() || !link.ExpiresAt.After(k.Now)
+	l.void = void || !link.UsedAt.IsZero() || !link.ExpiresAt.After(k.Now)
 	return nil
 }
 
@@ -74,7 +75,7 @@ func newLink(tx *Tx, l *loaded, w authn.NewLink) error {
 	}
 	// A new invitation takes the place of those before it.
 	if link.Purpose != authn.NotMeLink {
-		if _, err := tx.exec("DELETE FROM links WHERE company = $1 AND user_id = $2 AND purpose <> $3",
+		if _, err := tx.exec("DELETE FROM links WHERE "+ofTheUser("links")+" AND purpose <> $3",
 			l.company, l.uid, string(authn.NotMeLink)); err != nil {
 			return err
 		}
@@ -101,13 +102,15 @@ func spendLink(tx *Tx, k *authn.Keys, l *loaded) error {
 	return oneRow(n, err, "the link is used")
 }
 
-// setEmail moves the login of the address along with it.
+// setEmail moves the login of the address along with it. That the old address
+// was verified says nothing of the new one: whoever knows it is, says so after.
 func setEmail(tx *Tx, l *loaded, w authn.SetEmail) error {
 	name, ok := authn.CanonicalLogin(w.Email)
 	if !ok {
 		return authn.InvalidField("email", "invalid", nil)
 	}
-	if _, err := tx.exec("DELETE FROM logins WHERE company = $1 AND user_id = $2 AND kind = 'email'", l.company, l.uid); err != nil {
+	if _, err := tx.exec("DELETE FROM logins WHERE (company, name) IN (SELECT company, name FROM logins WHERE company = $1 AND user_id = $2)"+
+		" AND kind = 'email'", l.company, l.uid); err != nil {
 		return err
 	}
 	var owner string
@@ -124,6 +127,7 @@ func setEmail(tx *Tx, l *loaded, w authn.SetEmail) error {
 			return err
 		}
 	}
-	n, err := tx.exec("UPDATE users SET email = $3 WHERE company = $1 AND id = $2", l.company, l.uid, clean(w.Email, authn.MaxLogin))
+	n, err := tx.exec("UPDATE users SET email = $3, email_verified_at = CASE WHEN email = $3 THEN email_verified_at ELSE 0 END"+
+		" WHERE company = $1 AND id = $2", l.company, l.uid, clean(w.Email, authn.MaxLogin))
 	return oneRow(n, err, "the user is gone")
 }

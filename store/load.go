@@ -16,9 +16,10 @@ import (
 type loaded struct {
 	authn.Rows
 	company   string
-	uid       string // of User, or empty
-	epoch     int64  // of User
-	personKey []byte // sealed, of User
+	uid       string    // of User, or empty
+	epoch     int64     // of User
+	had       time.Time // HadFactorAt of User, as it was found
+	personKey []byte    // sealed, of User
 	opened    struct {
 		of  string // the person whose key was opened last
 		key *keyring.DataKey
@@ -39,7 +40,7 @@ type loaded struct {
 }
 
 func (l *loaded) setUser(u *authn.User, personKey []byte) {
-	l.User, l.uid, l.epoch, l.personKey = u, u.ID, u.Epoch, personKey
+	l.User, l.uid, l.epoch, l.had, l.personKey = u, u.ID, u.Epoch, u.HadFactorAt, personKey
 }
 
 // The user is locked before the attempt and the session; that is also the order

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"time"
 
@@ -31,8 +32,11 @@ type letterBody struct {
 	Via  string            `json:"via,omitempty"`
 }
 
-func letterPlace(company, user, id string) keyring.AD {
-	return keyring.AD{Table: "outbox", Column: "sealed", Company: company, Row: id, User: user}
+// letterPlace binds what the row says in the open, so that nobody who writes to
+// the database makes a notice to one address carry the code of another.
+func letterPlace(company, user, id string, channel authn.Kind, template authn.Template, challenge string) keyring.AD {
+	return keyring.AD{Table: "outbox", Column: "sealed", Company: company, Row: id, User: user,
+		Kind: string(channel) + "\x00" + string(template) + "\x00" + challenge}
 }
 
 func (s *Store) writeLetter(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) error {
@@ -45,7 +49,8 @@ func (s *Store) writeLetter(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) err
 	case authn.TellOwners:
 		type owner struct{ email, locale string }
 		var owners []owner
-		err := tx.each("SELECT email, locale FROM users WHERE company = $1 AND owner AND status = 'active' AND email_verified_at > 0 ORDER BY id LIMIT $2",
+		err := tx.each("SELECT email, locale FROM users WHERE (company, id) IN (SELECT company, id FROM users WHERE company = $1 AND owner)"+
+			" AND status = 'active' AND email_verified_at > 0 AND email <> '' ORDER BY id LIMIT $2",
 			[]any{l.company, maxOwners}, func(scan func(...any) error) (bool, error) {
 				var o owner
 				err := scan(&o.email, &o.locale)
@@ -91,14 +96,16 @@ func (s *Store) newLetter(tx *Tx, k *authn.Keys, l *loaded, user string, letter 
 	if letter.Channel == "" {
 		letter.Channel = authn.Email
 	}
+	letter.Channel, letter.Template = authn.Kind(clean(string(letter.Channel), maxWord)), authn.Template(clean(string(letter.Template), maxWord))
+	challenge = clean(challenge, maxID)
 	body, err := json.Marshal(letterBody{To: letter.To, Args: bounded(letter.Args), Link: letter.Link.Reveal(), Via: clean(letter.Via, maxWord)})
 	if err != nil {
 		return internal("letter %s: %w", letter.ID, err)
 	}
 	n, err := tx.exec(`INSERT INTO outbox (company, id, user_id, channel, template, challenge, sealed, at, expires_at, next_at, tries, reason)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '') ON CONFLICT DO NOTHING`,
-		l.company, letter.ID, user, clean(string(letter.Channel), maxWord), clean(string(letter.Template), maxWord), clean(challenge, maxID),
-		l.key.Seal(letterPlace(l.company, user, letter.ID), body), micros(letter.At), micros(letter.ExpiresAt), micros(k.Now))
+		l.company, letter.ID, user, string(letter.Channel), string(letter.Template), challenge,
+		l.key.Seal(letterPlace(l.company, user, letter.ID, letter.Channel, letter.Template, challenge), body), micros(letter.At), micros(letter.ExpiresAt), micros(k.Now))
 	return oneRow(n, err, "there is a letter of that id")
 }
 
@@ -147,8 +154,10 @@ func noticeArgs(ev authn.Event) map[string]string {
 		args = map[string]string{}
 	}
 	args["type"] = ev.Type
+	// The browser and network of another person are not the reader's to know.
+	delete(args, "agent")
+	delete(args, "address")
 	if ev.Actor == ev.Target || ev.Actor == "" {
-		// The browser and network of another person are not the reader's to know.
 		args["agent"], args["address"] = ev.Personal.Agent, ev.Personal.Address
 	}
 	switch ev.Actor {
@@ -179,7 +188,8 @@ func (r *letterRow) targets() []any {
 }
 
 // ClaimLetters hands out letters that are due, and keeps them from others for
-// the time of the lease. A letter whose code is used or over is dropped.
+// the time of the lease. A letter whose code is used or over is dropped; one that
+// cannot be opened is put aside, and holds up no other.
 func (s *Store) ClaimLetters(ctx context.Context, now time.Time, max int, lease time.Duration) ([]authn.Letter, error) {
 	// An empty outbox costs a look, not a commit.
 	var due [][2]string
@@ -199,10 +209,15 @@ func (s *Store) ClaimLetters(ctx context.Context, now time.Time, max int, lease 
 	var list []authn.Letter
 	for _, one := range due {
 		letter, ok, err := s.ClaimLetter(ctx, one[0], one[1], now, lease)
-		if err != nil {
-			return list, err
-		}
-		if ok {
+		switch {
+		case errors.Is(err, authn.Busy):
+			if len(list) == 0 {
+				return nil, err
+			}
+			return list, nil // what is claimed is for the caller to send
+		case err != nil:
+			s.log.Error("store: letter not claimed", "company", one[0], "letter", one[1], "err", err)
+		case ok:
 			list = append(list, letter)
 		}
 	}
@@ -213,24 +228,60 @@ func (s *Store) ClaimLetters(ctx context.Context, now time.Time, max int, lease 
 func (s *Store) ClaimLetter(ctx context.Context, company, id string, now time.Time, lease time.Duration) (authn.Letter, bool, error) {
 	var out authn.Letter
 	var ok bool
+	var broken error
 	if !goodID(company) || !goodID(id) {
 		return out, false, nil
 	}
 	err := s.b.Do(ctx, func(tx *Tx) error {
-		out, ok = authn.Letter{}, false
+		out, ok, broken = authn.Letter{}, false, nil
 		var r letterRow
 		found, err := tx.one("UPDATE outbox SET next_at = $4, tries = tries + 1 WHERE company = $1 AND id = $2 AND next_at <= $3 RETURNING "+letterColumns,
 			r.targets(), company, id, micros(now), micros(now.Add(lease)))
 		if err != nil || !found {
 			return err
 		}
-		out, ok, err = s.openLetter(tx, &r, now)
+		if out, ok, err = s.openLetter(tx, &r, now); err != nil && tx.failed == nil {
+			broken, err = err, s.putAside(tx, &r, now)
+		}
 		return err
 	})
+	if err == nil {
+		err = broken
+	}
 	if err != nil {
 		return authn.Letter{}, false, in("claim letter", err)
 	}
 	return out, ok, nil
+}
+
+// What keeps a letter from being opened, such as the missing key of its company,
+// can be mended; until then it is looked at now and then.
+const (
+	lookAgain  = time.Hour
+	notOpening = "the message does not open"
+)
+
+// putAside keeps a letter that cannot be opened from standing in the way of the
+// others. Once it is not worth sending any more it is given up, with an event
+// where one can be written.
+func (s *Store) putAside(tx *Tx, r *letterRow, now time.Time) error {
+	company, id := r.letter.Company.ID, r.letter.ID
+	if err := tx.setMark(markFailed, notOpening); err != nil {
+		return err
+	}
+	if !r.letter.ExpiresAt.After(now) {
+		ev := authn.Event{Type: "message.failed", Target: r.user, Result: authn.Refused, At: now, Personal: authn.Personal{Detail: map[string]string{
+			"template": string(r.letter.Template), "channel": string(r.letter.Channel), "reason": notOpening, "message": id}}}
+		err := s.insertEvent(tx, &authn.Keys{Company: company, Now: now}, &loaded{company: company}, ev)
+		if err == nil {
+			_, err = tx.exec("DELETE FROM outbox WHERE company = $1 AND id = $2", company, id)
+		}
+		if err == nil || tx.failed != nil {
+			return err
+		}
+	}
+	_, err := tx.exec("UPDATE outbox SET next_at = $3, reason = $4 WHERE company = $1 AND id = $2", company, id, micros(now.Add(lookAgain)), notOpening)
+	return err
 }
 
 func (s *Store) openLetter(tx *Tx, r *letterRow, now time.Time) (authn.Letter, bool, error) {
@@ -258,7 +309,7 @@ func (s *Store) openLetter(tx *Tx, r *letterRow, now time.Time) (authn.Letter, b
 		_, err := tx.exec("DELETE FROM outbox WHERE company = $1 AND id = $2", l.company, letter.ID)
 		return authn.Letter{}, false, err
 	}
-	plain, err := l.key.Open(letterPlace(l.company, r.user, letter.ID), r.sealed)
+	plain, err := l.key.Open(letterPlace(l.company, r.user, letter.ID, letter.Channel, letter.Template, r.challenge), r.sealed)
 	var body letterBody
 	if err != nil || json.Unmarshal(plain, &body) != nil {
 		return authn.Letter{}, false, internal("letter %s does not open", letter.ID)
@@ -305,15 +356,19 @@ func (s *Store) LetterFailed(ctx context.Context, company, id string, next time.
 			_, err := tx.exec("UPDATE outbox SET next_at = $3, tries = tries - 1 WHERE company = $1 AND id = $2 AND tries > 0", company, id, micros(next))
 			return err
 		}
-		if err := tx.setMark(markFailed, clean(reason, maxDetail)); err != nil {
-			return err
-		}
+		// The letter before the mark, as in LetterSent, so that the two never wait
+		// for each other in a circle.
+		var n int64
+		var err error
 		if ev == nil {
-			_, err := tx.exec("UPDATE outbox SET next_at = $3, reason = $4 WHERE company = $1 AND id = $2", company, id, micros(next), clean(reason, maxDetail))
-			return err
+			n, err = tx.exec("UPDATE outbox SET next_at = $3, reason = $4 WHERE company = $1 AND id = $2", company, id, micros(next), clean(reason, maxDetail))
+		} else {
+			n, err = tx.exec("DELETE FROM outbox WHERE company = $1 AND id = $2", company, id)
 		}
-		n, err := tx.exec("DELETE FROM outbox WHERE company = $1 AND id = $2", company, id)
 		if err != nil || n == 0 {
+			return err // gone: another node has sent it
+		}
+		if err := tx.setMark(markFailed, clean(reason, maxDetail)); err != nil || ev == nil {
 			return err
 		}
 		return s.insertEvent(tx, &authn.Keys{Company: company, Now: ev.At}, &loaded{company: company}, *ev)

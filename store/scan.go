@@ -77,22 +77,22 @@ func companyTargets(c *authn.Company) []any {
 const userColumns = "u.company, u.id, u.login, u.email, u.email_verified_at, u.name, u.locale, u.audience, u.status, u.roles, " +
 	"u.require_two_factor, u.epoch, u.password_changed_at, u.wrong_in_row, u.wrong_in_month, u.month_start, " +
 	"u.password_known_at, u.created_at, u.email_changed_at, u.secured_at, u.preferred, u.had_factor_at, u.grace_at, " +
-	"u.first_sign_in_at, u.person_key"
+	"u.person_key"
 
 func userTargets(u *authn.User, personKey *[]byte) []any {
 	return []any{&u.Company, &u.ID, &u.Login, &u.Email, asTime{&u.EmailVerifiedAt}, &u.Name, &u.Locale,
 		(*string)(&u.Audience), (*string)(&u.Status), asJSON[[]string]{&u.Roles},
 		&u.RequireTwoFactor, &u.Epoch, asTime{&u.PasswordChangedAt}, &u.WrongInRow, &u.WrongInMonth, asTime{&u.MonthStart},
 		asTime{&u.PasswordKnownAt}, asTime{&u.CreatedAt}, asTime{&u.EmailChangedAt}, asTime{&u.SecuredAt}, &u.Preferred,
-		asTime{&u.HadFactorAt}, asTime{&u.GraceAt}, asTime{&u.FirstSignInAt}, personKey}
+		asTime{&u.HadFactorAt}, asTime{&u.GraceAt}, personKey}
 }
 
 const attemptColumns = "a.company, a.id, a.user_id, a.purpose, a.state, a.version, a.proofs, a.lane, a.session_id, a.action, " +
-	"a.return_to, a.epoch, a.created_at, a.expires_at, a.token, a.browser"
+	"a.return_to, a.epoch, a.first_ever, a.created_at, a.expires_at, a.token, a.browser"
 
 func attemptTargets(a *authn.Attempt, token, browser *[]byte) []any {
 	return []any{&a.Company, &a.ID, &a.User, (*string)(&a.Purpose), (*string)(&a.State), &a.Version, asJSON[[]authn.Proof]{&a.Proofs},
-		(*string)(&a.Lane), &a.Session, &a.Action, &a.ReturnTo, &a.Epoch, asTime{&a.CreatedAt}, asTime{&a.ExpiresAt}, token, browser}
+		(*string)(&a.Lane), &a.Session, &a.Action, &a.ReturnTo, &a.Epoch, &a.First, asTime{&a.CreatedAt}, asTime{&a.ExpiresAt}, token, browser}
 }
 
 const sessionColumns = "s.company, s.id, s.user_id, s.epoch, s.amr, s.acr, s.auth_time, s.factor_time, s.confirmed_at, s.created_at, " +

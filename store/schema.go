@@ -157,9 +157,9 @@ func (s *Store) checkKeyring(tx *Tx) error {
 		if companies > 0 {
 			return internal("the database has companies and no key check value (meta %q): restore that row from a backup", MarkKeyring)
 		}
-		return tx.setMark(MarkKeyring, s.ring.CheckValue())
+		return tx.setMark(MarkKeyring, s.ring.now().CheckValue())
 	}
-	if err := s.ring.Verify(value); err != nil {
+	if err := s.ring.now().Verify(value); err != nil {
 		return internal("%w", err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/subtle"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -55,7 +56,10 @@ func (l *loaded) scanChallenge(scan func(...any) error) (c authn.Challenge, ok b
 	return c, true, nil
 }
 
-// loadSent finds the codes that are out for the asker, and counts the sends. The
+// countSent is how far back the limits of one sign-in look; no code lives that long.
+const countSent = time.Hour
+
+// loadSent finds the codes that were sent for the asker, and counts the sends. The
 // seeds stay with the store until a guess was paid for.
 func (s *Store) loadSent(tx *Tx, k *authn.Keys, l *loaded) error {
 	if !k.Sent || l.uid == "" {
@@ -65,14 +69,19 @@ func (s *Store) loadSent(tx *Tx, k *authn.Keys, l *loaded) error {
 		return err
 	}
 	err := tx.each("SELECT "+challengeColumns+" FROM challenges WHERE company = $1 AND user_id = $2 AND attempt = $3"+
-		" AND expires_at > $4 AND NOT consumed ORDER BY created_at, id LIMIT 20",
-		[]any{l.company, l.uid, l.asker(), micros(k.Now)}, func(scan func(...any) error) (bool, error) {
+		" AND created_at > $4 AND NOT consumed ORDER BY created_at DESC, id DESC LIMIT 40",
+		[]any{l.company, l.uid, l.asker(), micros(k.Now.Add(-countSent))}, func(scan func(...any) error) (bool, error) {
 			c, ok, err := l.scanChallenge(scan)
 			if err != nil || !ok {
 				return true, err
 			}
 			// A code made by a clock that was ahead does not live longer for it.
 			if c.CreatedAt.After(k.Now.Add(time.Minute)) {
+				return true, nil
+			}
+			if !c.ExpiresAt.After(k.Now) {
+				c.Seed = nil
+				l.SentBefore = append(l.SentBefore, c)
 				return true, nil
 			}
 			l.sent = append(l.sent, c)
@@ -82,6 +91,9 @@ func (s *Store) loadSent(tx *Tx, k *authn.Keys, l *loaded) error {
 		})
 	if err != nil {
 		return err
+	}
+	for _, list := range [][]authn.Challenge{l.sent, l.Challenges, l.SentBefore} {
+		slices.Reverse(list)
 	}
 	_, err = tx.one(`SELECT COALESCE(SUM(CASE WHEN sent_at > $4 THEN sends ELSE 0 END), 0), COALESCE(SUM(sends), 0) FROM challenges
 		WHERE company = $1 AND user_id = $2 AND created_at > $3 AND lane = $5`,
@@ -99,8 +111,8 @@ func (s *Store) writeSent(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) error
 			AND sends = $4 - 1 AND NOT consumed`, l.company, l.uid, clean(c.ID, maxID), c.Sends, micros(c.SentAt))
 		return oneRow(n, err, "the code was sent again, or used, meanwhile")
 	case authn.ConsumeChallenges:
-		n, err := tx.exec(`UPDATE challenges SET consumed = $5 WHERE company = $1 AND user_id = $2 AND attempt = $3 AND factor = $4
-			AND expires_at > $6 AND NOT consumed`, l.company, l.uid, l.asker(), clean(w.Factor, maxID), true, micros(k.Now))
+		n, err := tx.exec("UPDATE challenges SET consumed = $5 WHERE "+ofTheUser("challenges")+" AND attempt = $3 AND factor = $4"+
+			" AND expires_at > $6 AND NOT consumed", l.company, l.uid, l.asker(), clean(w.Factor, maxID), true, micros(k.Now))
 		if err == nil && n == 0 {
 			return conflict("the code is used")
 		}

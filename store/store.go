@@ -60,8 +60,11 @@ const (
 type Config struct {
 	Backend Backend
 	Keyring *keyring.Keyring
-	Random  io.Reader    // nil: crypto/rand
-	Log     *slog.Logger // nil: slog.Default
+	// Reload reads the keyring anew, for when another process has rotated it; nil:
+	// it stays as it is.
+	Reload func() (*keyring.Keyring, error)
+	Random io.Reader    // nil: crypto/rand
+	Log    *slog.Logger // nil: slog.Default
 	// Notice says what the person an event is about is told of it; notice.For is
 	// one. Nil: there is no mail, and nobody is told anything.
 	Notice func(authn.Event) (authn.Template, bool)
@@ -70,7 +73,7 @@ type Config struct {
 // Store is safe for use by many goroutines.
 type Store struct {
 	b      Backend
-	ring   *keyring.Keyring
+	ring   rings
 	random io.Reader
 	log    *slog.Logger
 	notice func(authn.Event) (authn.Template, bool)
@@ -92,7 +95,8 @@ func New(ctx context.Context, c Config) (*Store, error) {
 	}
 	var id [8]byte
 	rand.Read(id[:])
-	s := &Store{b: c.Backend, ring: c.Keyring, random: c.Random, log: c.Log, notice: c.Notice, holder: hex.EncodeToString(id[:])}
+	s := &Store{b: c.Backend, random: c.Random, log: c.Log, notice: c.Notice, holder: hex.EncodeToString(id[:])}
+	s.ring.set(c.Keyring, c.Reload)
 	if err := s.migrate(ctx); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -168,5 +169,61 @@ func TestTimes(t *testing.T) {
 	at := time.Date(2038, 1, 20, 0, 0, 0, 1000, time.FixedZone("x", 3600))
 	if got := timeOf(micros(at)); !got.Equal(at) || got.Location() != time.UTC {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestCodeSeed (rul-15): every part is bound, and none runs into the next.
+func TestCodeSeed(t *testing.T) {
+	ring, err := keyring.Generate(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newKey := func(company string) *keyring.DataKey {
+		_, key, err := ring.NewDataKey(company, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	key, nonce := newKey("cmp_1"), []byte("0123456789abcdef")
+	c := authn.Challenge{Purpose: "sign_in", Company: "cmp_1", User: "usr_1", Attempt: "att_1", ID: "msg_1", Factor: "fac_1", Kind: "email", Destination: "a@b.example"}
+	seed := codeSeed(key, &c, nonce)
+	if len(seed) != 32 || !bytes.Equal(seed, codeSeed(key, &c, bytes.Clone(nonce))) {
+		t.Fatal("not the same twice")
+	}
+	d := c
+	d.Sends, d.Lane, d.SentAt, d.CreatedAt, d.ExpiresAt = 3, authn.Known, time.Now(), time.Now(), time.Now()
+	if !bytes.Equal(seed, codeSeed(key, &d, nonce)) {
+		t.Error("sending it again makes another code")
+	}
+	seen := map[string]string{string(seed): "as it is"}
+	check := func(name string, seed []byte) {
+		t.Helper()
+		if other, ok := seen[string(seed)]; ok {
+			t.Errorf("%s: the same code as %s", name, other)
+		}
+		seen[string(seed)] = name
+	}
+	check("another key", codeSeed(newKey("cmp_1"), &c, nonce))
+	check("another nonce", codeSeed(key, &c, []byte("0123456789abcdeg")))
+	check("no nonce", codeSeed(key, &c, nil))
+	parts := []func(*authn.Challenge) *string{
+		func(c *authn.Challenge) *string { return (*string)(&c.Purpose) }, func(c *authn.Challenge) *string { return &c.Company },
+		func(c *authn.Challenge) *string { return &c.User }, func(c *authn.Challenge) *string { return &c.Attempt },
+		func(c *authn.Challenge) *string { return &c.ID }, func(c *authn.Challenge) *string { return &c.Factor },
+		func(c *authn.Challenge) *string { return (*string)(&c.Kind) }, func(c *authn.Challenge) *string { return &c.Destination },
+	}
+	for i, part := range parts {
+		for _, value := range []string{"", "x", *part(&c) + "x", *part(&c) + "\x00"} {
+			d := c
+			*part(&d) = value
+			check(fmt.Sprintf("part %d is %q", i, value), codeSeed(key, &d, nonce))
+		}
+		if i+1 < len(parts) { // the end of one at the beginning of the next
+			d := c
+			a, b := part(&d), parts[i+1](&d)
+			*a, *b = (*a)[:len(*a)-1], (*a)[len(*a)-1:]+*b
+			check(fmt.Sprintf("part %d runs over", i), codeSeed(key, &d, nonce))
+		}
 	}
 }

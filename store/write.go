@@ -41,7 +41,7 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 	case authn.PutAttempt:
 		return putAttempt(tx, l, w.Attempt)
 	case authn.EndAttempts:
-		_, err := tx.exec("DELETE FROM attempts WHERE company = $1 AND user_id = $2 AND id <> $3 AND state NOT IN ('complete', 'denied')",
+		_, err := tx.exec("DELETE FROM attempts WHERE "+ofTheUser("attempts")+" AND id <> $3 AND state NOT IN ('complete', 'denied')",
 			l.company, l.uid, clean(w.Except, maxID))
 		return err
 	case authn.NewSession:
@@ -52,7 +52,7 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		n, err := tx.exec("DELETE FROM sessions WHERE company = $1 AND user_id = $2 AND id = $3", l.company, l.uid, clean(w.ID, maxID))
 		return oneRow(n, err, "the session to end is gone")
 	case authn.EndSessions:
-		_, err := tx.exec("DELETE FROM sessions WHERE company = $1 AND user_id = $2 AND id <> $3", l.company, l.uid, clean(w.Except, maxID))
+		_, err := tx.exec("DELETE FROM sessions WHERE "+ofTheUser("sessions")+" AND id <> $3", l.company, l.uid, clean(w.Except, maxID))
 		return err
 	case authn.KnowBrowser:
 		return knowBrowser(tx, k, l, clean(w.Factor, maxID), w.Known)
@@ -72,6 +72,13 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return setProvider(tx, l, w.Provider)
 	}
 	return s.writeAccount(tx, k, l, w)
+}
+
+// ofTheUser is "company = $1 AND user_id = $2" for a table that has an index of
+// it, in words that make SQLite use it: by itself it takes the rows of a company
+// for as few as those of a user, and reads them all in the order of the key.
+func ofTheUser(table string) string {
+	return "(company, id) IN (SELECT company, id FROM " + table + " WHERE company = $1 AND user_id = $2)"
 }
 
 func oneRow(n int64, err error, otherwise string) error {
@@ -109,11 +116,11 @@ func newAttempt(tx *Tx, k *authn.Keys, l *loaded, w authn.NewAttempt) error {
 		browser = sum[:]
 	}
 	n, err := tx.exec(`INSERT INTO attempts (company, id, user_id, purpose, state, version, proofs, lane, session_id, action,
-		return_to, epoch, created_at, expires_at, token, browser)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING`,
+		return_to, epoch, first_ever, created_at, expires_at, token, browser)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`,
 		a.Company, a.ID, a.User, clean(string(a.Purpose), maxWord), clean(string(a.State), maxWord), a.Version, proofs(a.Proofs),
 		string(a.Lane), clean(a.Session, maxID), clean(a.Action, maxWord), returnTo(a.ReturnTo), a.Epoch,
-		micros(a.CreatedAt), micros(a.ExpiresAt), token[:], browser)
+		a.First, micros(a.CreatedAt), micros(a.ExpiresAt), token[:], browser)
 	return oneRow(n, err, "there is an attempt of that id")
 }
 

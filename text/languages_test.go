@@ -23,6 +23,7 @@ var sameText = map[string][]string{
 var longText = map[string][]string{
 	"pl": {
 		"date.month.10", "event.factor.replaced.totp", "page.menu.sync", "page.profile.name", "page.security.app_set_up_label",
+		"page.signin.to",
 	},
 }
 

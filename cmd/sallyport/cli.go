@@ -32,16 +32,17 @@ func (p *program) root() *cobra.Command {
 		Short: "Multi-factor sign-in for web applications",
 		Long: "Sallyport is the second door of a web application: password, then a proof that only the person has.\n\n" +
 			"`sallyport demo` shows it in a minute; `sallyport init` and `sallyport serve` run it for real.",
-		Example:           "  sallyport demo\n  sallyport init --dir /var/lib/sallyport --public-url https://login.example.com",
-		Args:              cobra.NoArgs,
-		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Example:       "  sallyport demo\n  sallyport init --dir /var/lib/sallyport --public-url https://login.example.com",
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		SilenceErrors: true,
+		SilenceUsage:  true,
 	}
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "answer, also errors, as JSON")
 	root.AddCommand(p.demoCommand(), p.serveCommand(), p.initCommand(), p.checkCommand(),
-		p.companyCommand(), p.userCommand(), p.versionCommand())
+		p.companyCommand(), p.userCommand(), p.keyCommand(), p.keyringCommand(), p.auditCommand(), p.doctorCommand(), p.completionCommand(), p.versionCommand())
+	root.SetHelpCommand(p.helpCommand())
+	root.InitDefaultHelpCmd() // now, so that who walks the tree meets it
 	return root
 }
 
@@ -112,12 +113,12 @@ type complaint struct {
 }
 
 // end says what went wrong and gives the exit code.
-func (p *program) end(args []string, err error) int {
+func (p *program) end(cmd *cobra.Command, args []string, err error) int {
 	if err == nil {
 		return fine
 	}
 	code := misused
-	c := complaint{Code: "misused", Message: err.Error() + "; see `sallyport --help`"}
+	c := complaint{Code: "misused", Message: err.Error() + "; see `" + cmd.CommandPath() + " --help`"}
 	if f := (failure{}); errors.As(err, &f) {
 		code, c = failed, complain(f.error)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -18,7 +19,11 @@ type companyView struct {
 	Slug          string    `json:"slug"`
 	Name          string    `json:"name"`
 	TwoFactor     string    `json:"two_factor"`
+	OwnWay        []string  `json:"own_way"`
+	GraceDays     int       `json:"grace_days"`
+	CodeSeconds   int       `json:"code_seconds"`
 	PolicyVersion int64     `json:"policy_version"`
+	Support       string    `json:"support,omitempty"`
 	CreatedAt     time.Time `json:"created_at"`
 }
 
@@ -27,12 +32,17 @@ func viewCompany(c authn.Company) (companyView, error) {
 	if err != nil {
 		return companyView{}, fmt.Errorf("company %s: %w", c.Slug, err)
 	}
-	return companyView{c.ID, c.Slug, c.Name, string(doc.TwoFactor), c.PolicyVersion, c.CreatedAt.UTC()}, nil
+	v := companyView{ID: c.ID, Slug: c.Slug, Name: c.Name, TwoFactor: string(doc.TwoFactor), OwnWay: []string{}, GraceDays: doc.GraceDays,
+		CodeSeconds: int(doc.CodeLives().Seconds()), PolicyVersion: c.PolicyVersion, Support: c.Support, CreatedAt: c.CreatedAt.UTC()}
+	for _, a := range doc.OwnWay {
+		v.OwnWay = append(v.OwnWay, string(a))
+	}
+	return v, nil
 }
 
 func (p *program) companyCommand() *cobra.Command {
 	return p.configured(group("company", "Companies: the customers whose people sign in", "  sallyport company list",
-		p.companyAdd(), p.companyList(), p.companyShow(), p.companyPolicy()))
+		p.companyAdd(), p.companyList(), p.companyShow(), p.companyPolicy(), p.companySupport(), p.companyRecover()))
 }
 
 func (p *program) companyAdd() *cobra.Command {
@@ -60,7 +70,11 @@ func (p *program) companyAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.show(v, "Company %s (%s) is there. Next: sallyport user add LOGIN --company %[1]s --role owner\n", v.Slug, v.Name)
+			next := "sallyport user invite LOGIN --company " + v.Slug + " --role owner" + p.sameConfig(c)
+			return p.show(struct {
+				companyView
+				Next string `json:"next"`
+			}{v, next}, "Company %s (%s) is there. Next: %s\n", v.Slug, v.Name, next)
 		})
 	})
 	return c
@@ -141,8 +155,15 @@ func (p *program) companyShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.show(v, "%s  %s\nid          %s\ntwo-factor  %s (policy version %d)\nadded       %s\n",
-					v.Slug, v.Name, v.ID, v.TwoFactor, v.PolicyVersion, v.CreatedAt.Format(time.RFC3339))
+				own, support := "nobody", "ask an administrator"
+				if len(v.OwnWay) > 0 {
+					own = strings.Join(v.OwnWay, ", ")
+				}
+				if v.Support != "" {
+					support = v.Support
+				}
+				return p.show(v, "%s  %s\nid          %s\ntwo-factor  %s (policy version %d)\nown way     %s\ngrace       %d days\ncodes       %d seconds\nsupport     %s\nadded       %s\n",
+					v.Slug, v.Name, v.ID, v.TwoFactor, v.PolicyVersion, own, v.GraceDays, v.CodeSeconds, support, v.CreatedAt.Format(time.RFC3339))
 			})
 		}),
 	}
@@ -152,28 +173,63 @@ func (p *program) companyPolicy() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "policy SLUG --two-factor off|on|required",
 		Short: "Change a company's policy",
-		Long: "Changes whether a company uses two-factor sign-in:\n\n" +
+		Long: "Changes whether and how a company uses two-factor sign-in; what is not given stays.\n\n" +
 			"  off       nobody is offered it, and what is set up sleeps\n" +
 			"  on        everybody may set it up, and is asked once they have\n" +
-			"  required  everybody must; who has nothing set up cannot sign in",
-		Example: "  sallyport company policy acme --two-factor on",
+			"  required  everybody must; who never had a way gets a code by e-mail",
+		Example: "  sallyport company policy acme --two-factor on\n  sallyport company policy acme --two-factor required --own-way internal --grace-days 14",
 		Args:    cobra.ExactArgs(1),
 	}
-	value := c.Flags().String("two-factor", "", "off, on or required")
-	c.MarkFlagRequired("two-factor")
+	var ch policyChange
+	f := c.Flags()
+	f.StringVar(&ch.two, "two-factor", "", "off, on or required")
+	f.StringSliceVar(&ch.own, "own-way", nil, "who must set up a way of their own, and not go on with codes by e-mail: internal, external, or none")
+	f.IntVar(&ch.grace, "grace-days", 0, "for how many days they can put that off: 0 to 90")
+	f.IntVar(&ch.code, "code-seconds", 120, "how long a sent code is good: 30 to 600")
 	c.RunE = does(func(c *cobra.Command, args []string) error {
-		doc := policy.Default()
-		doc.TwoFactor = policy.TwoFactor(*value)
-		if _, err := doc.Encode(); err != nil {
-			return misuse(fmt.Sprintf("--two-factor is %q; it must be off, on or required", *value))
+		if !f.Changed("two-factor") && !f.Changed("own-way") && !f.Changed("grace-days") && !f.Changed("code-seconds") {
+			return misuse("say what to change: --two-factor, --own-way, --grace-days or --code-seconds")
 		}
-		return p.operate(c.Context(), func(o *opened) error { return p.setPolicy(c, o, args[0], doc.TwoFactor) })
+		if _, err := ch.apply(c, policy.Default()); err != nil {
+			return misuse(strings.TrimPrefix(err.Error(), "policy: "))
+		}
+		return p.operate(c.Context(), func(o *opened) error { return p.setPolicy(c, o, args[0], ch) })
 	})
 	return c
 }
 
-// setPolicy changes one field of the stored document and leaves the others.
-func (p *program) setPolicy(c *cobra.Command, o *opened, slug string, two policy.TwoFactor) error {
+// policyChange is what the flags say; only those given count.
+type policyChange struct {
+	two         string
+	own         []string
+	grace, code int
+}
+
+func (ch policyChange) apply(c *cobra.Command, d policy.Document) (policy.Document, error) {
+	f := c.Flags()
+	if f.Changed("two-factor") {
+		d.TwoFactor = policy.TwoFactor(ch.two)
+	}
+	if f.Changed("own-way") {
+		d.OwnWay = nil
+		for _, a := range ch.own {
+			if a != "none" {
+				d.OwnWay = append(d.OwnWay, authn.Audience(a))
+			}
+		}
+	}
+	if f.Changed("grace-days") {
+		d.GraceDays = ch.grace
+	}
+	if f.Changed("code-seconds") {
+		d.CodeSeconds = ch.code
+	}
+	_, err := d.Encode()
+	return d, err
+}
+
+// setPolicy changes fields of the stored document and leaves the others.
+func (p *program) setPolicy(c *cobra.Command, o *opened, slug string, ch policyChange) error {
 	company, err := o.company(c, slug)
 	if err != nil {
 		return err
@@ -182,7 +238,9 @@ func (p *program) setPolicy(c *cobra.Command, o *opened, slug string, two policy
 	if err != nil {
 		return fmt.Errorf("company %s: %w", slug, err)
 	}
-	doc.TwoFactor = two
+	if doc, err = ch.apply(c, doc); err != nil {
+		return err
+	}
 	if err := o.directory.SetPolicy(c.Context(), company.ID, doc, company.PolicyVersion); err != nil {
 		return err
 	}
@@ -194,9 +252,12 @@ func (p *program) setPolicy(c *cobra.Command, o *opened, slug string, two policy
 	if err != nil {
 		return err
 	}
-	note := map[policy.TwoFactor]string{
-		policy.Off:      "Passwords alone open every account now.\n",
-		policy.Required: "Who has nothing set up cannot sign in; `sallyport user list` shows who.\n",
-	}[two]
+	note := ""
+	if c.Flags().Changed("two-factor") {
+		note = map[policy.TwoFactor]string{
+			policy.Off:      "Passwords alone open every account now.\n",
+			policy.Required: "Who never had a way to verify gets a code by e-mail, if there is a verified address; `sallyport user list` shows who has what.\n",
+		}[doc.TwoFactor]
+	}
 	return p.show(v, "Two-factor sign-in of %s is %s.\n%s", v.Slug, v.TwoFactor, note)
 }

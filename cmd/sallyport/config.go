@@ -151,5 +151,8 @@ func (c *config) warnings() []string {
 	if c.PublicURL.Scheme == "http" && open {
 		out = append(out, "listen takes plain http from other machines, though public_url is for this machine only")
 	}
+	if w := c.portWarning(); w != "" {
+		out = append(out, w)
+	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
 )
 
 // initOptions are the flags of init.
@@ -23,8 +24,8 @@ func (p *program) initCommand() *cobra.Command {
 		Use:   "init",
 		Short: "Make a new installation: configuration, keys, database",
 		Long: "Writes sallyport.yaml, keyring and sallyport.db into a folder, for their owner's eyes only. It never overwrites anything.\n\n" +
-			"With --company it also makes the first company, and with --owner its first owner, whose password comes from a prompt or standard input. " +
-			"(A one-time link for the first owner comes in a later release.)\n\n" +
+			"With --company it also makes the first company, and with --owner its first owner. It prints a one-time link by which they set their password, " +
+			"good for 30 minutes; with --password-stdin the password is set at once.\n\n" +
 			"For PostgreSQL give the address in SALLYPORT_DATABASE or SALLYPORT_DATABASE_FILE: it holds a password, so it is not written down.",
 		Example: "  sallyport init --dir /var/lib/sallyport --public-url https://login.example.com \\\n" +
 			"      --company \"Acme Projects\" --owner priya --email priya@acme.example",
@@ -106,7 +107,7 @@ func (p *program) init(ctx context.Context, o initOptions) error {
 		return unwritten(err)
 	}
 	var pass string
-	if o.owner != "" {
+	if o.stdin {
 		if pass, err = p.password(o.stdin); err != nil {
 			return err
 		}
@@ -114,10 +115,11 @@ func (p *program) init(ctx context.Context, o initOptions) error {
 			return unwritten(err)
 		}
 	}
-	if err := install(ctx, c, text, o, pass); err != nil {
+	link, err := install(ctx, c, text, o, pass)
+	if err != nil {
 		return err
 	}
-	return p.nextSteps(o)
+	return p.nextSteps(o, link)
 }
 
 // planned is the configuration that init will write, with its text, as the
@@ -178,7 +180,7 @@ func existing(names ...string) []string {
 // configValues are the settings that init writes. What the environment gives
 // is left to it.
 func (p *program) configValues(o initOptions) map[string]string {
-	values := map[string]string{"public_url": o.publicURL, "listen": "127.0.0.1:8080", "database": databaseName, "keyring_file": keyringName}
+	values := map[string]string{"public_url": o.publicURL, "listen": listenFor(o.publicURL), "database": databaseName, "keyring_file": keyringName}
 	if p.variable("DATABASE") != "" || p.variable("DATABASE_FILE") != "" {
 		delete(values, "database")
 	}
@@ -186,7 +188,7 @@ func (p *program) configValues(o initOptions) map[string]string {
 }
 
 // nextSteps is the list for going live.
-func (p *program) nextSteps(o initOptions) error {
+func (p *program) nextSteps(o initOptions, link directory.Given) error {
 	in := func(name string) string { return filepath.Join(o.dir, name) }
 	v := struct {
 		Config   string `json:"config"`
@@ -194,7 +196,11 @@ func (p *program) nextSteps(o initOptions) error {
 		Company  string `json:"company,omitempty"`
 		Owner    string `json:"owner,omitempty"`
 		StartURL string `json:"sign_in_url"`
-	}{in(defaultConfig), in(keyringName), o.slug, o.owner, o.publicURL + "/signin"}
+		*linkView
+	}{Config: in(defaultConfig), Keyring: in(keyringName), Company: o.slug, Owner: o.owner, StartURL: o.publicURL + "/signin"}
+	if !link.Token.IsZero() {
+		v.linkView = &linkView{Login: o.owner, Link: invitation(o.publicURL, link.Token), ExpiresAt: link.ExpiresAt.UTC()}
+	}
 	if p.json {
 		return p.showJSON(v)
 	}
@@ -214,14 +220,18 @@ func (p *program) nextSteps(o initOptions) error {
 		steps = append(steps, "sallyport company add SLUG --name NAME"+here)
 	}
 	if o.owner == "" {
-		steps = append(steps, "sallyport user add LOGIN --role owner --email ADDRESS"+here)
+		steps = append(steps, "sallyport user invite LOGIN --role owner --email ADDRESS"+here)
 	}
 	if strings.HasPrefix(o.publicURL, "http:") {
 		steps = append(steps, "Set public_url in "+v.Config+" to the https address that people will use.")
 	} else {
 		steps = append(steps, "Set tls in "+v.Config+", or put a proxy in front and name it in trusted_proxies.")
 	}
-	steps = append(steps, "sallyport serve"+flag, "Sign in at "+v.StartURL+" and set up an authenticator app, before anybody else does.")
+	steps = append(steps, "sallyport serve"+flag)
+	if v.linkView != nil {
+		steps = append(steps, fmt.Sprintf("Within 30 minutes, open this link and set your password; it works once:\n     %s\n     (Too late? sallyport company recover %s --owner %s%s makes another.)", v.Link, o.slug, o.owner, here))
+	}
+	steps = append(steps, "Sign in at "+v.StartURL+" and set up an authenticator app, before anybody else does.")
 	for i, s := range steps {
 		fmt.Fprintf(&b, "  %d. %s\n", i+1, s)
 	}

@@ -17,11 +17,11 @@ import (
 
 // install makes everything, or takes away again what it made; but never a
 // keyring that a database may be bound to.
-func install(ctx context.Context, c *config, text string, o initOptions, pass string) error {
+func install(ctx context.Context, c *config, text string, o initOptions, pass string) (directory.Given, error) {
 	m := &made{}
-	bound, err := m.everything(ctx, c, text, o, pass)
+	link, bound, err := m.everything(ctx, c, text, o, pass)
 	if err == nil {
-		return nil
+		return link, nil
 	}
 	after := "Nothing was left behind."
 	if bound {
@@ -30,7 +30,7 @@ func install(ctx context.Context, c *config, text string, o initOptions, pass st
 		after = "These are left, since they cannot be removed: " + strings.Join(left, ", ")
 	}
 	e := complain(err)
-	return said{e.Code, e.Message + "\n" + after, e.Problems}
+	return directory.Given{}, said{e.Code, e.Message + "\n" + after, e.Problems}
 }
 
 // unwritten is a refusal before anything was made.
@@ -46,7 +46,7 @@ func goOn(c *config) string {
 		"Mend the cause and go on with these files, not with a new init:\n"+
 		"  sallyport company list%s    (opens the database and shows whether the company is there)\n"+
 		"  sallyport company add SLUG --name NAME%[3]s\n"+
-		"  sallyport user add LOGIN --role owner --email ADDRESS%[3]s", c.file, c.KeyringFile, flag)
+		"  sallyport user invite LOGIN --role owner --email ADDRESS%[3]s", c.file, c.KeyringFile, flag)
 }
 
 // made is what this very call made. Nothing else is ever removed.
@@ -54,28 +54,28 @@ type made struct{ files, folders []string }
 
 // everything makes an installation. bound says that a database server may have
 // been bound to the keyring, whether or not the rest succeeded.
-func (m *made) everything(ctx context.Context, c *config, text string, o initOptions, pass string) (bound bool, err error) {
+func (m *made) everything(ctx context.Context, c *config, text string, o initOptions, pass string) (link directory.Given, bound bool, err error) {
 	if err := m.folder(o.dir); err != nil {
-		return false, err
+		return link, false, err
 	}
 	if _, err := keyring.Create(c.KeyringFile, nil); err != nil {
-		return false, err
+		return link, false, err
 	}
 	m.files = append(m.files, c.KeyringFile)
 	if err := m.file(c.file, text); err != nil {
-		return false, err
+		return link, false, err
 	}
 	if !c.postgres() {
 		if err := m.database(c.Database); err != nil {
-			return false, fmt.Errorf("database %s: %w", c.Database, err)
+			return link, false, fmt.Errorf("database %s: %w", c.Database, err)
 		}
 	}
 	opened, err := open(ctx, c, anew, silent)
 	if err != nil {
-		return c.postgres() && !neverBound(err), err
+		return link, c.postgres() && !neverBound(err), err
 	}
-	err = firstPeople(ctx, opened.directory, o, pass)
-	return c.postgres(), errors.Join(err, opened.store.Close())
+	link, err = firstPeople(ctx, opened.directory, o, pass)
+	return link, c.postgres(), errors.Join(err, opened.store.Close())
 }
 
 // neverBound reports whether a database server is certainly not bound to the
@@ -145,17 +145,20 @@ func (m *made) undo() (left []string) {
 	return left
 }
 
-func firstPeople(ctx context.Context, d *directory.Service, opt initOptions, pass string) error {
+func firstPeople(ctx context.Context, d *directory.Service, opt initOptions, pass string) (directory.Given, error) {
 	if opt.company == "" {
-		return nil
+		return directory.Given{}, nil
 	}
 	company, err := d.CreateCompany(ctx, opt.slug, opt.company)
 	if err != nil || opt.owner == "" {
-		return err
+		return directory.Given{}, err
 	}
-	_, err = d.CreateUser(ctx, company, directory.NewUser{Login: opt.owner, Email: opt.email, Verified: opt.email != "",
-		Roles: []string{directory.Owner}, Password: pass})
-	return err
+	n := directory.NewUser{Login: opt.owner, Email: opt.email, Verified: opt.email != "", Roles: []string{directory.Owner}, Password: pass}
+	if pass == "" {
+		return d.FirstOwner(ctx, company, n)
+	}
+	_, err = d.CreateUser(ctx, company, n)
+	return directory.Given{}, err
 }
 
 // rehearse makes the first people without a store, so that a refused name or
@@ -169,7 +172,8 @@ func rehearse(ctx context.Context, o initOptions, pass string) error {
 	if err != nil {
 		return err
 	}
-	return firstPeople(ctx, d, o, pass)
+	_, err = firstPeople(ctx, d, o, pass)
+	return err
 }
 
 // stage is a store that keeps nothing.

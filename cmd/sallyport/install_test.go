@@ -74,7 +74,7 @@ func TestInitPostgres(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = install(t.Context(), c, text, o, "")
+	_, err = install(t.Context(), c, text, o, "")
 	if err == nil || !strings.Contains(err.Error(), "are kept") || strings.Contains(err.Error(), "left behind") || strings.Contains(err.Error(), dsn) {
 		t.Errorf("%v", err)
 	}

@@ -48,6 +48,6 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	return p.end(args, err)
+	c, err := root.ExecuteContextC(ctx)
+	return p.end(c, args, err)
 }

@@ -31,6 +31,8 @@ type opened struct {
 	store     *store.Store
 	directory *directory.Service
 	kit
+	url  string // where people reach the server
+	mail bool   // a mail server is configured
 }
 
 // open opens the installation that c describes.
@@ -45,6 +47,7 @@ func open(ctx context.Context, c *config, u use, log *slog.Logger) (*opened, err
 	}
 	o, err := assemble(st, c.Mail.on())
 	if err == nil {
+		o.url, o.mail = c.PublicURL.String(), c.Mail.on()
 		err = refuseDemo(ctx, st)
 	}
 	if err != nil {
@@ -64,17 +67,17 @@ func assemble(st *store.Store, mail bool) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &opened{st, dir, k}, nil
+	return &opened{store: st, directory: dir, kit: k}, nil
 }
 
 func openStore(ctx context.Context, c *config, u use, ring *keyring.Keyring, log *slog.Logger) (*store.Store, error) {
 	if c.postgres() {
-		return postgres.Open(ctx, postgres.Config{DSN: c.Database, Keyring: ring, Log: log, Notice: c.Mail.notices()})
+		return postgres.Open(ctx, postgres.Config{DSN: c.Database, Keyring: ring, Reload: c.keyring, Log: log, Notice: c.Mail.notices()})
 	}
 	if err := checkFile(c.Database, u); err != nil {
 		return nil, err
 	}
-	return sqlite.Open(ctx, sqlite.Config{Path: c.Database, Exclusive: u == alone, Keyring: ring, Log: log, Notice: c.Mail.notices()})
+	return sqlite.Open(ctx, sqlite.Config{Path: c.Database, Exclusive: u == alone, Keyring: ring, Reload: c.keyring, Log: log, Notice: c.Mail.notices()})
 }
 
 // checkFile looks at the database file before SQLite does. A mistyped path must

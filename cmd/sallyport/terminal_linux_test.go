@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,8 +83,11 @@ func TestPromptSignals(t *testing.T) {
 	}
 	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT} {
 		tty, dir := newTerminal(t), t.TempDir()
+		if code, said := call(t, nil, "", "init", "--dir", dir, "--company", "Acme"); code != fine {
+			t.Fatalf("%d, %s", code, said)
+		}
 		cmd := exec.Command(self)
-		cmd.Args = []string{"sallyport", "init", "--dir", dir, "--company", "Acme", "--owner", "priya"}
+		cmd.Args = []string{"sallyport", "user", "add", "priya", "--config", filepath.Join(dir, defaultConfig)}
 		cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 		cmd.Stdin = tty
 		if err := cmd.Start(); err != nil {
@@ -106,8 +111,8 @@ func TestPromptSignals(t *testing.T) {
 		if got := cmd.ProcessState.ExitCode(); got != failed || !echoing(t, tty) {
 			t.Errorf("%v: exit code %d, echo %v", sig, got, echoing(t, tty))
 		}
-		if list, err := os.ReadDir(dir); err != nil || len(list) != 0 {
-			t.Errorf("%v: %v, %v", sig, list, err)
+		if code, said := call(t, nil, "", "user", "list", "--config", filepath.Join(dir, defaultConfig)); code != fine || strings.Contains(said, "priya") {
+			t.Errorf("%v: %d, %s", sig, code, said)
 		}
 	}
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // change is a command that does one thing to one person. Each ends the
@@ -64,15 +67,47 @@ func (u *userGroup) activate() *cobra.Command {
 
 func (u *userGroup) require() *cobra.Command {
 	var off bool
-	c := u.change("require LOGIN", "Require two-factor sign-in of a person",
-		"  sallyport user require maya\n  sallyport user require maya --off",
-		"The setting of %s is saved.\n",
-		func(c *cobra.Command, o *opened, company authn.Company, id string) error {
-			return o.directory.SetRequire(c.Context(), company, id, !off)
-		})
-	c.Long = "Requires two-factor sign-in of a person, whatever the company's policy says while that is on. Who has nothing set up cannot sign in then."
+	c := &cobra.Command{
+		Use: "require LOGIN", Short: "Require two-factor sign-in of a person",
+		Long:    "Requires two-factor sign-in of a person, whatever the company's policy says while that is on. Who has nothing set up cannot sign in then.",
+		Example: "  sallyport user require maya\n  sallyport user require maya --off", Args: cobra.ExactArgs(1),
+		RunE: does(func(c *cobra.Command, args []string) error {
+			return u.do(c, func(o *opened, company authn.Company) error {
+				v, err := u.find(c, o, company, args[0])
+				if err != nil {
+					return err
+				}
+				if err := o.directory.SetRequire(c.Context(), company, v.ID, !off); err != nil {
+					return err
+				}
+				if v, err = u.find(c, o, company, v.ID); err != nil {
+					return err
+				}
+				return u.show(v, "%s", v.required(company))
+			})
+		}),
+	}
 	c.Flags().BoolVar(&off, "off", false, "require it no longer")
 	return c
+}
+
+// required says what two-factor sign-in of this person comes to now.
+func (v userView) required(company authn.Company) string {
+	doc, err := policy.Parse(company.Policy)
+	if err != nil {
+		doc.TwoFactor = policy.On // the setting is saved whatever the policy says
+	}
+	switch {
+	case !v.RequireTwoFactor && doc.TwoFactor == policy.Required:
+		return fmt.Sprintf("It is no longer required of %s in particular; the policy of %s requires it of everybody.\n", v.Login, company.Slug)
+	case !v.RequireTwoFactor:
+		return fmt.Sprintf("Two-factor sign-in is no longer required of %s.\n", v.Login)
+	case doc.TwoFactor == policy.Off:
+		return fmt.Sprintf("Two-factor sign-in is required of %s as soon as the policy of %s is no longer off.\n", v.Login, company.Slug)
+	case len(v.Factors) == 0:
+		return fmt.Sprintf("Two-factor sign-in is required of %s now. Nothing is set up for them, so they cannot sign in: `sallyport user require %[1]s --off` lets them in to set it up.\n", v.Login)
+	}
+	return fmt.Sprintf("Two-factor sign-in is required of %s now.\n", v.Login)
 }
 
 func (u *userGroup) resetFactors() *cobra.Command {

@@ -35,7 +35,7 @@ func (u *userGroup) list() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return u.printPage(page, company)
+			return u.printPage(c, page, company)
 		})
 	})
 	return c
@@ -62,7 +62,7 @@ func readPage(c *cobra.Command, o *opened, company authn.Company, after string, 
 	return page, nil
 }
 
-func (u *userGroup) printPage(page userPage, company authn.Company) error {
+func (u *userGroup) printPage(c *cobra.Command, page userPage, company authn.Company) error {
 	if u.json {
 		return u.showJSON(page)
 	}
@@ -81,6 +81,6 @@ func (u *userGroup) printPage(page userPage, company authn.Company) error {
 	if err := w.Flush(); err != nil || page.Next == "" {
 		return err
 	}
-	_, err := fmt.Fprintf(u.out, "\nMore: sallyport user list --company %s --after %s\n", company.Slug, page.Next)
+	_, err := fmt.Fprintf(u.out, "\nMore: sallyport user list --company %s --after %s%s\n", company.Slug, page.Next, u.sameConfig(c))
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -31,8 +32,10 @@ const (
 // zero value and broken UTF-8 into U+FFFD, and each of those is a way to be
 // understood differently by whoever looked at the request before us.
 //
-// What cannot be read is BadRequest; a field that is not right is Invalid with
-// its name. Values never appear in an error.
+// A text field tagged `required:"true"` must be there and not be empty.
+//
+// What cannot be read is BadRequest; the fields that are not right are Invalid
+// with their names, all at once. Values never appear in an error.
 func Decode(r *http.Request, v any) error {
 	body, err := readBody(r)
 	if err != nil {
@@ -49,7 +52,7 @@ func readBody(r *http.Request) ([]byte, error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return nil, &authn.Error{Code: authn.TooLarge, Err: err}
+		return nil, tooLarge(large.Limit, err)
 	case err != nil:
 		return nil, &authn.Error{Code: authn.BadRequest, Err: fmt.Errorf("read the body: %w", err)}
 	}
@@ -102,6 +105,7 @@ func decodeBytes(body []byte, v any) error {
 type checker struct {
 	dec    *json.Decoder
 	fields []authn.Field
+	last   json.Token // read last; of a value that is one token, the value
 }
 
 var errTooDeep = errors.New("too deep")
@@ -122,6 +126,7 @@ func (c *checker) value(t reflect.Type, name string, depth int) error {
 	if err != nil {
 		return err
 	}
+	c.last = tok
 	nullable := t == nil
 	for t != nil && t.Kind() == reflect.Pointer {
 		t, nullable = t.Elem(), true
@@ -135,10 +140,13 @@ func (c *checker) value(t reflect.Type, name string, depth int) error {
 		if depth++; depth > maxDepth {
 			return errTooDeep
 		}
+		read := c.object
 		if d == '[' {
-			return c.array(t, name, depth)
+			read = c.array
 		}
-		return c.object(t, name, depth)
+		err := read(t, name, depth)
+		c.last = nil
+		return err
 	}
 	if code := checkScalar(t, tok); code != "" {
 		c.wrong(name, code)
@@ -173,6 +181,7 @@ func (c *checker) array(t reflect.Type, name string, depth int) error {
 func (c *checker) object(t reflect.Type, name string, depth int) error {
 	known, open := map[string]reflect.Type(nil), true
 	var elem reflect.Type
+	var required []string
 	switch {
 	case t != nil && isText(t):
 		c.wrong(name, "wrong_type")
@@ -180,7 +189,7 @@ func (c *checker) object(t reflect.Type, name string, depth int) error {
 	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String:
 		elem = t.Elem()
 	case t.Kind() == reflect.Struct:
-		known, open = fieldsOf(t), false
+		known, open, required = fieldsOf(t), false, requiredOf(t)
 	default:
 		c.wrong(name, "wrong_type")
 	}
@@ -208,9 +217,29 @@ func (c *checker) object(t reflect.Type, name string, depth int) error {
 		if err := c.value(ft, path, depth); err != nil {
 			return err
 		}
+		if c.last == "" && slices.Contains(required, key) {
+			c.wrong(path, "required")
+		}
+	}
+	for _, must := range required {
+		if !seen[must] {
+			c.wrong(join(name, must), "required")
+		}
 	}
 	_, err := c.dec.Token()
 	return err
+}
+
+// requiredOf are the JSON names of a struct's fields that must be filled.
+func requiredOf(t reflect.Type) []string {
+	var list []string
+	for f := range t.Fields() {
+		if f.Tag.Get("required") == "true" {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // fieldsOf maps the exact JSON names of a struct to their types.

@@ -130,6 +130,35 @@ func TestDecodeRefusesFields(t *testing.T) {
 	}
 }
 
+// What is missing and what is wrong is told at once.
+func TestDecodeRequired(t *testing.T) {
+	for doc, want := range map[string]string{
+		`{}`:                                 "login required, code required",
+		`{"login":"x"}`:                      "code required",
+		`{"login":"","code":""}`:             "login required, code required",
+		`{"login":"","other":1}`:             "login required, other unknown, code required",
+		`{"login":null,"code":5,"note":[]}`:  "login wrong_type, code wrong_type, note wrong_type",
+		`{"login":{"a":""},"code":[""]}`:     "login wrong_type, code wrong_type",
+		`{"login":"a","login":"b"}`:          "login duplicate, code required",
+		`{"login":" ","code":"0","note":""}`: "",
+	} {
+		var v struct {
+			Login string `json:"login" required:"true"`
+			Code  string `json:"code,omitempty" required:"true"`
+			Note  string `json:"note"`
+		}
+		var got []string
+		if err := decodeBytes([]byte(doc), &v); err != nil {
+			for _, f := range authn.AsError(err).Fields {
+				got = append(got, f.Name+" "+f.Code)
+			}
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%s: %v, want %s", doc, got, want)
+		}
+	}
+}
+
 func TestDecodeRefusesDocuments(t *testing.T) {
 	deep := func(n int) string { return `{"any":` + strings.Repeat("[", n-1) + strings.Repeat("]", n-1) + `}` }
 	if _, err := decodeString(deep(maxDepth)); err != nil {

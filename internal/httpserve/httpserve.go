@@ -213,7 +213,7 @@ func (l *layer) admit(w *writer, r *http.Request) error {
 		w.Header().Set("Strict-Transport-Security", hsts)
 	}
 	if len(r.RequestURI) > l.cfg.URLLimit {
-		return authn.TooLarge
+		return tooLarge(int64(l.cfg.URLLimit), nil)
 	}
 	if err := l.checkOrigin(r); err != nil {
 		return err
@@ -221,7 +221,7 @@ func (l *layer) admit(w *writer, r *http.Request) error {
 	if r.ContentLength > l.cfg.BodyLimit {
 		// Not reading the rest is only possible by closing.
 		w.Header().Set("Connection", "close")
-		return authn.TooLarge
+		return tooLarge(l.cfg.BodyLimit, nil)
 	}
 	r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, l.cfg.BodyLimit)
 	return nil

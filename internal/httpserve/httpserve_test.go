@@ -316,7 +316,8 @@ func TestProblem(t *testing.T) {
 		{"plain error", canary, 500, []string{`"code":"internal"`}, nil},
 		{"cause", &authn.Error{Code: authn.Busy, Err: canary}, 503, []string{`"code":"busy"`}, nil},
 		{"made-up code", authn.Code("canary-4711"), 500, []string{`"code":"internal"`}, nil},
-		{"body", fmt.Errorf("read: %w", &http.MaxBytesError{Limit: 5}), 413, []string{`"code":"too_large"`}, nil},
+		{"body", fmt.Errorf("read: %w", &http.MaxBytesError{Limit: 5}), 413, []string{`"code":"too_large"`, "too_large.limit|map[Limit:5 bytes]"}, nil},
+		{"size", tooLarge(64<<10, nil), 413, []string{"too_large.limit|map[Limit:64 KiB]"}, nil},
 	} {
 		s := serve(t, Config{Texts: words{}, Locale: func(*http.Request) string { return "sv" }}, map[string]http.Handler{
 			"GET /api/v1/x": JSON(func(w http.ResponseWriter, r *http.Request) error {

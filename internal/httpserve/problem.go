@@ -63,7 +63,7 @@ func asError(r *http.Request, err error) *authn.Error {
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
-		return &authn.Error{Code: authn.TooLarge, Err: err}
+		return tooLarge(large.Limit, err)
 	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
 		// The client has gone; nobody reads the answer, and it is no fault of ours.
 		return &authn.Error{Code: authn.Busy, Err: err}
@@ -139,6 +139,12 @@ type ProblemField struct {
 // programs; the detail and the messages are in the language of the caller.
 func NewProblem(r *http.Request, e *authn.Error) Problem {
 	st := stateOf(r.Context())
+	if e.Code == authn.TooLarge && e.Key == "" && e.Args["Limit"] != nil {
+		// A person cannot do anything with the number; a program's author can.
+		limited := *e
+		limited.Key = "error.too_large.limit"
+		e = &limited
+	}
 	p := Problem{
 		Type: "/docs/errors/" + string(e.Code), Title: title(st.cfg.Texts, e.Code), Status: Status(e.Code), Code: e.Code,
 		Detail: Message(st.cfg.Texts, st.client.Locale, e), RequestID: st.id,
@@ -156,6 +162,15 @@ func NewProblem(r *http.Request, e *authn.Error) Problem {
 		p.Fields = append(p.Fields, ProblemField{Name: f.Name, Code: f.Code, Message: FieldMessage(st.cfg.Texts, st.client.Locale, f)})
 	}
 	return p
+}
+
+// tooLarge says how much could have been taken.
+func tooLarge(limit int64, cause error) *authn.Error {
+	size := fmt.Sprintf("%d bytes", limit)
+	if limit%1024 == 0 {
+		size = fmt.Sprintf("%d KiB", limit/1024)
+	}
+	return &authn.Error{Code: authn.TooLarge, Args: map[string]any{"Limit": size}, Err: cause}
 }
 
 func title(t Texts, c authn.Code) string {

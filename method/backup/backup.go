@@ -30,6 +30,7 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/otp"
 )
 
 const (
@@ -38,7 +39,7 @@ const (
 	// Low is how few are few enough to say so (requirement E2).
 	Low = 3
 
-	symbols   = "0123456789ABCDEFGHJKMNPQRSTVWXYZ" // Crockford base32
+	letters   = "ABCDEFGHJKMNPQRSTVWXYZ" // of otp.Crockford
 	length    = 8
 	prefixLen = 2
 	saltLen   = 16
@@ -50,26 +51,32 @@ const (
 )
 
 // Method is the way of backup codes.
-type Method struct{ random io.Reader }
+type Method struct {
+	random io.Reader
+	hash   func(plain string, salt []byte) []byte // argon2id; tests count
+}
 
 // New makes the method; random nil: crypto/rand.
 func New(random io.Reader) *Method {
 	if random == nil {
 		random = rand.Reader
 	}
-	return &Method{random}
+	return &Method{random, hash}
 }
 
 // NewSet makes a set: what to show, once, and what to store.
 func (m *Method) NewSet() (codes []string, saved []authn.SavedCode, err error) {
 	prefixes := map[string]bool{}
-	for len(codes) < Count {
+	for tries := 0; len(codes) < Count; tries++ {
+		if tries == 100*Count { // by chance one in a hundred is drawn again
+			return nil, nil, errors.New("backup: the randomness repeats itself")
+		}
 		plain, err := m.code()
 		if err != nil {
 			return nil, nil, err
 		}
 		prefix := plain[:prefixLen]
-		if prefixes[prefix] || !strings.ContainsAny(plain, symbols[10:]) {
+		if prefixes[prefix] || !strings.ContainsAny(plain, letters) {
 			continue
 		}
 		prefixes[prefix] = true
@@ -78,7 +85,7 @@ func (m *Method) NewSet() (codes []string, saved []authn.SavedCode, err error) {
 			return nil, nil, fmt.Errorf("backup: no randomness: %w", err)
 		}
 		codes = append(codes, plain[:4]+"-"+plain[4:])
-		saved = append(saved, authn.SavedCode{N: len(codes), Prefix: prefix, Hash: append(salt, hash(plain, salt)...)})
+		saved = append(saved, authn.SavedCode{N: len(codes), Prefix: prefix, Hash: append(salt, m.hash(plain, salt)...)})
 	}
 	return codes, saved, nil
 }
@@ -89,7 +96,7 @@ func (m *Method) code() (string, error) {
 		return "", fmt.Errorf("backup: no randomness: %w", err)
 	}
 	for i, r := range raw {
-		raw[i] = symbols[r%32]
+		raw[i] = otp.Crockford[r%32]
 	}
 	return string(raw[:]), nil
 }
@@ -100,36 +107,13 @@ func hash(plain string, salt []byte) []byte {
 
 var errShape = errors.New("backup: no backup code")
 
-// Normalize reads a code as people type it: any case, blanks and dashes, and
-// the letters that look like digits.
+// normalize reads a code as people type it. Without a letter it is one of the app.
 func normalize(s string) (string, error) {
-	if len(s) > 200 {
+	plain, ok := otp.NormalizeCrockford(s, length)
+	if !ok || !strings.ContainsAny(plain, letters) {
 		return "", errShape
 	}
-	var b strings.Builder
-	letters := false
-	for _, r := range strings.ToUpper(s) {
-		switch r {
-		case ' ', '-', '\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u00a0', '\t':
-			continue
-		case 'O':
-			r = '0'
-		case 'I', 'L':
-			r = '1'
-		}
-		if r >= '\uff01' && r <= '\uff5e' { // full width
-			r = []rune(strings.ToUpper(string(r - '\uff01' + '!')))[0]
-		}
-		if !strings.ContainsRune(symbols, r) {
-			return "", errShape
-		}
-		letters = letters || r >= 'A'
-		b.WriteRune(r)
-	}
-	if b.Len() != length || !letters {
-		return "", errShape
-	}
-	return b.String(), nil
+	return plain, nil
 }
 
 // Looks reports whether a text has the shape of a backup code, so that one typed
@@ -176,7 +160,7 @@ func (m *Method) Verify(_ context.Context, r authn.Request, a authn.Answer) (aut
 		}
 	}
 	for i, c := range []authn.SavedCode{candidate, {Hash: dummy}} {
-		same := subtle.ConstantTimeCompare(hash(plain, c.Hash[:saltLen]), c.Hash[saltLen:]) == 1
+		same := subtle.ConstantTimeCompare(m.hash(plain, c.Hash[:saltLen]), c.Hash[saltLen:]) == 1
 		if i > 0 || !same || c.N == 0 {
 			continue
 		}

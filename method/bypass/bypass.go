@@ -18,12 +18,10 @@ import (
 	"strings"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/otp"
 )
 
-const (
-	symbols = "0123456789ABCDEFGHJKMNPQRSTVWXYZ" // Crockford base32
-	length  = 16                                 // 80 bits; the ruling asks for 64
-)
+const length = 16 // 80 bits; the ruling asks for 64
 
 // Method is the way of bypass codes.
 type Method struct{ random io.Reader }
@@ -47,36 +45,14 @@ func (m *Method) NewCode() (code string, secret []byte) {
 		if i > 0 && i%4 == 0 {
 			b.WriteByte('-')
 		}
-		b.WriteByte(symbols[r%32])
+		b.WriteByte(otp.Crockford[r%32])
 	}
 	plain, _ := normalize(b.String())
 	sum := sha256.Sum256([]byte(plain))
 	return b.String(), sum[:]
 }
 
-// normalize reads a code as people type it: any case, blanks and dashes, and
-// the letters that look like digits.
-func normalize(s string) (string, bool) {
-	if len(s) > 200 {
-		return "", false
-	}
-	var b strings.Builder
-	for _, r := range strings.ToUpper(s) {
-		switch r {
-		case ' ', '-', '\u2010', '\u2011', '\u2012', '\u2013', '\u2014', '\u00a0', '\t':
-			continue
-		case 'O':
-			r = '0'
-		case 'I', 'L':
-			r = '1'
-		}
-		if !strings.ContainsRune(symbols, r) {
-			return "", false
-		}
-		b.WriteRune(r)
-	}
-	return b.String(), b.Len() == length
-}
+func normalize(s string) (string, bool) { return otp.NormalizeCrockford(s, length) }
 
 // Kind is bypass_code.
 func (*Method) Kind() authn.Kind { return authn.BypassCode }

@@ -8,17 +8,22 @@ ALTER TABLE users ADD COLUMN secured_at @int NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN preferred @text NOT NULL DEFAULT '';
 ALTER TABLE users ADD COLUMN had_factor_at @int NOT NULL DEFAULT 0;
 ALTER TABLE users ADD COLUMN grace_at @int NOT NULL DEFAULT 0;
-ALTER TABLE users ADD COLUMN first_sign_in_at @int NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN first_ever @bool NOT NULL DEFAULT @false;
 
 -- owner repeats what roles says, so that owners are found without reading everybody.
 ALTER TABLE users ADD COLUMN owner @bool NOT NULL DEFAULT @false;
 UPDATE users SET owner = @true WHERE roles LIKE '%"owner"%';
 UPDATE users SET had_factor_at = COALESCE((SELECT MIN(f.confirmed_at) FROM factors f WHERE f.company = users.company
   AND f.user_id = users.id AND f.kind <> 'password' AND f.confirmed_at > 0), 0);
-CREATE INDEX users_owners ON users (company, id) WHERE owner;
+CREATE INDEX users_owners ON users (company, owner, id) WHERE owner;
 
 ALTER TABLE sessions ADD COLUMN name @text NOT NULL DEFAULT '';
 ALTER TABLE devices ADD COLUMN factor @text NOT NULL DEFAULT '';
+
+-- With seq in it, SQLite needs no other tree to find what is not sealed, and so
+-- uses it; without, it read the events of a company from the first one on.
+DROP INDEX events_unsealed;
+CREATE INDEX events_unsealed ON events (company, seq, id) WHERE seq IS NULL;
 
 -- factors anew, because a state was added: a row in state fallback only carries
 -- the count of wrong codes to a contact (requirement C1).
@@ -61,7 +66,7 @@ CREATE UNIQUE INDEX factors_fallback ON factors (company, user_id, kind)
   WHERE state = 'fallback';
 CREATE INDEX factors_expiry ON factors (expires_at) WHERE state = 'pending';
 CREATE INDEX factors_bypass ON factors (expires_at) WHERE kind = 'bypass_code';
-CREATE INDEX factors_shown ON factors (created_at) WHERE kind = 'backup_code';
+CREATE INDEX factors_shown ON factors (created_at) WHERE kind = 'backup_code' AND length(sealed) > 0;
 
 -- Backup codes. prefix picks the one that a typed code can be; sealed is a slow
 -- hash under the company's key (decision 6).

@@ -35,8 +35,11 @@ type Config struct {
 	// postgres://sallyport@db.example.com/sallyport?sslmode=verify-full.
 	DSN     string
 	Keyring *keyring.Keyring
-	Random  io.Reader    // nil: crypto/rand
-	Log     *slog.Logger // nil: slog.Default
+	// Reload reads the keyring anew, for when another process has rotated it; nil:
+	// it stays as it is.
+	Reload func() (*keyring.Keyring, error)
+	Random io.Reader    // nil: crypto/rand
+	Log    *slog.Logger // nil: slog.Default
 	// Notice says what the person an event is about is told (notice.For); nil: nothing.
 	Notice func(authn.Event) (authn.Template, bool)
 	// MaxConns is how many connections are used at most; 0: 16.
@@ -66,6 +69,26 @@ type backend struct {
 // Open connects, brings the database to this version's schema, and checks that
 // the keyring fits.
 func Open(ctx context.Context, c Config) (*store.Store, error) {
+	b, err := connect(c)
+	if err != nil {
+		return nil, err
+	}
+	c.Log = b.log
+	if err := b.makeLock(ctx); err != nil {
+		b.db.Close()
+		return nil, err
+	}
+	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Reload: c.Reload, Random: c.Random, Log: c.Log, Notice: c.Notice})
+	if err != nil {
+		b.db.Close()
+		return nil, err
+	}
+	b.limit = opTime
+	return s, nil
+}
+
+// connect makes the pool; it does not talk to the server yet.
+func connect(c Config) (*backend, error) {
 	cfg, err := pgx.ParseConfig(c.DSN)
 	if err != nil {
 		// The error may repeat the password.
@@ -87,18 +110,7 @@ func Open(ctx context.Context, c Config) (*store.Store, error) {
 	db.SetMaxOpenConns(c.MaxConns)
 	db.SetMaxIdleConns(c.MaxConns)
 	db.SetConnMaxLifetime(30 * time.Minute) // so that a moved server is found again
-	b := &backend{db: db, log: c.Log, limit: startTime}
-	if err := b.makeLock(ctx); err != nil {
-		db.Close()
-		return nil, err
-	}
-	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Random: c.Random, Log: c.Log, Notice: c.Notice})
-	if err != nil {
-		db.Close()
-		return nil, err
-	}
-	b.limit = opTime
-	return s, nil
+	return &backend{db: db, log: c.Log, limit: startTime}, nil
 }
 
 // prepareConn makes sure of what the promises rest on (ruling 41), for every

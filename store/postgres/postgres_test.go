@@ -26,6 +26,7 @@ func id(prefix string) string { return authn.NewID(prefix, now, rand.Reader) }
 type account struct {
 	company, user, factor    string
 	attempt, stepUp, session authn.Token
+	link                     authn.Token
 }
 
 func newAccount(t testing.TB, f *sallyporttest.Fixture) account {
@@ -38,6 +39,8 @@ func newAccount(t testing.TB, f *sallyporttest.Fixture) account {
 	att, step, ses := id(authn.AttemptID), id(authn.AttemptID), id(authn.SessionID)
 	a.attempt = authn.NewToken(authn.AttemptToken, a.company, att, rand.Reader)
 	a.stepUp = authn.NewToken(authn.AttemptToken, a.company, step, rand.Reader)
+	lnk := id(authn.LinkID)
+	a.link = authn.NewToken(authn.LinkToken, a.company, lnk, rand.Reader)
 	a.session = authn.NewToken(authn.SessionToken, a.company, ses, rand.Reader)
 	later := now.Add(time.Hour)
 	err := f.Store.Decide(ctx, authn.Keys{Company: a.company, User: a.user, Now: now}, func(*authn.Rows) authn.Verdict {
@@ -45,6 +48,7 @@ func newAccount(t testing.TB, f *sallyporttest.Fixture) account {
 			authn.NewUser{User: authn.User{ID: a.user}, Logins: []authn.Login{{Name: "maya", Kind: "name"}}},
 			authn.NewFactor{Factor: authn.Factor{ID: a.factor, Kind: authn.TOTP, State: authn.Confirmed}, Secret: []byte("s")},
 			authn.NewSession{Session: authn.Session{ID: ses, ExpiresAt: later}, Token: a.session},
+			authn.NewLink{Link: authn.Link{ID: lnk, Purpose: authn.NotMeLink, ExpiresAt: later}, Token: a.link},
 			authn.NewAttempt{Attempt: authn.Attempt{ID: att, Version: 1, ExpiresAt: later}, Token: a.attempt},
 			authn.NewAttempt{Attempt: authn.Attempt{ID: step, Version: 1, Session: ses, ExpiresAt: later}, Token: a.stepUp})
 	})
@@ -63,6 +67,7 @@ func TestLockOrder(t *testing.T) {
 		{Login: "maya"}, {User: a.user}, {AttemptToken: a.attempt}, {SessionToken: a.session}, {AttemptToken: a.stepUp},
 		{User: a.user, AttemptToken: a.attempt, SessionToken: a.session}, {Login: "maya", Charge: authn.GuessPassword},
 		{SessionToken: a.session, Factor: a.factor, Charge: authn.GuessFactor},
+		{LinkToken: a.link}, {User: a.user, LinkToken: a.link}, {AttemptToken: a.attempt, LinkToken: a.link, Sent: true},
 	}
 	var wg sync.WaitGroup
 	for w := range 16 {
@@ -79,6 +84,10 @@ func TestLockOrder(t *testing.T) {
 					}
 					if r.Session != nil {
 						writes = append(writes, authn.PutSession{Session: *r.Session})
+					}
+					if r.Link != nil {
+						next := authn.Link{ID: id(authn.LinkID), Purpose: authn.InvitationLink, ExpiresAt: now.Add(time.Hour)}
+						writes = append(writes, authn.NewLink{Link: next, Token: authn.NewToken(authn.LinkToken, a.company, next.ID, rand.Reader)})
 					}
 					if k.Charge != authn.NoCharge && r.Charged.Paid {
 						writes = append(writes, authn.Settle{Outcome: authn.Right})

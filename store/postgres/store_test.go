@@ -26,7 +26,7 @@ func fixture(t testing.TB, dsn string) *sallyporttest.Fixture {
 	}
 	f := &sallyporttest.Fixture{Keyring: ring, Log: &sallyporttest.LogBuffer{}}
 	f.Again = func(t testing.TB, ring *keyring.Keyring) (*store.Store, error) {
-		s, err := postgres.Open(context.Background(), postgres.Config{DSN: dsn, Keyring: ring, Log: f.Log.Logger()})
+		s, err := postgres.Open(context.Background(), postgres.Config{DSN: dsn, Keyring: ring, Log: f.Log.Logger(), Notice: f.Notice})
 		if err == nil {
 			t.Cleanup(func() { s.Close() })
 		}

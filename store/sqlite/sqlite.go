@@ -38,8 +38,11 @@ type Config struct {
 	// beside a server leave it false.
 	Exclusive bool
 	Keyring   *keyring.Keyring
-	Random    io.Reader    // nil: crypto/rand
-	Log       *slog.Logger // nil: slog.Default
+	// Reload reads the keyring anew, for when another process has rotated it; nil:
+	// it stays as it is.
+	Reload func() (*keyring.Keyring, error)
+	Random io.Reader    // nil: crypto/rand
+	Log    *slog.Logger // nil: slog.Default
 	// Notice says what the person an event is about is told (notice.For); nil: nothing.
 	Notice func(authn.Event) (authn.Template, bool)
 	// BusyTimeout is how long a commit waits for another process that writes;
@@ -48,6 +51,8 @@ type Config struct {
 	// Readers is how many statements read at once; 0: twice GOMAXPROCS, at least 4.
 	Readers int
 }
+
+const defaultBusy = 5 * time.Second
 
 // backend is a store.Backend.
 type backend struct {
@@ -67,7 +72,7 @@ func Open(ctx context.Context, c Config) (*store.Store, error) {
 		c.Log = slog.Default()
 	}
 	if c.BusyTimeout <= 0 {
-		c.BusyTimeout = 5 * time.Second
+		c.BusyTimeout = defaultBusy
 	}
 	if c.Readers <= 0 {
 		c.Readers = max(4, 2*runtime.GOMAXPROCS(0))
@@ -91,7 +96,7 @@ func Open(ctx context.Context, c Config) (*store.Store, error) {
 		return nil, err
 	}
 	b.read = openReader(path, c)
-	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Random: c.Random, Log: c.Log, Notice: c.Notice})
+	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Reload: c.Reload, Random: c.Random, Log: c.Log, Notice: c.Notice})
 	if err != nil {
 		return nil, errors.Join(err, b.Close())
 	}

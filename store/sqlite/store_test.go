@@ -28,7 +28,7 @@ func fixture(t testing.TB, path string) *sallyporttest.Fixture {
 	}
 	f := &sallyporttest.Fixture{Keyring: ring, Log: &sallyporttest.LogBuffer{}}
 	f.Again = func(t testing.TB, ring *keyring.Keyring) (*store.Store, error) {
-		s, err := sqlite.Open(context.Background(), sqlite.Config{Path: path, Keyring: ring, Log: f.Log.Logger(), BusyTimeout: 10 * time.Second})
+		s, err := sqlite.Open(context.Background(), sqlite.Config{Path: path, Keyring: ring, Log: f.Log.Logger(), BusyTimeout: 10 * time.Second, Notice: f.Notice})
 		if err == nil {
 			t.Cleanup(func() { s.Close() })
 		}

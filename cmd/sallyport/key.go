@@ -1,0 +1,252 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
+)
+
+// keyView is a key as machines read it. Token is there once, when it is made.
+type keyView struct {
+	ID         string     `json:"id"`
+	Name       string     `json:"name"`
+	Owner      string     `json:"owner"`
+	OwnerLogin string     `json:"owner_login,omitempty"`
+	Scopes     []string   `json:"scopes"`
+	Effective  []string   `json:"effective_scopes"` // what the owner's rights leave of them now
+	Networks   []string   `json:"networks"`         // empty: everywhere
+	CreatedAt  time.Time  `json:"created_at"`
+	ExpiresAt  time.Time  `json:"expires_at"`
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	State      string     `json:"state"` // "active", "expired" or "owner_suspended"
+	Token      string     `json:"token,omitempty"`
+}
+
+func viewKey(k authn.APIKey, owner authn.User, now time.Time) keyView {
+	v := keyView{ID: k.ID, Name: k.Name, Owner: k.User, OwnerLogin: owner.Login, Scopes: k.Scopes, Effective: []string{}, Networks: []string{},
+		CreatedAt: k.CreatedAt.UTC(), ExpiresAt: k.ExpiresAt.UTC(), State: "active"}
+	for _, p := range k.Scopes {
+		if directory.Can(owner, directory.Permission(p)) {
+			v.Effective = append(v.Effective, p)
+		}
+	}
+	for _, n := range k.Networks {
+		v.Networks = append(v.Networks, n.String())
+	}
+	if !k.LastUsedAt.IsZero() {
+		at := k.LastUsedAt.UTC()
+		v.LastUsedAt = &at
+	}
+	switch {
+	case !k.ExpiresAt.After(now):
+		v.State = "expired"
+	case owner.Status != authn.Active:
+		v.State = "owner_suspended"
+	}
+	return v
+}
+
+// keyGroup is the command key with the flag that its commands share.
+type keyGroup struct {
+	*program
+	company string
+}
+
+func (p *program) keyCommand() *cobra.Command {
+	k := &keyGroup{program: p}
+	c := p.configured(group("key", "API keys: credentials of programs", "  sallyport key list --company acme", k.add(), k.list(), k.remove()))
+	c.PersistentFlags().StringVar(&k.company, "company", "", "slug of the company; needed if there are several")
+	return c
+}
+
+func (k *keyGroup) do(c *cobra.Command, f func(*opened, authn.Company) error) error {
+	return (&userGroup{program: k.program, company: k.company}).do(c, f)
+}
+
+func permissionNames() []string {
+	var names []string
+	for _, p := range directory.Permissions() {
+		names = append(names, string(p))
+	}
+	return names
+}
+
+func (k *keyGroup) add() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "add NAME --owner LOGIN --scope PERMISSION --expires DAYS",
+		Short: "Make an API key, and print it once",
+		Long: "Makes a key with which a program calls the API: Authorization: Bearer sp_key_…. The key is printed once; only a keyed hash of it is stored.\n\n" +
+			"It acts for its owner. What it may do at any time is what its scopes and the owner's roles both allow; if the owner is suspended it opens nothing. It cannot sign in and cannot confirm " +
+			"a step-up. Every use is in the event log: refusals each, others once an hour for each address.\n\nScopes: " + strings.Join(permissionNames(), ", ") + ".",
+		Example: "  sallyport key add siem --owner priya --scope audit.read --expires 90d --network 10.20.0.0/16\n" +
+			"  sallyport key add siem --owner priya --scope audit.read --expires 365d --json | jq -r .token",
+		Args: cobra.ExactArgs(1),
+	}
+	var owner, expires string
+	var scopes, nets []string
+	f := c.Flags()
+	f.StringVar(&owner, "owner", "", "the person for whom the key acts: login, e-mail address or id")
+	f.StringSliceVar(&scopes, "scope", nil, "what it may do; several with commas, or the flag again")
+	f.StringSliceVar(&nets, "network", nil, "where it may be used from, such as 10.0.0.0/8 or 192.0.2.7 (default: everywhere)")
+	f.StringVar(&expires, "expires", "", "how long it lasts, in days or hours: 90d, 12h; at most 365d")
+	for _, name := range []string{"owner", "scope", "expires"} {
+		c.MarkFlagRequired(name)
+	}
+	c.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions(permissionNames(), cobra.ShellCompDirectiveNoFileComp))
+	c.RegisterFlagCompletionFunc("expires", cobra.FixedCompletions([]string{"30d", "90d", "365d"}, cobra.ShellCompDirectiveNoFileComp))
+	c.RunE = does(func(c *cobra.Command, args []string) error {
+		n := directory.NewKey{Name: args[0], Scopes: scopes}
+		var err error
+		if n.Life, err = keyLife(expires); err != nil {
+			return err
+		}
+		if n.Networks, err = readNetworks(nets); err != nil {
+			return err
+		}
+		return k.do(c, func(o *opened, company authn.Company) error { return k.create(c, o, company, owner, n) })
+	})
+	return c
+}
+
+// keyLife reads 90d or 12h. The longest is a year.
+func keyLife(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, 16)
+		d = time.Duration(n) * day
+	}
+	if err != nil || d <= 0 || d > directory.LongestKeyLife {
+		return 0, misuse(fmt.Sprintf("--expires is %q; it must be days or hours, such as 90d or 12h, and at most 365d", s))
+	}
+	return d, nil
+}
+
+func readNetworks(list []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range list {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			a, bad := netip.ParseAddr(s)
+			if bad != nil || a.Zone() != "" {
+				return nil, misuse(fmt.Sprintf("--network is %q; it must be an address or a network, such as 10.0.0.0/8", s))
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (k *keyGroup) create(c *cobra.Command, o *opened, company authn.Company, owner string, n directory.NewKey) error {
+	user, _, err := o.directory.Lookup(c.Context(), company, owner)
+	if errors.Is(err, authn.NotFound) {
+		return say(authn.NotFound, "there is nobody %q in company %s; `sallyport user list` shows all", owner, company.Slug)
+	}
+	if err != nil {
+		return err
+	}
+	n.Owner = user.ID
+	made, token, err := o.directory.CreateKey(c.Context(), company, n)
+	if errors.Is(err, authn.Conflict) {
+		return say(authn.Conflict, "there is a key %q in company %s already, or there are as many as can be; `sallyport key list` shows all", n.Name, company.Slug)
+	}
+	if err != nil {
+		return err
+	}
+	v := viewKey(made, user, time.Now())
+	v.Token = token.Reveal()
+	return k.show(v, "%s\n\nThis is the key %q (%s). It is shown this once: keep it where the program reads its secrets, and not in a repository.\nIt may %s for %s, until %s.\n",
+		v.Token, v.Name, v.ID, strings.Join(v.Scopes, ", "), v.OwnerLogin, v.ExpiresAt.Format(time.DateOnly))
+}
+
+func (k *keyGroup) list() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the API keys of a company, oldest first", Example: "  sallyport key list --company acme\n  sallyport key list --json", Args: cobra.NoArgs,
+		RunE: does(func(c *cobra.Command, _ []string) error {
+			return k.do(c, func(o *opened, company authn.Company) error {
+				views, err := k.views(c, o, company)
+				if err != nil {
+					return err
+				}
+				return k.printKeys(views)
+			})
+		}),
+	}
+}
+
+func (k *keyGroup) views(c *cobra.Command, o *opened, company authn.Company) ([]keyView, error) {
+	keys, err := o.directory.APIKeys(c.Context(), company)
+	if err != nil {
+		return nil, err
+	}
+	views := []keyView{}
+	for _, key := range keys {
+		owner, _, err := o.directory.Lookup(c.Context(), company, key.User)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, viewKey(key, owner, time.Now()))
+	}
+	return views, nil
+}
+
+func (k *keyGroup) printKeys(views []keyView) error {
+	if k.json {
+		return k.showJSON(map[string]any{"items": views})
+	}
+	if len(views) == 0 {
+		return k.show(nil, "No key yet; `sallyport key add` makes one.\n")
+	}
+	w := tabwriter.NewWriter(k.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "NAME\tID\tOWNER\tSCOPES\tNETWORKS\tEXPIRES\tLAST USED\tSTATE")
+	for _, v := range views {
+		used, nets, state := "never", strings.Join(v.Networks, ","), strings.ReplaceAll(v.State, "_", " ")
+		if v.LastUsedAt != nil {
+			used = v.LastUsedAt.Format("2006-01-02 15:04")
+		}
+		if nets == "" {
+			nets = "all"
+		}
+		if v.State == "active" && len(v.Effective) < len(v.Scopes) {
+			state = "less: owner lacks rights"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", oneLine(v.Name), v.ID, oneLine(v.OwnerLogin), strings.Join(v.Scopes, ","), nets,
+			v.ExpiresAt.Format(time.DateOnly), used, state)
+	}
+	return w.Flush()
+}
+
+func (k *keyGroup) remove() *cobra.Command {
+	return &cobra.Command{
+		Use: "remove NAME", Short: "End an API key at once", Long: "Ends an API key at once: the next call with it is refused. NAME is its name or its id.",
+		Example: "  sallyport key remove siem --company acme", Args: cobra.ExactArgs(1),
+		RunE: does(func(c *cobra.Command, args []string) error {
+			return k.do(c, func(o *opened, company authn.Company) error {
+				keys, err := o.directory.APIKeys(c.Context(), company)
+				if err != nil {
+					return err
+				}
+				for _, key := range keys {
+					if key.ID != args[0] && key.Name != args[0] {
+						continue
+					}
+					if err := o.directory.RemoveKey(c.Context(), key); err != nil {
+						return err
+					}
+					return k.show(map[string]any{"id": key.ID, "name": key.Name, "removed": true}, "The key %s is gone; whatever used it is refused from now on.\n", key.Name)
+				}
+				return say(authn.NotFound, "there is no key %q in company %s; `sallyport key list` shows all", args[0], company.Slug)
+			})
+		}),
+	}
+}
