@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
 )
 
 // housekeeping is what Run needs of storage.
@@ -12,6 +14,8 @@ type housekeeping interface {
 	Sweep(context.Context, time.Time) error
 	// Ready says whether the store can read and write.
 	Ready(context.Context) error
+	// Standing is how the database stands.
+	Standing(context.Context) (authn.Standing, error)
 	clockStore
 }
 

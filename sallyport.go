@@ -83,12 +83,17 @@ type Config struct {
 	// been opened with notice.For, so that what people are told reaches the outbox.
 	Senders map[authn.Kind]authn.Sender
 	// CompanyMail sends through the mail servers that companies name
-	// (message/smtp.Companies). Nil: every company uses Senders. Needs Senders.
+	// (smtp.ForCompanies of message/smtp makes one). Nil: every company uses Senders. Needs Senders.
 	CompanyMail authn.MailServers
 	// Digits makes a sent code out of its seed (method/code.Digits); needed with Senders.
 	Digits func(seed []byte) string
 	// BackupCodes makes them (method/backup.Method); nil: nobody gets any.
 	BackupCodes enroll.Codes
+
+	// Version and Warnings are for the operator's status page: what runs, and what
+	// in its configuration is probably not meant.
+	Version  string
+	Warnings []string
 
 	Addresses *throttle.Addresses // nil: the default limits
 	Lifetimes policy.Lifetimes    // zero fields: ruling 45
@@ -112,6 +117,7 @@ type Server struct {
 	mux     *httpserve.Mux
 	handler http.Handler
 	cookies httpserve.Cookies
+	started time.Time
 	clock   *clockGuard
 }
 
@@ -121,7 +127,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, mux: httpserve.NewMux(), cookies: httpserve.Cookies{Secure: base.Scheme == "https", Suffix: cfg.CookieSuffix}}
+	s := &Server{cfg: cfg, started: cfg.Now(), mux: httpserve.NewMux(), cookies: httpserve.Cookies{Secure: base.Scheme == "https", Suffix: cfg.CookieSuffix}}
 	if err := s.services(); err != nil {
 		return nil, err
 	}
@@ -270,11 +276,11 @@ func (s *Server) mount(outer *httpserve.Config) error {
 	}
 	pages, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
 		Audit: s.Audit, Providers: s.Providers, Cookies: s.cookies, Texts: s.cfg.Catalogue, Offered: offered, Methods: s.cfg.Methods, Home: s.cfg.Home, Banner: s.cfg.Banner,
-		OpenAPI: httpapi.OpenAPI(), PublicURL: s.cfg.PublicURL, Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check})
+		OpenAPI: httpapi.OpenAPI(), PublicURL: s.cfg.PublicURL, Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check, Status: s.status})
 	if err != nil {
 		return err
 	}
-	outer.ErrorPage = pages.Error
+	outer.ErrorPage, outer.Local = pages.Error, web.LocalPaths()
 	api.Mount(s.mux)
 	pages.Mount(s.mux)
 	for pattern, h := range s.cfg.Extra {

@@ -79,3 +79,12 @@ func (e *SendError) Unwrap() []error {
 	}
 	return []error{MessageNotSent, e.Err}
 }
+
+// Standing is how the database stands.
+type Standing struct {
+	Database       string // "sqlite" or "postgres"
+	Schema         int64  // of the last migration
+	LowSpace       bool   // less than 5 % of the disk is free
+	Unsealed       int    // events that are not numbered and chained yet
+	OldestUnsealed time.Time
+}

@@ -134,6 +134,7 @@ type Pending struct {
 	Shown    authn.Presented
 	Sent     []authn.Challenge // the codes that are out, oldest first
 	Address  string            // where they went
+	ResendAt time.Time         // when another can be asked for; zero: none was sent, or no more are
 	Replaces *authn.Factor     // the active one that ends when this is confirmed
 }
 
@@ -368,7 +369,7 @@ func (s *Service) Show(ctx context.Context, w Who, id string) (Pending, error) {
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: show: %w", err)
 	}
-	return s.shown(m, Pending{Company: *rows.Company, User: *rows.User, Factor: *f, Sent: of(rows.Challenges, f.ID),
+	return s.shown(m, Pending{Company: *rows.Company, User: *rows.User, Factor: *f, Sent: of(rows.Challenges, f.ID), ResendAt: policy.ResendAt(of(slices.Concat(rows.SentBefore, rows.Challenges), f.ID)),
 		Address: address(*f, *rows.User), Replaces: rows.FactorOf(f.Kind, authn.Confirmed)}, secret)
 }
 

@@ -100,7 +100,10 @@ func (s *Service) secure(rows *authn.Rows, c authn.Client, revert bool, now time
 		detail["reason"] = "email_reverted"
 	}
 	for _, f := range rows.Factors {
-		if f.State == authn.Pending || f.Kind == authn.BypassCode {
+		// What was confirmed with the event or after it may be a thief's: left in
+		// place it would be the further proof that the next sign-in asks for.
+		since := f.Kind != authn.Password && f.State == authn.Confirmed && !f.ConfirmAt.Before(rows.Link.CreatedAt)
+		if f.State == authn.Pending || f.Kind == authn.BypassCode || since {
 			writes = append(writes, authn.DeleteFactor{ID: f.ID})
 		}
 	}

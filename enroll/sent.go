@@ -81,7 +81,7 @@ func (s *Service) send(rows *authn.Rows, doc policy.Document, w Who, f authn.Fac
 		write = authn.NewChallenge{Challenge: sending.Challenge}
 	}
 	before := slices.DeleteFunc(of(rows.Challenges, f.ID), func(c authn.Challenge) bool { return c.ID == sending.Challenge.ID })
-	p.Sent = append(before, sending.Challenge)
+	p.Sent, p.ResendAt = append(before, sending.Challenge), sending.ResendAt
 	return []authn.Write{write, authn.NewLetter{Letter: letter, Challenge: sending.Challenge.ID}}, letter.ID, nil
 }
 

@@ -53,7 +53,7 @@ func (a *API) show(r *http.Request, st signin.Status) (attempt, error) {
 	}
 	out.Why = st.Need.Why
 	for _, o := range st.Need.Offers {
-		out.Methods = append(out.Methods, wayOf(o, st.Sent))
+		out.Methods = append(out.Methods, wayOf(o, st))
 	}
 	switch out.State {
 	case authn.NeedPassword:
@@ -77,17 +77,14 @@ func (a *API) show(r *http.Request, st signin.Status) (attempt, error) {
 	return out, nil
 }
 
-func wayOf(o policy.Offer, sent []authn.Challenge) way {
+func wayOf(o policy.Offer, st signin.Status) way {
 	out := way{Method: o.Kind, Factor: o.Factor, Name: o.Name, SentTo: o.SentTo, Preferred: o.Preferred, Fallback: o.Fallback,
 		Locked: o.Locked, PausedUntil: maybe(o.PausedUntil)}
-	var codes []authn.Challenge
-	for _, c := range sent {
+	for _, c := range st.Sent {
 		if o.Factor != "" && c.Factor == o.Factor {
-			codes = append(codes, c)
-			out.ExpiresAt = maybe(c.ExpiresAt)
+			out.ExpiresAt, out.ResendAt = maybe(c.ExpiresAt), maybe(st.ResendAt(o.Factor))
 		}
 	}
-	out.ResendAt = maybe(policy.ResendAt(codes))
 	return out
 }
 

@@ -144,7 +144,7 @@ func (a *API) pendingOf(r *http.Request, p enroll.Pending) (pending, error) {
 		out.TOTP = &appSetup{Secret: p.Shown.Key, URI: p.Shown.URI, QR: svg}
 	}
 	if n := len(p.Sent); n > 0 {
-		out.Email = &codeSent{SentTo: policy.Mask(p.Factor.Kind, p.Address), ExpiresAt: stamp(p.Sent[n-1].ExpiresAt), ResendAt: maybe(policy.ResendAt(p.Sent))}
+		out.Email = &codeSent{SentTo: policy.Mask(p.Factor.Kind, p.Address), ExpiresAt: stamp(p.Sent[n-1].ExpiresAt), ResendAt: maybe(p.ResendAt)}
 	}
 	return out, nil
 }

@@ -168,10 +168,54 @@ var routes = []route{
 	{"POST /api/v1/account/step-up", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(p, "POST", "/api/v1/account/step-up", object{})
 	}, 201},
+	{"GET /api/v1/providers/email", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/providers/email", nil)
+	}, 200},
+	{"PUT /api/v1/providers/email", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "PUT", "/api/v1/providers/email", mailOf("smtp.example.com"))
+	}, 200},
+	{"DELETE /api/v1/providers/email", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "DELETE", "/api/v1/providers/email", nil)
+	}, 200},
+	{"POST /api/v1/providers/email/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "POST", "/api/v1/providers/email/test", mailOf("smtp.example.com"))
+	}, 200},
 	{"GET /api/v1/audit/events", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		w.promote(p.User, directory.Administrator)
 		return w.inSession(p, "GET", "/api/v1/audit/events", nil)
 	}, 200},
+}
+
+// mailOf are the settings of a mail server.
+func mailOf(host string) object {
+	return object{"host": host, "username": "acme", "password": mailSecret, "from": "no-reply@acme.example", "from_name": "Acme Projects"}
+}
+
+const mailSecret = "hunter2-7YqK2-correct horse"
+
+var owners sync.Map // of each test server, by person
+
+// owner is an owner of the person's company, one for each person.
+func (w *world) owner(p sallyporttest.Person) sallyporttest.Person {
+	w.t.Helper()
+	key := w.URL + p.ID
+	if o, ok := owners.Load(key); ok {
+		return o.(sallyporttest.Person)
+	}
+	c := w.Company
+	if p.Company == w.other.ID {
+		c = w.other
+	}
+	login := p.Login + "-owner"
+	u, err := w.Directory.CreateUser(w.t.Context(), c, directory.NewUser{Login: login, Email: login + "@acme.example", Verified: true,
+		Roles: []string{directory.Owner}, Password: sallyporttest.Password})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	o := sallyporttest.Person{User: u}
+	o.Factor, o.Secret = w.AddApp(w.t, u)
+	owners.Store(key, o)
+	return o
 }
 
 // apiRoutes are the server's own routes under /api/.
@@ -536,7 +580,7 @@ func TestNoSecretInAnyAnswer(t *testing.T) {
 			return // its examples have a password, which is nobody's
 		}
 		secret := p.Secret.Base32()
-		forbidden := []string{secret, sallyporttest.Password, newPassword, "argon2", "$argon", "otpauth://totp/Acme%20Projects:" + p.Email + "?secret=" + secret}
+		forbidden := []string{secret, sallyporttest.Password, newPassword, mailSecret, "argon2", "$argon", "otpauth://totp/Acme%20Projects:" + p.Email + "?secret=" + secret}
 		look := func(a answer) {
 			t.Helper()
 			var head strings.Builder

@@ -79,19 +79,6 @@ func (w *world) emailed(slug string, p sallyporttest.Person) answer {
 	return out
 }
 
-// ownWay makes a company require a way of their own of its staff.
-func (w *world) ownWay(slug string) {
-	w.t.Helper()
-	c, err := w.Directory.Company(w.t.Context(), slug)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	doc := policy.Document{Format: 1, TwoFactor: policy.Required, OwnWay: []authn.Audience{authn.InternalAudience}}
-	if err := w.Directory.SetPolicy(w.t.Context(), c.ID, doc, c.PolicyVersion); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // graceful is an attempt of a new person in a company whose rules ask for a way
 // of one's own, and let it be put off.
 func (w *world) graceful(p sallyporttest.Person) (id, token string) {

@@ -73,6 +73,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"secrets", runSecrets},
 		{"events", runEvents},
 		{"house", runHouse},
+		{"providers", runProviders},
 		{"operator", runOperator},
 		{"keys", runAPIKeys},
 		{"rotation", runRotation},

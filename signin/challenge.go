@@ -18,6 +18,18 @@ type Sent struct {
 	ResendAt  time.Time // when another can be asked for; zero: not in this attempt
 }
 
+// ResendAt is when another code of a factor can be asked for; zero: none was sent
+// yet, or no more are in this attempt. Codes that are over count (ux rule 19).
+func (st Status) ResendAt(factor string) time.Time {
+	var sent []authn.Challenge
+	for _, c := range slices.Concat(st.SentBefore, st.Sent) {
+		if c.Factor == factor {
+			sent = append(sent, c)
+		}
+	}
+	return policy.ResendAt(sent)
+}
+
 // Challenge sends a code for one of the ways that the attempt offers. A person's
 // act calls it, never the opening of a page. Within its life the same code is
 // sent again; the count of wrong tries is the factor's and stays (decision 7).

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
@@ -255,7 +256,7 @@ func (p *confirmPage) offer(v *View, st signin.Status, o policy.Offer) {
 	if p.Show = confirmSend; len(sent) > 0 {
 		p.Show, p.Until = confirmSent, v.Seconds(sent[len(sent)-1].ExpiresAt)
 	}
-	p.Again = v.again(sent, "")
+	p.Again = v.again(len(sent) > 0, st.ResendAt(o.Factor), "")
 }
 
 func (v *View) confirmWays(action string, offers []policy.Offer) []confirmWay {
@@ -287,11 +288,10 @@ type sendAgain struct {
 	Action               string // the form's own, if empty
 }
 
-func (v *View) again(sent []authn.Challenge, action string) sendAgain {
+func (v *View) again(sent bool, at time.Time, action string) sendAgain {
 	a := sendAgain{May: true, Label: v.T("page.sent.again"), Busy: v.T("page.sent.sending"), Action: action}
-	at := policy.ResendAt(sent)
 	switch {
-	case len(sent) > 0 && at.IsZero():
+	case sent && at.IsZero():
 		a.May, a.None = false, v.T("page.sent.no_more")
 	case at.After(v.now):
 		a.Wait = int(math.Ceil(at.Sub(v.now).Seconds()))

@@ -163,7 +163,7 @@ func (h *Handler) drawWay(w http.ResponseWriter, r *http.Request, s step, e *aut
 	p := wayPage{attemptPage: s.page(), Kind: kind, Try: pending.Version, Send: base + "/send"}
 	if kind.Sent() {
 		v.Shape = Card
-		p.Sent = v.codesOut(pending.Sent, policy.Mask(kind, pending.Address), s.Company.Name)
+		p.Sent = v.codesOut(pending.Sent, pending.ResendAt, policy.Mask(kind, pending.Address), s.Company.Name)
 		p.Sent.Subject = v.T("mail.code_setup.subject", "Company", s.Company.Name)
 	} else if p.App, err = setUpData(v, pending); err != nil {
 		return err

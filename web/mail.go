@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
@@ -89,7 +90,7 @@ func (h *Handler) drawMail(w http.ResponseWriter, r *http.Request, status int, c
 	if p.Form.TLS == "" {
 		p.Form.TLS = "starttls"
 	}
-	if n := st.Outbox.Waiting; n > 0 {
+	if n := st.Outbox.Waiting; n > 0 && (st.Outbox.Failing > 0 || v.now.Sub(st.Outbox.Oldest) > time.Minute) { // others are on their way
 		p.Waiting = v.Rich("admin.mail.waiting", "Count", n, "Time", v.When(st.Outbox.Oldest))
 	}
 	if !st.SentAt.IsZero() {

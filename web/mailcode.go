@@ -127,7 +127,7 @@ func (h *Handler) drawSent(w http.ResponseWriter, r *http.Request, cur session.C
 func (v *View) sentData(base string, pending enroll.Pending) sentPage {
 	at := base + "/" + pending.Factor.ID
 	p := sentPage{Base: at, Back: securityPath, BackLabel: v.T("page.back"), Address: pending.Address, Version: pending.Version,
-		Again: v.again(pending.Sent, at+"/send"), Text: v.T("page.mail.text")}
+		Again: v.again(len(pending.Sent) > 0, pending.ResendAt, at+"/send"), Text: v.T("page.mail.text")}
 	v.Section, v.Title = "security", v.T("page.mail.title")
 	if base == addressPath {
 		p.Back, p.BackLabel, p.Text = accountPath, v.T("page.nav.profile"), v.T("page.address.text_code")

@@ -4,6 +4,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
@@ -40,10 +41,10 @@ func sentFor(sent []authn.Challenge, factor string) []authn.Challenge {
 }
 
 func (v *View) sentPart(s step, o policy.Offer) *sentPart {
-	return v.codesOut(sentFor(s.Sent, o.Factor), o.SentTo, s.Company.Name)
+	return v.codesOut(sentFor(s.Sent, o.Factor), s.ResendAt(o.Factor), o.SentTo, s.Company.Name)
 }
 
-func (v *View) codesOut(out []authn.Challenge, to, company string) *sentPart {
+func (v *View) codesOut(out []authn.Challenge, at time.Time, to, company string) *sentPart {
 	p := &sentPart{To: to, Out: len(out) > 0, More: true, Subject: v.T("mail.code.subject", "Code", "…", "Company", company)}
 	if !p.Out {
 		return p
@@ -56,7 +57,6 @@ func (v *View) codesOut(out []authn.Challenge, to, company string) *sentPart {
 	case len(out) > 1:
 		p.Again = v.Rich("page.code.new_code", "Time", v.Seconds(last.SentAt))
 	}
-	at := policy.ResendAt(out)
 	p.More = !at.IsZero()
 	if d := at.Sub(v.now); p.More && d > 0 {
 		p.Wait = int(math.Ceil(d.Seconds()))

@@ -87,6 +87,8 @@ type Config struct {
 	Now    func() time.Time            // nil: time.Now
 	Random io.Reader                   // what the services use; the pages make up nothing themselves
 	Ready  func(context.Context) error // nil: always ready
+	// Status is how the server does, for its operator; nil: nobody is told.
+	Status func(context.Context) Status
 }
 
 // Handler draws the pages. It is safe for concurrent use.
@@ -175,6 +177,8 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("GET /assets/{file}", httpserve.Page(serveAsset))
 	m.Handle("GET /healthz", httpserve.Page(h.healthz))
 	m.Handle("GET /readyz", httpserve.Page(h.readyz))
+	m.Handle("GET "+statusPath, httpserve.LoopbackOnly(httpserve.Page(h.getStatus)))
+	m.Handle("GET "+statusPath+".json", httpserve.LoopbackOnly(httpserve.JSON(h.getStatusJSON)))
 }
 
 // root leads a bare host name to where people begin.

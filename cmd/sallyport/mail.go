@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
-	"github.com/sallyport-mfa/sallyport/internal/egress"
 	"github.com/sallyport-mfa/sallyport/message/smtp"
 	"github.com/sallyport-mfa/sallyport/notice"
 )
@@ -190,11 +189,11 @@ func (c *config) companyMail() (authn.MailServers, error) {
 	if !c.Mail.on() {
 		return nil, nil
 	}
-	guard, err := egress.New(egress.Config{Ports: egress.MailPorts, AllowPrivate: c.Private})
+	m, err := smtp.ForCompanies(c.Private)
 	if err != nil {
 		return nil, err
 	}
-	return &smtp.Companies{Guard: guard}, nil
+	return m, nil
 }
 
 // notices is what the store is opened with: what people are told of an event.

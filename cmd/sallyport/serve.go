@@ -56,7 +56,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 	server, err := sallyport.New(sallyport.Config{
 		Store: o.store, Methods: o.all, Passwords: o.passwords, BackupCodes: o.saved, Senders: senders, CompanyMail: companies, Digits: code.Digits,
 		PublicURL: c.PublicURL.String(), TrustedProxies: c.TrustedProxies, HSTS: c.PublicURL.Scheme == "https",
-		CookieSuffix: c.CookieSuffix, Home: c.Home, Log: log,
+		CookieSuffix: c.CookieSuffix, Home: c.Home, Log: log, Version: buildInfo().Version, Warnings: c.warnings(),
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package httpserve
 
 import (
+	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -95,6 +96,16 @@ func onLoopback(r *http.Request) bool {
 		return true
 	}
 	return false
+}
+
+// loopbackName reports whether a Host header names this machine as only it can:
+// no other name leads to loopback, so that none can be made to (cve-63).
+func loopbackName(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	a, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return strings.EqualFold(host, "localhost") || err == nil && a.IsLoopback()
 }
 
 const (

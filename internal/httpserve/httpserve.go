@@ -27,6 +27,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +70,10 @@ type Config struct {
 	Log *slog.Logger
 	// Random makes the ids; nil: crypto/rand.
 	Random io.Reader
+	// Local are paths that exist only for a browser on this machine, which names
+	// it by a loopback name (localhost) and not by that of the server: so that
+	// nothing a proxy passes on reaches them, whether or not it says that it did.
+	Local []string
 }
 
 // Texts are the message catalogues (package text).
@@ -195,10 +200,15 @@ var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadd
 // admit decides what needs no route. The host comes first: nothing, not even an
 // error page of ours, is served under a name that is not ours (ruling 34).
 func (l *layer) admit(w *writer, r *http.Request) error {
-	if !l.hosts[strings.ToLower(r.Host)] {
+	local := slices.Contains(l.cfg.Local, r.URL.Path)
+	switch {
+	case local && loopbackName(r.Host) && onLoopback(r):
+	case !l.hosts[strings.ToLower(r.Host)]:
 		return &authn.Error{Code: authn.WrongHost, Args: map[string]any{"Address": l.cfg.PublicURL}}
+	case local:
+		return authn.NotFound
 	}
-	if l.cfg.HSTS {
+	if l.cfg.HSTS && !local {
 		// Not before: it would bind a domain that is not ours.
 		w.Header().Set("Strict-Transport-Security", hsts)
 	}

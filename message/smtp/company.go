@@ -20,6 +20,17 @@ type Companies struct {
 	Resolver Resolver       // for Records; nil: net.DefaultResolver
 }
 
+// ForCompanies makes one with the usual rules. With private, servers in private
+// networks and on this machine are dialled too: for programs whose companies are
+// their own.
+func ForCompanies(private bool) (*Companies, error) {
+	guard, err := egress.New(egress.Config{AllowPrivate: private})
+	if err != nil {
+		return nil, err
+	}
+	return &Companies{Guard: guard}, nil
+}
+
 var _ authn.MailServers = (*Companies)(nil)
 
 // How long one message may take: while somebody waits for a code, and for a test.

@@ -37,12 +37,13 @@ func TestPlans(t *testing.T) {
 		}
 		for _, step := range b.plan(text) {
 			switch {
-			case strings.HasSuffix(step, "PRIMARY KEY (company=?)") && !strings.Contains(text, "FROM company_keys") && !strings.Contains(text, "chains"):
+			case strings.HasSuffix(step, "PRIMARY KEY (company=?)") && !strings.Contains(text, "FROM company_keys") && !strings.Contains(text, "chains") &&
+				!strings.Contains(text, "FROM outbox WHERE company = $1 AND channel"): // what waits is what an owner asks for
 				t.Errorf("%s\n\t%s: all rows of a company", text, step)
 			case !strings.Contains(step, "SCAN"), strings.Contains(step, "CONSTANT ROW"):
 			case strings.Contains(text, "FROM companies c ORDER BY"), strings.Contains(text, "$1 = ''"), strings.Contains(text, "FROM migrations"),
 				strings.Contains(text, "FROM leases"), strings.Contains(text, "count(*) FROM companies"),
-				strings.HasSuffix(text, "FROM outbox"): // few rows, not on the way of a sign-in
+				strings.Contains(text, "FROM events WHERE seq IS NULL"), strings.HasSuffix(text, "FROM outbox"): // few rows, not on the way of a sign-in
 			default:
 				t.Errorf("%s\n\t%s", text, step)
 			}
@@ -97,6 +98,19 @@ func (b *bed) everyStatement(ctx context.Context) {
 		authn.NewSession{Session: authn.Session{ID: ses, ExpiresAt: later}, Token: st}, authn.KnowBrowser{},
 		authn.SetPassword{ID: b.id(authn.FactorID), Hash: []byte("h")}, authn.Rehash{Old: []byte("h"), New: []byte("i")},
 		authn.PutUser{User: authn.User{ID: u}})
+	accept(authn.Keys{User: u}, authn.SetProvider{Provider: authn.Provider{Channel: authn.Email, Version: 1, Settings: []byte("{}")}})
+	_, err := b.Provider(ctx, b.company, authn.Email)
+	b.must(err)
+	b.must(b.ProviderNoted(ctx, b.company, authn.Email, 1, b.now, ""))
+	b.must(b.ProviderNoted(ctx, b.company, authn.Email, 1, b.now, "connect"))
+	for range 2 {
+		_, _, err = b.SpendTest(ctx, b.company, authn.Email, b.now, time.Hour, 1)
+		b.must(err)
+	}
+	_, err = b.CompanyOutbox(ctx, b.company, authn.Email)
+	b.must(err)
+	_, err = b.Standing(ctx)
+	b.must(err)
 	accept(authn.Keys{AttemptToken: at}, authn.PutAttempt{Attempt: authn.Attempt{ID: att, Version: 2, ExpiresAt: later}})
 	accept(authn.Keys{SessionToken: st}, authn.PutSession{Session: authn.Session{ID: ses}})
 	for _, o := range []authn.Outcome{authn.Wrong, authn.Void, authn.Right} {
@@ -106,7 +120,7 @@ func (b *bed) everyStatement(ctx context.Context) {
 	}
 	next := b.id(authn.FactorID)
 	accept(authn.Keys{User: u}, authn.NewFactor{Factor: authn.Factor{ID: next, Kind: authn.TOTP, State: authn.Pending, ExpiresAt: later}})
-	_, err := b.PendingSecret(ctx, authn.Keys{Company: b.company, User: u, Now: b.now, Factor: next})
+	_, err = b.PendingSecret(ctx, authn.Keys{Company: b.company, User: u, Now: b.now, Factor: next})
 	b.must(err)
 	accept(authn.Keys{User: u}, authn.ActivateFactor{ID: next}, authn.PutFactor{Factor: authn.Factor{ID: next, State: authn.Asleep}}, authn.DeleteFactor{ID: next},
 		authn.EndSession{ID: ses}, authn.EndSessions{}, authn.EndAttempts{})
