@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 	"github.com/sallyport-mfa/sallyport/signin"
 )
@@ -40,6 +41,14 @@ func TestClockBehind_rul16(t *testing.T) {
 		_, err := w.SignIn.Verify(t.Context(), o, signin.Verify{Method: authn.TOTP, Answer: authn.Answer{Code: w.Code(t, maya.Secret)}})
 		return err
 	}
+	nina, err := w.Directory.Invite(t.Context(), w.Company, directory.NewUser{Login: "nina", Email: "nina@acme.example"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accept := func() error {
+		_, err := w.SignIn.Accept(t.Context(), nina.Token, sallyporttest.Password, "", authn.Client{})
+		return err
+	}
 	w.Clock.Advance(-29 * time.Second)
 	if _, err := begin(); err != nil {
 		t.Errorf("29 s behind: %v", err)
@@ -51,11 +60,25 @@ func TestClockBehind_rul16(t *testing.T) {
 	if err := answer(); !errors.Is(err, authn.Busy) {
 		t.Errorf("32 s behind: %v", err)
 	}
+	// Neither do the other ways in that end with a session.
+	if err := accept(); !errors.Is(err, authn.Busy) {
+		t.Errorf("an invitation, 32 s behind: %v", err)
+	}
+	o := signin.OpenerOf(st.Token, authn.Client{})
+	for what, end := range map[string]func() (signin.Status, error){
+		"complete":        func() (signin.Status, error) { return w.SignIn.Complete(t.Context(), o) },
+		"postpone":        func() (signin.Status, error) { return w.SignIn.Postpone(t.Context(), o) },
+		"change password": func() (signin.Status, error) { return w.SignIn.ChangePassword(t.Context(), o, sallyporttest.Password) },
+	} {
+		if _, err := end(); !errors.Is(err, authn.Busy) {
+			t.Errorf("%s, 32 s behind: %v", what, err)
+		}
+	}
 	if r, err := http.Get(w.URL + "/readyz"); err != nil || r.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("ready: %v %v", r, err)
 	}
 	w.Clock.Advance(32 * time.Second)
-	if err := answer(); err != nil {
+	if err := errors.Join(answer(), accept()); err != nil {
 		t.Error(err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/otp"
+	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/sallyporttest"
 )
 
 // A way that was set up by whoever it was, and the backup codes that came with
@@ -43,6 +45,39 @@ func TestNotMeTakesBackWhatWasSetUp(t *testing.T) {
 	for _, f := range factors {
 		if f.Kind != authn.Password {
 			t.Errorf("%s is left, %s", f.Kind, f.State)
+		}
+	}
+}
+
+// Whoever has the password and reads the mailbox does not get past an app by
+// pressing the link in the notice of a new phone: what the link takes back is
+// not made up for by a code to that same mailbox, unless it was the first way
+// that the person ever had.
+func TestNotMeIsNoWayRoundAnApp_rul2(t *testing.T) {
+	for _, had := range []time.Duration{policy.NotMeLives, 365 * 24 * time.Hour, time.Hour} {
+		w := newWorld(t)
+		w.setPolicy(policy.Document{TwoFactor: policy.On})
+		p := w.AddUser(t, w.Company, "lena", true)
+		w.Clock.Advance(had)
+		who := w.stepUp(w.signIn(p), p)
+		pend, err := w.Enroll.Begin(t.Context(), who, authn.TOTP, p.Factor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Enroll.Confirm(t.Context(), who, pend.Factor.ID, 0, authn.Answer{Code: w.Code(t, w.secretOf(pend))}); err != nil {
+			t.Fatal(err)
+		}
+		link := w.linkIn(p.Email, "/not-me/")
+		w.Clock.Advance(time.Minute)
+		if _, err := w.Enroll.Secure(t.Context(), link, authn.Client{}); err != nil {
+			t.Fatal(err)
+		}
+		st, err := w.begin(p, sallyporttest.Password, authn.Client{Browser: "thief"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stranded := st.Need.State == authn.Denied && st.Need.Denied == policy.Stranded; stranded != (had >= policy.NotMeLives) {
+			t.Errorf("an app for %s, replaced and taken back: %+v", had, st.Need)
 		}
 	}
 }

@@ -218,7 +218,7 @@ func (s *Service) moveAddress(rows *authn.Rows, w Who, now time.Time, out *Chang
 		link := authn.NewToken(authn.LinkToken, rows.Company.ID, id, s.random)
 		writes = append(writes,
 			authn.NewLink{Token: link, Link: authn.Link{ID: id, Purpose: authn.NotMeLink, Mailed: true, Epoch: rows.User.Epoch, Event: ev.ID,
-				Args: map[string]string{"email": old, "changed": stamp(changed)}, CreatedAt: now, ExpiresAt: now.Add(notMeLives)}},
+				Args: map[string]string{"email": old, "changed": stamp(changed)}, CreatedAt: now, ExpiresAt: now.Add(policy.NotMeLives)}},
 			authn.NewLetter{Letter: authn.Letter{ID: authn.NewID(authn.MessageID, now, s.random), Template: "email_changed", To: old, At: now,
 				Link: link, Args: map[string]string{"type": ev.Type, "agent": ev.Personal.Agent, "address": ev.Personal.Address, "variant": "old"}}})
 	}
@@ -240,6 +240,3 @@ func mustCanonical(email string) string {
 	c, _ := authn.CanonicalLogin(email)
 	return c
 }
-
-// notMeLives is how long a "this wasn't me" link is good (ruling 35).
-const notMeLives = 7 * 24 * time.Hour

@@ -11,6 +11,11 @@ import (
 // who took over the account could have changed it (ruling 2).
 const ContactRests = 24 * time.Hour
 
+// NotMeLives is how long a "this wasn't me" link is good (ruling 35). A first way
+// older than that is no stranger's which the link took back: it was the
+// person's, and their mailbox does not stand in for it (ruling 2).
+const NotMeLives = 7 * 24 * time.Hour
+
 // Need is what an attempt still needs.
 type Need struct {
 	State  authn.State
@@ -167,7 +172,7 @@ func Second(d Document, factors []authn.Factor, traits func(authn.Kind) (authn.T
 func FallbackKind(d Document, u authn.User, factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool), now time.Time) (authn.Kind, Denial) {
 	_, email := traits(authn.Email)
 	switch {
-	case Enrolled(factors), !u.HadFactorAt.IsZero() && (Demanded(d, u) || u.SecuredAt.IsZero()):
+	case Enrolled(factors), !u.HadFactorAt.IsZero() && (Demanded(d, u) || u.SecuredAt.Sub(u.HadFactorAt) >= NotMeLives || u.SecuredAt.IsZero()):
 		return "", Stranded
 	case d.Minimum(u) != AnyStrength:
 		return "", TooWeak

@@ -31,6 +31,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -163,7 +164,12 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) error {
 			return &authn.Error{Code: authn.PolicyForbids, Key: "error.probation", ExpiresAt: f.ProbationUntil}
 		}
 	}
-	return policy.Fresh(rows, policy.Enrolled(rows.Factors), s.life.StepUpAge, now)
+	// A code by e-mail proves nothing that is held: an owner who has only that
+	// confirms with it, and could otherwise never be done.
+	held := slices.ContainsFunc(rows.Factors, func(f authn.Factor) bool {
+		return f.Kind.Own() && f.Kind != authn.Email && (f.State == authn.Confirmed || f.State == authn.Asleep)
+	})
+	return policy.Fresh(rows, held, s.life.StepUpAge, now)
 }
 
 func (s *Service) keys(w Who) authn.Keys {

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -254,6 +255,41 @@ func TestWhichServer_rul19(t *testing.T) {
 	}
 	if p, err := s.Store.Provider(t.Context(), s.Company.ID, authn.Email); err != nil || p.Previous != nil || p.Settings != nil {
 		t.Errorf("%d bytes stayed, %v", len(p.Previous), err)
+	}
+}
+
+// An owner whose only way is codes by e-mail can confirm with one; without a
+// recent one, and for whoever holds more, it is not enough.
+func TestConfirmedByMail_rul26(t *testing.T) {
+	s := newStage(t)
+	u, err := s.Directory.CreateUser(t.Context(), s.Company, directory.NewUser{Login: "noor", Email: "noor@acme.example", Verified: true,
+		Roles: []string{directory.Owner}, Password: sallyporttest.Password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := s.Clock.Now()
+	ask := func(user string, confirmed time.Time, more ...authn.Write) error {
+		id := authn.NewID(authn.SessionID, now, rand.Reader)
+		token := authn.NewToken(authn.SessionToken, s.Company.ID, id, rand.Reader)
+		err := s.Store.Decide(t.Context(), authn.Keys{Company: s.Company.ID, User: user, Now: now}, func(rows *authn.Rows) authn.Verdict {
+			return authn.Continue(append(more, authn.NewSession{Token: token, Session: authn.Session{ID: id, Epoch: rows.User.Epoch,
+				AMR: []string{"pwd", "mca", "otp"}, ACR: authn.AAL1, AuthTime: now, ConfirmedAt: confirmed, CreatedAt: now, LastSeenAt: now,
+				ExpiresAt: now.Add(time.Hour)}})...)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Providers.Ready(t.Context(), provider.Who{Token: token})
+	}
+	mail := authn.NewFactor{Factor: authn.Factor{ID: authn.NewID(authn.FactorID, now, rand.Reader), Kind: authn.Email, State: authn.Confirmed, CreatedAt: now, ConfirmAt: now}}
+	if err := ask(u.ID, now, mail); err != nil {
+		t.Errorf("after a code by e-mail: %v", err)
+	}
+	if err := ask(u.ID, time.Time{}); !errors.Is(err, authn.StepUpRequired) {
+		t.Errorf("without one: %v", err)
+	}
+	if err := ask(s.owner.ID, now); !errors.Is(err, authn.StepUpRequired) {
+		t.Errorf("of somebody with an app: %v", err)
 	}
 }
 

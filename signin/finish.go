@@ -12,7 +12,7 @@ import (
 
 // Complete turns an attempt that is ready into the session, exactly once.
 //
-// Errors: NotFound, Expired, Conflict (complete already, or not ready).
+// Errors: NotFound, Expired, Conflict (complete already, or not ready), Busy.
 func (s *Service) Complete(ctx context.Context, o Opener) (Status, error) {
 	return s.finish(ctx, o, func(need *policy.Need) bool { return need.State == authn.Complete }, map[string]string{})
 }
@@ -20,7 +20,7 @@ func (s *Service) Complete(ctx context.Context, o Opener) (Status, error) {
 // Postpone lets a person in who proved themselves and puts off setting up a way
 // of their own, within the days of grace. The session is aal1.
 //
-// Errors: NotFound, Expired, Conflict, PolicyForbids (no grace, or over).
+// Errors: NotFound, Expired, Conflict, PolicyForbids (no grace, or over), Busy.
 func (s *Service) Postpone(ctx context.Context, o Opener) (Status, error) {
 	return s.finish(ctx, o, func(need *policy.Need) bool {
 		return need.State == authn.NeedEnrolment && !need.GraceUntil.IsZero()
@@ -28,6 +28,9 @@ func (s *Service) Postpone(ctx context.Context, o Opener) (Status, error) {
 }
 
 func (s *Service) finish(ctx context.Context, o Opener, may func(*policy.Need) bool, detail map[string]string) (Status, error) {
+	if err := s.clock(); err != nil {
+		return Status{}, err
+	}
 	now := s.now()
 	var st Status
 	err := s.store.Decide(ctx, o.keys(now), func(rows *authn.Rows) authn.Verdict {
@@ -81,6 +84,9 @@ func unfinished(rows *authn.Rows, now time.Time) error {
 //
 // Errors: Invalid (field "new"), NotFound, Expired, Conflict, Busy.
 func (s *Service) ChangePassword(ctx context.Context, o Opener, next string) (Status, error) {
+	if err := s.clock(); err != nil {
+		return Status{}, err
+	}
 	now := s.now()
 	rows, err := s.store.View(ctx, o.keys(now))
 	if err != nil {

@@ -57,6 +57,9 @@ func goodInvitation(rows *authn.Rows, now time.Time) error {
 //
 // Errors: those of Invitation, Invalid (field "password"), Busy.
 func (s *Service) Accept(ctx context.Context, link authn.Token, password, returnTo string, c authn.Client) (Status, error) {
+	if err := s.clock(); err != nil {
+		return Status{}, err // it says whether the link is over, too
+	}
 	now := s.now()
 	k := authn.Keys{Company: link.Company, LinkToken: link, Browser: c.Browser, Now: now}
 	rows, err := s.store.View(ctx, k)

@@ -714,6 +714,9 @@ func TestNotMe_S26_rul35(t *testing.T) {
 	stranger.shows("#what", "21 Nov 2026").shows("#what", "Chrome on Linux").shows("#what", "maya")
 	// Not without the value of the form, nor in another browser.
 	_, values := stranger.fill(stranger.form(mainForm))
+	if got := stranger.header.Get("Referrer-Policy"); got != "strict-origin" {
+		t.Errorf("Referrer-Policy %q would tell the link to other requests", got)
+	}
 	if stranger.doc.one(t, mainForm).attrs["action"] != "/not-me" {
 		t.Error("the token is in the address of the form")
 	}

@@ -40,7 +40,7 @@ func (h *Handler) openNotMe(ctx context.Context, s string) (enroll.NotMe, authn.
 // getNotMe says what happened and what the button does. It changes nothing:
 // scanners of mail open links.
 func (h *Handler) getNotMe(w http.ResponseWriter, r *http.Request) error {
-	v := h.anonymous(w, r)
+	v := h.invitationView(w, r) // this address is a secret, too
 	n, token, err := h.openNotMe(r.Context(), r.PathValue("token"))
 	if err != nil {
 		return h.notMeGone(w, r, v, n, err)
