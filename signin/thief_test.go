@@ -37,7 +37,6 @@ type thief struct {
 type standing struct {
 	user    authn.User
 	factors []string
-	invited bool
 }
 
 func (th *thief) standing() standing {

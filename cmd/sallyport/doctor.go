@@ -93,6 +93,7 @@ var checks = []check{
 	{"keys", needSchema, checkKeys},
 	{"clock", needSchema, checkClock},
 	{"audit", needSchema, checkAudit},
+	{"mail", needConfig, checkMailServer},
 	{"public_url", needConfig, checkPublicURL},
 }
 
@@ -100,7 +101,7 @@ func (p *program) doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check an installation, and say what is wrong and how to mend it",
-		Long: "Looks at configuration, certificate, keyring, database, clock, event log and public address. It changes nothing and may run beside the server; " +
+		Long: "Looks at configuration, certificate, keyring, database, clock, event log, mail server and public address. It changes nothing, sends nothing and may run beside the server; " +
 			"a database of another release is left as it is.\n\nEach line is ok, a warning, or failed with the cure. The exit code is 1 if anything failed; warnings leave it at 0.\n\n" +
 			"--repair-clock is for after the clock was ahead: apps whose codes were used then are refused until it is that time again, and the server " +
 			"itself signs nobody in while it is behind what it has seen. The repair sets both back to now. Look at the clock first: it must be right, and stay so. Each repaired " +

@@ -142,7 +142,8 @@ func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 	cmd := exec.CommandContext(context.Background(), path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "WORK", "SALLYPORT_PUBLIC_URL", "SALLYPORT_LISTEN", "SALLYPORT_KEYRING_FILE",
-		"SALLYPORT_DATABASE", "SALLYPORT_KEYRING", "SALLYPORT_CONFIG", "SALLYPORT_NONSENSE", "SALLYPORT_PORT"} {
+		"SALLYPORT_DATABASE", "SALLYPORT_KEYRING", "SALLYPORT_CONFIG", "SALLYPORT_NONSENSE", "SALLYPORT_PORT",
+		"SALLYPORT_MAIL_HOST", "SALLYPORT_MAIL_PORT", "SALLYPORT_MAIL_TLS", "SALLYPORT_MAIL_FROM", "SALLYPORT_MAIL_CA_FILE"} {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}

@@ -7,7 +7,8 @@
 // [Open] makes or opens the database in a folder, marks it, and fills it
 // through the same services and decisions as a real one, on clocks that begin a
 // month ago. [Demo.Config] is the server's configuration with the demo's pages
-// among its routes and an inbox in place of a mail server. Every authenticator
+// among its routes and an inbox in place of all mail servers, also those that the
+// company's owners set. Every authenticator
 // secret and backup code that the server stores passes [watched], which keeps a
 // copy for the practice app; the database alone shows none, here as elsewhere.
 //
@@ -244,10 +245,14 @@ func (d *Demo) hostPort(host string) string {
 // off: here everybody comes from one.
 func (d *Demo) Config() (sallyport.Config, error) {
 	extra, err := d.routes()
+	if err != nil {
+		return sallyport.Config{}, err
+	}
+	companies, err := newMailServers(&d.inbox)
 	off := throttle.Rate{PerMinute: -1}
 	return sallyport.Config{
 		Store: d.store, Methods: d.c.Methods, Passwords: d.c.Passwords,
-		Senders: map[authn.Kind]authn.Sender{authn.Email: &d.inbox}, Digits: d.c.Digits, BackupCodes: d.codeMaker(),
+		Senders: map[authn.Kind]authn.Sender{authn.Email: &d.inbox}, CompanyMail: companies, Digits: d.c.Digits, BackupCodes: d.codeMaker(),
 		PublicURL: d.URL(), Hosts: []string{d.hostPort("127.0.0.1"), d.hostPort(d.c.Host)},
 		Banner: Banner, Extra: extra, Log: d.c.Log,
 		Addresses: throttle.NewAddresses(throttle.AddressesConfig{IPv4Address: off, IPv4Net: off, IPv6Subnet: off, IPv6Home: off, IPv6Site: off}),
