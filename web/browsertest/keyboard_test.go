@@ -193,6 +193,7 @@ func TestKeyboard_ux35(t *testing.T) {
 		tb.walk("off")
 		s.Clock.Advance(11 * time.Minute)
 		tb.open("/account/password")
+		send("\r") // the button has the focus
 		tb.focused("code")
 		tb.walk("confirm")
 		tb.tabTo("#menu summary")

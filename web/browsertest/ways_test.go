@@ -326,7 +326,7 @@ func TestSetUpInSignIn_F3_E1_E2(t *testing.T) {
 		}
 		saved("")
 		tb.says("#code-err", tb.T("page.code.empty.backup_code"))
-		saved("2222-2222")
+		saved("ZZZZ-ZZZZ")
 		tb.page("backup-code/wrong", 422)
 		tb.says("#code-err", tb.T("page.code.wrong.backup_code"))
 		saved(" " + strings.ToLower(strings.ReplaceAll(codes[3], "-", " ")))
