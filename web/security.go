@@ -341,8 +341,10 @@ func (h *Handler) bannerOf(v *View, cur session.Current, ru rules) *banner {
 		return b
 	}
 	if len(ru.second) > 0 && codes == nil {
-		if may {
-			return v.codesBanner("no-codes", "warn", v.Rich("page.security.banner_no_codes"))
+		if may && len(ru.second) == 1 {
+			b := v.codesBanner("no-codes", "warn", v.Rich("page.security.banner_no_codes"))
+			b.Label = v.T("page.codes.make_first")
+			return b
 		}
 		if len(ru.second) == 1 && h.offers(appKind) && activeApp(cur.Factors) == nil {
 			return &banner{ID: "one-way", Class: "warn", Icon: "warn", Text: v.Rich("page.security.banner_one"), Label: v.T("page.security.banner_app"), Post: appPath, Name: "replaces"}

@@ -185,7 +185,7 @@ func TestMenu(t *testing.T) {
 			if err := tb.click(tb.T("page.security.password_change")); err != nil {
 				t.Fatal(err)
 			}
-			tb.lands("/account/password")
+			tb.lands("/account/confirm/att_")
 			return
 		}
 		eval[bool](tb, "document.querySelector('#menu summary').focus() || true")

@@ -29,7 +29,7 @@ func TestDocs_S39(t *testing.T) {
 		all := tb.shownOperations()
 
 		// The search: as one types, or by the button.
-		if tb.fill("q", "Put PASSWORD"); !js {
+		if tb.fill("q", "Put account/PASSWORD"); !js {
 			tb.press("page.docs.search_button")
 			tb.lands("/docs/api?q=")
 		}

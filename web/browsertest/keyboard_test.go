@@ -176,7 +176,13 @@ func TestKeyboard_ux35(t *testing.T) {
 		send(s.WrongCode(t, secret) + "\r")
 		tb.focused("code")
 		send(s.Code(t, secret) + "\r")
-		tb.lands("/account/security?done=app_replaced")
+		tb.lands("/account/security/backup-codes?done=app_replaced")
+		tb.walk("codes")
+		tb.tabTo("#saved")
+		tb.keys(" ")
+		tb.tabTo("form[action='/account/security/backup-codes'] button")
+		send("\r")
+		tb.lands("/account/security?done=codes_saved")
 
 		tb.open("/account/password")
 		tb.focused("current")
@@ -187,6 +193,7 @@ func TestKeyboard_ux35(t *testing.T) {
 		tb.walk("off")
 		s.Clock.Advance(11 * time.Minute)
 		tb.open("/account/password")
+		send("\r") // the button has the focus
 		tb.focused("code")
 		tb.walk("confirm")
 		tb.tabTo("#menu summary")

@@ -549,7 +549,7 @@ func TestContinue_rul7(t *testing.T) {
 func TestSignIn_F3_denied(t *testing.T) {
 	both(t, func(t *testing.T, js bool) {
 		s := sallyporttest.NewServer(t)
-		s.AddUser(t, s.Company, "omar", false)
+		addUnverified(t, s, "omar")
 		s.SetTwoFactor(t, "acme", policy.Required)
 		tb := newTab(t, s.URL, js)
 		tb.open("/signin")
