@@ -24,6 +24,9 @@ func (s *Service) ChangePassword(ctx context.Context, w Who, current, next strin
 	if err := s.passwords.Shape(authn.Answer{Password: current}); err != nil {
 		return Changed{}, renamed(err, "current")
 	}
+	if current == next {
+		return Changed{}, authn.InvalidField("new", "same_password", nil)
+	}
 	k := s.keys(w)
 	rows, err := s.store.View(ctx, k)
 	if err != nil {

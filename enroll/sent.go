@@ -217,7 +217,7 @@ func (s *Service) moveAddress(rows *authn.Rows, w Who, now time.Time, out *Chang
 		id := authn.NewID(authn.LinkID, now, s.random)
 		link := authn.NewToken(authn.LinkToken, rows.Company.ID, id, s.random)
 		writes = append(writes,
-			authn.NewLink{Token: link, Link: authn.Link{ID: id, Purpose: authn.NotMeLink, Mailed: true, Epoch: rows.User.Epoch, Event: ev.ID,
+			authn.NewLink{Token: link, Link: authn.Link{ID: id, Purpose: authn.NotMeLink, Mailed: true, Epoch: rows.User.Epoch - 1, Event: ev.ID,
 				Args: map[string]string{"email": old, "changed": stamp(changed)}, CreatedAt: now, ExpiresAt: now.Add(policy.NotMeLives)}},
 			authn.NewLetter{Letter: authn.Letter{ID: authn.NewID(authn.MessageID, now, s.random), Template: "email_changed", To: old, At: now,
 				Link: link, Args: map[string]string{"type": ev.Type, "agent": ev.Personal.Agent, "address": ev.Personal.Address, "variant": "old"}}})

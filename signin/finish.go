@@ -99,6 +99,9 @@ func (s *Service) ChangePassword(ctx context.Context, o Opener, next string) (St
 	if err != nil {
 		return Status{}, err
 	}
+	if err := s.another(ctx, o, next); err != nil {
+		return Status{}, err
+	}
 	var st Status
 	err = s.store.Decide(ctx, o.keys(now), func(rows *authn.Rows) authn.Verdict {
 		st = Status{}
@@ -122,6 +125,38 @@ func (s *Service) ChangePassword(ctx context.Context, o Opener, next string) (St
 		return Status{}, fmt.Errorf("signin: password: %w", err)
 	}
 	return st, nil
+}
+
+// another refuses the password that has to go. The comparison is charged for like
+// a guess and given back: the person proved everything else before.
+func (s *Service) another(ctx context.Context, o Opener, next string) error {
+	now := s.now()
+	k := o.keys(now)
+	k.Charge = authn.GuessPassword
+	k.Choose = func(rows *authn.Rows) (string, error) { return "", s.mustChange(rows, now) }
+	var p paid
+	var company authn.Company
+	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+		if !rows.Charged.Paid {
+			return authn.Drop(policy.Unpaid(rows.Charged, now))
+		}
+		p, company = paid{user: rows.User, secret: rows.Charged.Secret, lane: rows.Lane}, *rows.Company
+		return authn.Continue()
+	})
+	if err != nil {
+		return fmt.Errorf("signin: password: %w", err)
+	}
+	match, err := s.methods[authn.Password].Verify(ctx, authn.Request{
+		Company: company, User: p.person(), Secret: p.secret, Client: o.Client, Now: now.Unix(), Lane: p.lane,
+	}, authn.Answer{Password: next})
+	s.giveBack(ctx, o.keys(now))
+	switch {
+	case err != nil:
+		return fmt.Errorf("signin: password: %w", err)
+	case match.Outcome == authn.Right:
+		return authn.InvalidField("new", "same_password", nil)
+	}
+	return nil
 }
 
 func (s *Service) mustChange(rows *authn.Rows, now time.Time) error {

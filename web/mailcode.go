@@ -86,10 +86,6 @@ func pendingMail(factors []authn.Factor) *authn.Factor {
 	return factorIn(factors, authn.Email, authn.Pending)
 }
 
-func activeMail(factors []authn.Factor) *authn.Factor {
-	return factorIn(factors, authn.Email, authn.Confirmed, authn.Asleep)
-}
-
 // sentBase is the page that an address belongs to: of codes by e-mail, or of the
 // account's address.
 func sentBase(r *http.Request) string {

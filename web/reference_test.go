@@ -278,7 +278,7 @@ func TestReferenceSearch(t *testing.T) {
 		}
 	}
 	for _, q := range []string{
-		`"><script>alert(1)</script>`, `' onfocus=alert(1) autofocus x='`, "{{.}}", "javascript:alert(1)", "\x00\x01\x7f", strings.Repeat("qz ", 900), "‮abc", "&lt;", "%",
+		`"><script>alert(1)</script>`, `' onfocus=alert(1) autofocus x='`, "{{.}}", "javascript:alert(1)", "\x00\x01\x7f", strings.Repeat("qz ", 900), "\u202eabc", "&lt;", "%",
 	} {
 		b.send(http.MethodGet, "/docs/api?q="+url.QueryEscape(q), nil)
 		if b.status != 200 {
