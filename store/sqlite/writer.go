@@ -70,7 +70,7 @@ func openWriter(ctx context.Context, path string, c Config) (*writer, error) {
 	if w.db, err = sqlOpen(w.dsn, writeConns); err != nil {
 		return nil, err
 	}
-	if err := w.connect(ctx); err != nil {
+	if err := w.firstConnect(ctx, c.BusyTimeout); err != nil {
 		w.db.Close()
 		return nil, fmt.Errorf("sqlite: %s cannot be opened as a database: %w", path, failure(err))
 	}
@@ -94,6 +94,23 @@ func (w *writer) checkMode(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// firstConnect waits for other processes that make the same database. SQLite
+// itself does not wait for them where a file changes to WAL.
+func (w *writer) firstConnect(ctx context.Context, patience time.Duration) error {
+	deadline := time.Now().Add(patience)
+	for {
+		err := w.connect(ctx)
+		if err == nil || !isBusy(failure(err)) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 func (w *writer) connect(ctx context.Context) error {
