@@ -55,7 +55,7 @@ func TestWays_S15_S18_S21_S22_F6(t *testing.T) {
 		tb.press("page.cancel")
 		tb.lands("/account/security?done=cancelled")
 		tb.open(pending)
-		tb.page("setup-over/mail", 404)
+		tb.page("setup-gone/over-mail", 404)
 		s.Clock.Advance(31 * time.Second)
 		tb.open("/account/security")
 		tb.press("page.security.set_up_label", email...)

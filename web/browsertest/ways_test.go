@@ -257,7 +257,7 @@ func TestSetUpInSignIn_F3_E1_E2(t *testing.T) {
 		tb.press("page.cancel")
 		tb.lands(path)
 		tb.open(over)
-		tb.page("setup-over", 404)
+		tb.page("setup-gone/over", 404)
 		tb.press("page.enrolment.again")
 		tb.push("button.option")
 		tb.press("page.enrolment.back")
