@@ -380,7 +380,7 @@ func TestIntegrationGuide_compiles(t *testing.T) {
 
 // What README tells people to type is what the automatic run ends with.
 func TestRunnerEndsWithTheTestCommand(t *testing.T) {
-	const command = "go test ./..."
+	const command = "go test -timeout 30m ./..."
 	if !strings.Contains(read(t, "README.md"), "\n"+command+"\n") {
 		t.Errorf("README.md does not show the test command %q on a line of its own", command)
 	}
