@@ -1,6 +1,7 @@
 package notice
 
 import (
+	"cmp"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -601,18 +602,19 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// With SALLYPORT_MAIL_DIR every message is written there, to be looked at.
+// Every message can be written to a file and looked at; SALLYPORT_MAIL_DIR says
+// where to keep them.
 func TestRender_files(t *testing.T) {
-	dir := os.Getenv("SALLYPORT_MAIL_DIR")
-	if dir == "" {
-		t.Skip("SALLYPORT_MAIL_DIR is not set")
-	}
+	dir := cmp.Or(os.Getenv("SALLYPORT_MAIL_DIR"), t.TempDir())
 	s := service(t, text.Default().WithPseudo())
 	for _, tpl := range templates() {
 		for _, lang := range append(text.Default().Languages(), text.PseudoLong, text.PseudoRTL) {
 			l := letter(tpl)
 			l.User.Locale, l.Args["locale"] = lang, lang
 			m := render(t, s, l)
+			if m.Subject == "" || strings.TrimSpace(m.Text) == "" || !strings.HasSuffix(strings.TrimSpace(m.HTML), "</html>") {
+				t.Errorf("%s in %s is no whole message: %q", tpl, lang, m.Subject)
+			}
 			for name, content := range map[string]string{"html": m.HTML, "txt": "Subject: " + m.Subject + "\n\n" + m.Text} {
 				if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s.%s.%s", tpl, lang, name)), []byte(content), 0o600); err != nil {
 					t.Fatal(err)

@@ -7,26 +7,23 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/store"
 )
 
 // added are the tables that came after the first schema, children first.
 var added = []string{"providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // firstSchema puts the database back to migration 0001, with the data that it
-// had room for. Tests run in the folder of their package, beside the migrations.
+// had room for.
 func (w *world) firstSchema() {
 	w.t.Helper()
-	raw, err := os.ReadFile("../migrations/0001_begin.sql")
-	if errors.Is(err, fs.ErrNotExist) {
-		w.t.Skip("the migrations are not beside this package")
-	}
+	raw, err := fs.ReadFile(store.Migrations(), "0001_begin.sql")
 	w.must(err)
 	old := slices.DeleteFunc(slices.Clone(tables), func(s string) bool { return slices.Contains(added, s) || s == "migrations" })
 	data := map[string][]map[string]any{}

@@ -15,6 +15,16 @@ import (
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
 
+// Migrations are the files of the schema's steps, for whoever looks at them or
+// tests the way from an older one.
+func Migrations() fs.FS {
+	dir, err := fs.Sub(migrationFiles, "migrations")
+	if err != nil {
+		panic(err) // the directory is embedded above
+	}
+	return dir
+}
+
 // migration is one step of the schema. Steps only go forward: the way back is a backup.
 type migration struct {
 	version  int64

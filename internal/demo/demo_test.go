@@ -424,7 +424,10 @@ func TestCurl(t *testing.T) {
 	}
 	for _, tool := range []string{"sh", "curl", "jq"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(tool + " is not installed")
+			if strings.Contains(os.Getenv("SALLYPORT_TEST_REQUIRE"), "curl") {
+				t.Fatalf("%s is required (SALLYPORT_TEST_REQUIRE) but not installed: apt-get install curl jq", tool)
+			}
+			t.Skipf("%s is not installed: apt-get install curl jq", tool)
 		}
 	}
 	s := start(t, "")
