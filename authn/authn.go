@@ -43,6 +43,10 @@ const (
 // at a time.
 func (k Kind) Sent() bool { return k == SMS || k == Email }
 
+// Remote reports whether proofs of the kind come from an outside service, while
+// the person waits.
+func (k Kind) Remote() bool { return k == Duo }
+
 // Own reports whether a factor of the kind is a way of the person's own: not the
 // password, nor what helps them out when their own is not at hand.
 func (k Kind) Own() bool {
@@ -72,7 +76,10 @@ type Company struct {
 	Policy        []byte // the policy document, JSON (ruling 52)
 	PolicyVersion int64  // grows by one with every save
 	Support       string // what people are told who cannot get in; empty: to ask their administrator
-	CreatedAt     time.Time
+	// Provides are the kinds that the company has a provider of its own for; what
+	// needs one is offered only there (requirements B5 and D1).
+	Provides  []Kind
+	CreatedAt time.Time
 }
 
 // Audience says on which side of the company a person stands.
@@ -95,12 +102,18 @@ const (
 
 // User is a person of one company.
 type User struct {
-	Company          string
-	ID               string
-	Login            string // as typed at creation; canonical forms live in the login table
-	Email            string
-	EmailVerifiedAt  time.Time // zero: never; an unverified address signs nobody in (ruling 5)
-	EmailChangedAt   time.Time // zero: as it was at the beginning; no fall-back codes for 24 h (ruling 2)
+	Company         string
+	ID              string
+	Login           string // as typed at creation; canonical forms live in the login table
+	Email           string
+	EmailVerifiedAt time.Time // zero: never; an unverified address signs nobody in (ruling 5)
+	EmailChangedAt  time.Time // zero: as it was at the beginning; no fall-back codes for 24 h (ruling 2)
+	// Phone is the contact number of the profile, E.164; empty: none. Sign-in uses
+	// it only as a fall-back, where policy allows that (requirement C1): a way by
+	// text message has a number of its own (B2).
+	Phone            string
+	PhoneTrustedAt   time.Time // when an administrator set it; zero: the person did, and no code goes there
+	PhoneChangedAt   time.Time // zero: as it was at the beginning; no fall-back codes for 24 h (ruling 2)
 	Name             string
 	Locale           string // BCP 47; empty: the browser decides
 	Audience         Audience
@@ -170,22 +183,25 @@ func (c Count) Paused(now time.Time) bool {
 // Factor is one person's enrolled instance of a method. Its secret is not in
 // it: only [Charged] carries one.
 type Factor struct {
-	Company    string
-	ID         string
-	User       string
-	Kind       Kind
-	State      FactorState
-	Name       string
-	Data       []byte // JSON of the method's own, nothing secret
-	LastStep   int64  // greatest counter ever accepted; only a larger one is
-	Epoch      int64  // of the user when the factor was begun
-	Attempt    string // the sign-in whose session, or which itself, began it (ruling 1)
-	Counts     map[Lane]Count
-	CreatedAt  time.Time
-	ConfirmAt  time.Time // when it became active
-	LastUsedAt time.Time
-	ExpiresAt  time.Time // pending ones and bypass codes; zero: never
-	Left       int       // single-use codes that are left, for kinds that have them
+	Company string
+	ID      string
+	User    string
+	Kind    Kind
+	State   FactorState
+	Name    string
+	Data    []byte // JSON of the method's own, nothing secret
+	// Destination is where codes go that are sent to the factor itself, such as a
+	// number; opened only with Keys.Sent. Codes by e-mail go to the account's address.
+	Destination string
+	LastStep    int64  // greatest counter ever accepted; only a larger one is
+	Epoch       int64  // of the user when the factor was begun
+	Attempt     string // the sign-in whose session, or which itself, began it (ruling 1)
+	Counts      map[Lane]Count
+	CreatedAt   time.Time
+	ConfirmAt   time.Time // when it became active
+	LastUsedAt  time.Time
+	ExpiresAt   time.Time // pending ones and bypass codes; zero: never
+	Left        int       // single-use codes that are left, for kinds that have them
 	// ProbationUntil: set up with a bypass code; until then it changes nothing of
 	// the account (ruling 18). Zero: it never was.
 	ProbationUntil time.Time
@@ -208,7 +224,25 @@ type Challenge struct {
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
 	Seed        []byte // what the code is derived from; only in Charged
+	// Outcome says what an outside service made of it; kinds that are Remote only.
+	Outcome Outside
+	// Detail is the method's own, sealed in the row: what it needs to go on.
+	Detail []byte
 }
+
+// Outside is how a challenge stands that an outside service decides.
+type Outside string
+
+// A challenge of an outside service is asked, then waiting, then one of the
+// others; only Approved is ever a proof, and it is consumed like a code.
+const (
+	NotOutside Outside = ""
+	Asked      Outside = "asked"    // the service was asked what it would take
+	Waiting    Outside = "waiting"  // the person has to answer there
+	Approved   Outside = "approved" // not yet consumed
+	Refusal    Outside = "refused"  // denied, timed out, locked: Detail says
+	Passcode   Outside = "passcode" // the service sent a code, to be typed in here
+)
 
 // CodePurpose is what a sent code is for. It is bound into the code, and the
 // message names it.
@@ -279,10 +313,12 @@ const (
 	NeedPassword  State = "need_password" // step-up of someone who has no factor
 	// NeedPasswordChange: everything was proven, and the password must be changed.
 	NeedPasswordChange State = "need_password_change"
-	Ready              State = "ready"
-	Complete           State = "complete"
-	Denied             State = "denied"
-	AttemptExpired     State = "expired"
+	// AwaitsService: the person has to answer at an outside service.
+	AwaitsService  State = "waiting"
+	Ready          State = "ready"
+	Complete       State = "complete"
+	Denied         State = "denied"
+	AttemptExpired State = "expired"
 )
 
 // Attempt is a sign-in or a step-up in progress.
@@ -311,6 +347,9 @@ type Proof struct {
 	Traits Traits    `json:"traits"`
 	At     time.Time `json:"at"`
 	Step   int64     `json:"step,omitempty"` // the counter that must grow, where the kind has one
+	// AMR is what it adds to "amr", where a kind proves in more than one way; empty:
+	// what the kind always does.
+	AMR string `json:"amr,omitempty"`
 }
 
 // Session is what a finished attempt becomes.

@@ -252,6 +252,18 @@ type (
 	}
 	// NewChallenge stores a code that is about to be sent.
 	NewChallenge struct{ Challenge Challenge }
+	// PutOutside writes down what an outside service said: Outcome, Detail and
+	// ExpiresAt of a challenge that still has the outcome From. Conflict otherwise.
+	PutOutside struct {
+		Challenge Challenge
+		From      Outside
+	}
+	// SpendBudget pays for one message, before a provider is called. Nothing is paid
+	// and nothing else written if one of them is used up: TooManyRequests, with a
+	// *BudgetError (inv-K).
+	SpendBudget struct{ Of []Spending }
+	// NoteBudget adds to what was counted, without a limit: good answers, receipts.
+	NoteBudget struct{ Of []Spending }
 	// PutChallenge changes Sends and SentAt.
 	PutChallenge struct{ Challenge Challenge }
 	// ConsumeChallenges ends all codes that were sent for a factor in this
@@ -327,6 +339,9 @@ func (NewUser) write()        {}
 func (SetPolicy) write()      {}
 
 func (DropSecret) write()        {}
+func (PutOutside) write()        {}
+func (SpendBudget) write()       {}
+func (NoteBudget) write()        {}
 func (NewCodes) write()          {}
 func (SpendCode) write()         {}
 func (NewChallenge) write()      {}

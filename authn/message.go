@@ -61,7 +61,9 @@ type SendError struct {
 	Stage     string // "connect", "encrypt", "sign_in", "accept", "content"
 	Code      string // of the provider, such as "550 5.1.1"; empty: none
 	Reply     string // its own words, bounded; for owners and operators only
+	Reason    string // a stable word that pages explain: "credentials", "funds", "number", …; empty: none fits
 	Permanent bool   // another try with the same message cannot succeed
+	Unsure    bool   // the provider may have taken it, so no other may be asked
 	Err       error
 }
 

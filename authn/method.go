@@ -1,6 +1,9 @@
 package authn
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Request is everything a method gets to know. A method never writes: it is a
 // function of this (and of its outside service, if it has one).
@@ -16,6 +19,10 @@ type Request struct {
 	// Challenges are the codes that are out for Factor, with their seeds.
 	Challenges []Challenge
 	Codes      []SavedCode // the backup codes of Factor
+	Settings   []byte      // the company's for this kind, opened; nil: it has none
+	Action     string      // what a step-up is for; empty: signing in, or setting up
+	// At set-up: the number as typed, and the country it is in where that is not said.
+	Phone, Country string
 }
 
 // Answer is what a person gives. Exactly the field of the kind is filled.
@@ -30,6 +37,7 @@ type Match struct {
 	Step    int64  // with Right: the counter that must grow, if the kind has one
 	Rehash  []byte // with Right: the secret should be stored anew in this form
 	Code    int    // with Right or Void: the number of the backup code
+	AMR     string // with Right: see Proof
 	// Skew is how many seconds the person's clock is ahead (negative: behind),
 	// with Wrong, at enrolment only. 0: nothing known.
 	Skew int64
@@ -39,6 +47,10 @@ type Match struct {
 type Shown struct {
 	Secret []byte // to be sealed and stored
 	Data   []byte // to be stored in the open; JSON
+	// Subject is what no two people of a company may have active at once, such as a
+	// number or the name at an outside service; only its keyed hash is stored.
+	// Empty: nothing.
+	Subject string
 }
 
 // Method proves one kind of factor. Registered in cmd/sallyport/methods.go.
@@ -54,6 +66,81 @@ type Method interface {
 	// Verify compares. The error is for what could not be evaluated (Busy,
 	// ProviderUnavailable), never for a wrong answer.
 	Verify(context.Context, Request, Answer) (Match, error)
+}
+
+// PerCompany is a Method that only some companies can use, because it needs a
+// provider.
+type PerCompany interface {
+	Method
+	Offered(Company) bool
+}
+
+// Remote is a Method whose proof comes from an outside service. It never lets
+// anybody in because the service cannot be asked (ruling 33): that is
+// ProviderUnavailable. Verify is for a code that the person has from the service.
+type Remote interface {
+	Method
+	// Options asks the service what it would take from the person now. It is asked
+	// before everything else, every time.
+	Options(context.Context, Request) (Options, error)
+	// Start asks the person, by one of the options; "" lets the service choose. It
+	// begins with Options.
+	Start(ctx context.Context, r Request, option string) (Started, error)
+	// Follow waits until the person answered what Start began, or ctx ends. Its
+	// progress, where there is any, is told by note.
+	Follow(ctx context.Context, r Request, s Started, note func(message string)) (Answered, error)
+}
+
+// Options is what an outside service would take.
+type Options struct {
+	Verdict OptionsVerdict
+	List    []Option
+	Code    bool   // a code that the person has there is taken too
+	Message string // the service's own words, cleaned and bounded; may be empty
+	Portal  string // with MustEnrol: where the person sets themselves up there; https
+}
+
+// OptionsVerdict is what a service says about a person before they prove anything.
+type OptionsVerdict string
+
+// The verdicts. Unknown ones are Refuses.
+const (
+	Asks      OptionsVerdict = "auth"
+	LetsIn    OptionsVerdict = "allow" // without asking: no proof (ruling 33)
+	Refuses   OptionsVerdict = "deny"
+	MustEnrol OptionsVerdict = "enroll"
+)
+
+// Option is one way to answer an outside service.
+type Option struct {
+	ID     string `json:"id"`             // given to Start
+	Way    string `json:"way"`            // "push", "phone" or "sms"
+	Device string `json:"device"`         // the service's name for it, cleaned; may be empty
+	Ends   string `json:"ends,omitempty"` // the last two digits of its number; may be empty
+}
+
+// Started is what the service began.
+type Started struct {
+	Reference string // for Follow
+	Way       string // "push", "phone" or "sms"
+	Device    string
+	Ends      string
+	Number    string // a number that the person has to type there (verified push); empty: none
+	// Waits: Follow will say how it ends. Otherwise the service sent codes, and the
+	// person types one in.
+	Waits bool
+	// LetIn: the service lets the person in without asking. It is no proof of
+	// possession, counts only where the company's settings say so, and has its event.
+	LetIn bool
+	Lives time.Duration // how long the person has
+}
+
+// Answered is how it ended.
+type Answered struct {
+	Approved bool
+	Reason   string // a stable word if not: "denied", "fraud", "timeout", "locked_out", "failed"
+	Message  string // the service's own words, cleaned and bounded
+	AMR      string // see Proof
 }
 
 // Presented is what a person sees of a pending factor.

@@ -28,9 +28,21 @@ type Provider struct {
 
 // SetProvider saves the next version of a company's provider of a channel.
 // Conflict if the stored one is not Version-1.
-type SetProvider struct{ Provider Provider }
+type SetProvider struct {
+	Provider Provider
+	// Provides: from now on Company.Provides holds the channel; otherwise not.
+	Provides bool
+}
 
 func (SetProvider) write() {}
+
+// ProviderHealth is how sending goes through one of several providers of a channel.
+type ProviderHealth struct {
+	Name     string // which one, as the settings call it
+	SentAt   time.Time
+	FailedAt time.Time
+	Failed   string // stage and reason of the last failure, if it came after the last success
+}
 
 // MailSettings say through which server a company's mail is sent, and as whom.
 type MailSettings struct {
