@@ -44,14 +44,15 @@ var mayImport = map[string][]string{
 	"throttle":           {"authn"},
 	"audit":              {"authn"},
 	"internal/egress":    {},
+	"internal/phone":     {},
 	"message/*":          {"authn", "internal/egress"},
 	"internal/httpserve": {"authn"},
 	"notice":             {"authn", "text"},
-	"method/*":           {"authn", "otp"},
+	"method/*":           {"authn", "otp", "internal/phone"},
 	"signin":             {"authn", "policy"},
-	"enroll":             {"authn", "policy"},
+	"enroll":             {"authn", "policy", "internal/phone"},
 	"directory":          {"authn", "policy"},
-	"provider":           {"authn", "directory", "policy"}, // who may is directory.Can's to say
+	"provider":           {"authn", "directory", "policy", "internal/phone"}, // who may is directory.Can's to say
 	"store":              {"authn", "keyring"},
 	"store/*":            {"authn", "keyring", "store"}, // the words of its errors, and the key in its Config
 	"httpapi":            handlers,
@@ -62,11 +63,11 @@ var mayImport = map[string][]string{
 	// What puts everything together. The root package is below all three.
 	"sallyporttest":   {".", "*", "method/*", "message/*", "store/*", "internal/egress", "internal/httpserve", "internal/qrcode"},
 	"web/browsertest": {}, // tests only
-	"internal/demo":   {".", "*", "method/*", "message/*", "store/*", "internal/egress", "internal/httpserve", "internal/qrcode"},
+	"internal/demo":   {".", "*", "method/*", "message/*", "store/*", "internal/egress", "internal/httpserve", "internal/phone", "internal/qrcode"},
 	"cmd/*":           {".", "*", "method/*", "message/*", "store/*", "internal/*"},
 }
 
-var handlers = append([]string{"authn", "text", "otp", "internal/httpserve", "internal/qrcode"}, domain...)
+var handlers = append([]string{"authn", "text", "otp", "internal/httpserve", "internal/phone", "internal/qrcode"}, domain...)
 
 // wired are the only packages whose non-test files may know a database or a
 // method by name; everything else gets them through authn's interfaces.

@@ -5,8 +5,9 @@
 // # Flow
 //
 // [New] makes a [Guard] with the operator's rules; [Guard.DialContext] has the
-// shape that net/http and the mail sender take. A name is resolved once, every
-// address is judged, and the judged address itself is dialled, not the name.
+// shape that the mail sender takes, [Guard.Client] is for HTTP. A name is resolved
+// once, every address is judged, and the judged address itself is dialled, not the
+// name.
 //
 // # Threats
 //
@@ -21,14 +22,15 @@
 //   - Own public addresses lead back in behind the firewall: the interfaces are
 //     read at every dial, and if they cannot be, nothing is dialled.
 //   - Speaking to another protocol's port: only the listed ports.
+//   - A redirect to somewhere else, a proxy from the environment, plain HTTP, an
+//     answer without end: the client has none of them.
 //
-// It cannot see what a public address forwards to. Redirects and proxies from
-// the environment are the caller's: an http.Transport made with this dialer has
-// Proxy nil, and its client follows no redirects.
+// It cannot see what a public address forwards to.
 package egress
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -52,6 +54,7 @@ type Config struct {
 	Timeout      time.Duration                  // of resolving and connecting; 0: 10 s
 	Resolver     Resolver                       // nil: net.DefaultResolver
 	Own          func() ([]netip.Prefix, error) // addresses of this machine; nil: its interfaces
+	RootCAs      *x509.CertPool                 // who issues certificates, for Client; nil: whom the system trusts
 }
 
 // MailPorts are those of SMTP: relay, implicit TLS, submission, and the one that
@@ -76,7 +79,7 @@ func New(c Config) (*Guard, error) {
 		return nil, errors.New("egress: the timeout is negative")
 	}
 	if c.Timeout == 0 {
-		c.Timeout = 10 * time.Second
+		c.Timeout = usualTimeout
 	}
 	if c.Resolver == nil {
 		c.Resolver = net.DefaultResolver
@@ -93,7 +96,7 @@ func New(c Config) (*Guard, error) {
 // the rule and not the address: what an internal name resolves to is not told.
 type Refused struct {
 	Host string
-	Rule string // "port", "network", "private", "loopback", "link_local", "metadata", "own", …
+	Rule string // "port", "network", "scheme", "user", "private", "loopback", "link_local", "metadata", "own", …
 }
 
 func (e *Refused) Error() string {

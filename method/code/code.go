@@ -1,5 +1,6 @@
-// Package code is the proof of having received a code that was sent: to an
-// e-mail address now, to a mobile number later.
+// Package code is the proof of having received a code that was sent: to the
+// account's e-mail address ([Method]), or by text message to a mobile number that
+// is for this alone ([SMS]).
 //
 // # Flow
 //
@@ -16,6 +17,8 @@
 //   - Guessing (std-18, std-19): charged to the factor, not to the code, so that
 //     a new code gives no new tries.
 //   - A code of another attempt, person or channel (std-51): its seed is another.
+//   - A number that costs whoever sends to it (ruling 13): package phone refuses it
+//     before anything is stored, and says to the person what to enter instead.
 //   - E-mail is the weakest way: whoever reads the mailbox has it, so it is never
 //     possession (ruling 14; NIST SP 800-63B-4 section 3.1.3.1).
 package code
@@ -39,10 +42,11 @@ type Method struct{ kind authn.Kind }
 
 var _ authn.Enroller = (*Method)(nil)
 
-// New makes the method of a channel, authn.Email or authn.SMS.
+// New makes the method of a channel that needs nothing but the account:
+// authn.Email. That of text messages is made by [NewSMS].
 func New(kind authn.Kind) (*Method, error) {
-	if !kind.Sent() {
-		return nil, fmt.Errorf("code: %q is no channel that codes are sent by", kind)
+	if kind != authn.Email {
+		return nil, fmt.Errorf("code: %q is no channel that codes are sent by to what the account has", kind)
 	}
 	return &Method{kind: kind}, nil
 }
