@@ -25,7 +25,7 @@ import (
 const module = "github.com/sallyport-mfa/sallyport"
 
 // domain is what handlers and the root package may build on.
-var domain = []string{"policy", "signin", "enroll", "directory", "session", "throttle", "audit", "notice", "provider"}
+var domain = []string{"policy", "signin", "enroll", "directory", "session", "throttle", "audit", "notice", "provider", "remote"}
 
 // mayImport holds, for every package of this module, which others of this
 // module its non-test files may import ("." is the root). It is the table of
@@ -49,8 +49,9 @@ var mayImport = map[string][]string{
 	"internal/httpserve": {"authn"},
 	"notice":             {"authn", "text"},
 	"method/*":           {"authn", "otp", "internal/phone"},
-	"signin":             {"authn", "policy"},
-	"enroll":             {"authn", "policy", "internal/phone"},
+	"remote":             {"authn"},
+	"signin":             {"authn", "policy", "remote"},
+	"enroll":             {"authn", "policy", "remote"},
 	"directory":          {"authn", "policy"},
 	"provider":           {"authn", "directory", "policy", "internal/phone"}, // who may is directory.Can's to say
 	"store":              {"authn", "keyring"},

@@ -52,6 +52,8 @@ func (s *Server) Run(ctx context.Context) error {
 			// What was counted is written even on the way out.
 			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
+			s.SignIn.Close()
+			s.Enroll.Close()
 			s.job(end, "refusals", s.SignIn.FlushRefusals)
 			s.job(end, "refusals of keys", s.Directory.FlushRefusals)
 			return nil

@@ -8,6 +8,7 @@
 package sallyport
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/notice"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/provider"
+	"github.com/sallyport-mfa/sallyport/remote"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -85,6 +87,17 @@ type Config struct {
 	// CompanyMail sends through the mail servers that companies name
 	// (smtp.ForCompanies of message/smtp makes one). Nil: every company uses Senders. Needs Senders.
 	CompanyMail authn.MailServers
+	// TextDrivers speak to the providers of text messages that companies name, and
+	// that Texts names (the packages under message/), by name. Nil: Senders alone
+	// sends texts, if it has a sender of them.
+	TextDrivers map[string]authn.TextDriver
+	// Texts are the operator's providers and limits of text messages, for companies
+	// without providers of their own. With a sender of texts in Senders that sends,
+	// and only countries and limits count here.
+	Texts authn.TextSettings
+	// Duo tries the applications that companies name (method/duo.Method). Nil: no
+	// company has Duo.
+	Duo authn.DuoService
 	// Digits makes a sent code out of its seed (method/code.Digits); needed with Senders.
 	Digits func(seed []byte) string
 	// BackupCodes makes them (method/backup.Method); nil: nobody gets any.
@@ -111,7 +124,7 @@ type Server struct {
 	Directory *directory.Service
 	Audit     *audit.Service
 	Notices   *notice.Service   // nil: nothing is sent
-	Providers *provider.Service // nil: companies have no mail servers of their own
+	Providers *provider.Service // nil: nothing is sent
 
 	cfg     Config
 	mux     *httpserve.Mux
@@ -189,6 +202,9 @@ func (c *Config) check() (*url.URL, error) {
 		c.Addresses = throttle.NewAddresses(throttle.AddressesConfig{Now: c.Now})
 	}
 	for _, m := range c.Methods {
+		if m.Kind() == authn.SMS && (len(c.TextDrivers) > 0 || len(c.Texts.Providers) > 0) {
+			continue
+		}
 		if m.Kind().Sent() && c.Senders[m.Kind()] == nil {
 			problems = append(problems, fmt.Errorf("Config.Methods has %q, and Config.Senders has no sender for it", m.Kind()))
 		}
@@ -196,7 +212,7 @@ func (c *Config) check() (*url.URL, error) {
 	if c.CompanyMail != nil && c.Senders[authn.Email] == nil {
 		problems = append(problems, errors.New("Config.CompanyMail is set without a sender of e-mail in Config.Senders, which companies without settings use"))
 	}
-	if len(c.Senders) > 0 && c.Digits == nil {
+	if (len(c.Senders) > 0 || len(c.TextDrivers) > 0) && c.Digits == nil {
 		problems = append(problems, errors.New("Config.Digits is nil; give code.Digits"))
 	}
 	if err := errors.Join(problems...); err != nil {
@@ -243,20 +259,22 @@ func (s *Server) services() error {
 	s.clock = &clockGuard{store: c.Store, now: c.Now, log: c.Log}
 	var errs [7]error
 	var deliver signin.Deliverer // a nil *notice.Service would be no nil interface
-	if len(c.Senders) > 0 {
+	var texts signin.Texts
+	var settings func(context.Context, string, authn.Kind) ([]byte, error)
+	runner := &remote.Runner{}
+	if len(c.Senders) > 0 || len(c.TextDrivers) > 0 {
 		n := notice.Config{Outbox: c.Store, Texts: c.Catalogue, Senders: c.Senders, PublicURL: c.PublicURL,
 			Code: c.Digits, Now: c.Now, Log: c.Log, Random: c.Random}
-		if c.CompanyMail != nil {
-			s.Providers, errs[6] = provider.New(provider.Config{Store: c.Store, Mail: c.CompanyMail, Now: c.Now, Random: c.Random, Log: c.Log, Lifetimes: c.Lifetimes,
-				Render: func(l authn.Letter) (authn.Message, error) { return s.Notices.Render(l) }})
-			n.SenderFor = s.Providers.SenderFor
-		}
+		s.Providers, errs[6] = provider.New(provider.Config{Store: c.Store, Mail: c.CompanyMail, Drivers: c.TextDrivers, Texts: c.Texts, Text: c.Senders[authn.SMS],
+			Duo: c.Duo, PublicURL: c.PublicURL, Now: c.Now, Random: c.Random, Log: c.Log, Lifetimes: c.Lifetimes,
+			Render: func(l authn.Letter) (authn.Message, error) { return s.Notices.Render(l) }})
+		n.SenderFor = s.Providers.SenderFor
 		s.Notices, errs[5] = notice.New(n)
-		deliver = s.Notices
+		deliver, texts, settings = s.Notices, s.Providers, s.Providers.Settings
 	}
-	s.SignIn, errs[0] = signin.New(signin.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Deliver: deliver, Addresses: c.Addresses,
+	s.SignIn, errs[0] = signin.New(signin.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Deliver: deliver, Texts: texts, Settings: settings, Runner: runner, Addresses: c.Addresses,
 		Alarm: throttle.NewAlarm(throttle.AlarmConfig{}), Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes, Clock: s.clock.check})
-	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Codes: c.BackupCodes, Deliver: deliver,
+	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Codes: c.BackupCodes, Deliver: deliver, Texts: texts, Settings: settings, Runner: runner,
 		Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
 	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
 	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Now: c.Now, Random: c.Random})
@@ -265,17 +283,13 @@ func (s *Server) services() error {
 }
 
 func (s *Server) mount(outer *httpserve.Config) error {
-	offered := map[authn.Kind]authn.Traits{}
-	for _, m := range s.cfg.Methods {
-		offered[m.Kind()] = m.Traits()
-	}
 	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers,
-		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Offered: offered, Now: s.cfg.Now})
+		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Methods: s.cfg.Methods, Now: s.cfg.Now})
 	if err != nil {
 		return err
 	}
 	pages, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
-		Audit: s.Audit, Providers: s.Providers, Cookies: s.cookies, Texts: s.cfg.Catalogue, Offered: offered, Methods: s.cfg.Methods, Home: s.cfg.Home, Banner: s.cfg.Banner,
+		Audit: s.Audit, Providers: s.Providers, Cookies: s.cookies, Texts: s.cfg.Catalogue, Methods: s.cfg.Methods, Home: s.cfg.Home, Banner: s.cfg.Banner,
 		OpenAPI: httpapi.OpenAPI(), PublicURL: s.cfg.PublicURL, Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check, Status: s.status})
 	if err != nil {
 		return err

@@ -221,9 +221,11 @@ type (
 	ForgetBrowsers struct{ All bool }
 	// NewFactor stores a factor with its secret, sealed. A pending one replaces
 	// the user's other pending factor of that kind.
+	// Subject is Shown.Subject: Conflict if another person's active one has it.
 	NewFactor struct {
-		Factor Factor
-		Secret []byte
+		Factor  Factor
+		Secret  []byte
+		Subject string
 	}
 	// ActivateFactor turns the pending factor ID into the active one; an active
 	// one of the same kind is deleted in the same transaction (A5).
@@ -268,7 +270,11 @@ type (
 	PutChallenge struct{ Challenge Challenge }
 	// ConsumeChallenges ends all codes that were sent for a factor in this
 	// attempt; that there was one is checked.
-	ConsumeChallenges struct{ Factor string }
+	// With Outcome one must be there that ended so.
+	ConsumeChallenges struct {
+		Factor  string
+		Outcome Outside
+	}
 	// NewLetter puts a message into the outbox. Challenge names the code it carries.
 	NewLetter struct {
 		Letter    Letter

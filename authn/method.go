@@ -75,6 +75,21 @@ type PerCompany interface {
 	Offered(Company) bool
 }
 
+// TraitsFor gives the traits of the kinds that a company can use, of the methods
+// that this server has.
+func TraitsFor(methods map[Kind]Method, c Company) func(Kind) (Traits, bool) {
+	return func(k Kind) (Traits, bool) {
+		m, ok := methods[k]
+		if !ok {
+			return Traits{}, false
+		}
+		if p, depends := m.(PerCompany); depends && !p.Offered(c) {
+			return Traits{}, false
+		}
+		return m.Traits(), true
+	}
+}
+
 // Remote is a Method whose proof comes from an outside service. It never lets
 // anybody in because the service cannot be asked (ruling 33): that is
 // ProviderUnavailable. Verify is for a code that the person has from the service.
@@ -89,6 +104,14 @@ type Remote interface {
 	// Follow waits until the person answered what Start began, or ctx ends. Its
 	// progress, where there is any, is told by note.
 	Follow(ctx context.Context, r Request, s Started, note func(message string)) (Answered, error)
+}
+
+// Elsewhere is an Enroller whose people may have to set themselves up at an
+// outside service first.
+type Elsewhere interface {
+	Enroller
+	// Enrolled reports whether the service knows the person of the pending Factor by now.
+	Enrolled(context.Context, Request) (bool, error)
 }
 
 // Options is what an outside service would take.

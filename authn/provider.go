@@ -95,3 +95,35 @@ type MailStep struct {
 // MailRecords say of SPF, DKIM and DMARC whether a record is "found",
 // "missing", there "several" times, or "unsure".
 type MailRecords struct{ SPF, DKIM, DMARC string }
+
+// DuoSettings are a company's application of the Duo Auth API.
+type DuoSettings struct {
+	IKey string `json:"ikey"`           // integration key
+	SKey string `json:"skey,omitempty"` // secret key; written, never read back
+	Host string `json:"host"`           // API host name
+	// LetIn: where Duo lets a person in without asking, that counts as a code to a
+	// contact would; without, it counts for nothing (ruling 33).
+	LetIn bool `json:"let_in,omitempty"`
+}
+
+// Target is what a saved secret belongs to (ruling 32).
+func (d DuoSettings) Target() string { return d.IKey + " " + d.Host }
+
+// String shows no secret.
+func (d DuoSettings) String() string { return "duo:" + d.Host }
+
+// GoString is String, for %#v.
+func (d DuoSettings) GoString() string { return d.String() }
+
+// LogValue is String, for slog.
+func (d DuoSettings) LogValue() slog.Value { return slog.StringValue(d.String()) }
+
+// DuoService is what the settings of Duo are tried with; method/duo has one.
+type DuoService interface {
+	// Check gives the fields that are wrong: "ikey", "skey", "host"; codes "required"
+	// and "invalid".
+	Check(DuoSettings) []Field
+	// Try walks the way: is it there and is the clock right ("connect"), are the keys
+	// ("sign_in"). It ends at the first step that fails.
+	Try(context.Context, DuoSettings) ([]MailStep, error)
+}

@@ -146,3 +146,38 @@ type Spent struct {
 	Good    int
 	Money   int64
 }
+
+// TextSettings are how a company, or the operator, sends text messages.
+type TextSettings struct {
+	// Providers are tried in order; none: the operator's.
+	Providers []TextProvider `json:"providers,omitempty"`
+	// Countries (ISO 3166 alpha-2) are where texts are sent to; the first is where a
+	// number without a country code is from. None: nothing is sent.
+	Countries []string `json:"countries,omitempty"`
+	Currency  string   `json:"currency,omitempty"`    // ISO 4217; empty: money is not counted
+	Price     int64    `json:"price,omitempty"`       // of one text, in thousandths of the currency
+	DayTexts  int      `json:"day_texts,omitempty"`   // most in a day (UTC); 0: 1,000
+	MonTexts  int      `json:"month_texts,omitempty"` // most in a calendar month; 0: 20,000
+	DayMoney  int64    `json:"day_money,omitempty"`   // most money in a day, in thousandths; 0: no limit
+	MonMoney  int64    `json:"month_money,omitempty"` // in a calendar month; 0: no limit
+}
+
+// WithDefaults fills in the limits of who named none.
+func (t TextSettings) WithDefaults() TextSettings {
+	if t.DayTexts == 0 {
+		t.DayTexts = 1000
+	}
+	if t.MonTexts == 0 {
+		t.MonTexts = 20000
+	}
+	return t
+}
+
+// String shows no secret.
+func (t TextSettings) String() string { return fmt.Sprintf("texts:%d", len(t.Providers)) }
+
+// GoString is String, for %#v.
+func (t TextSettings) GoString() string { return t.String() }
+
+// LogValue is String, for slog.
+func (t TextSettings) LogValue() slog.Value { return slog.StringValue(t.String()) }

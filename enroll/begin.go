@@ -8,15 +8,30 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/remote"
 )
 
 // Begin makes a pending factor. replaces is the id of the active factor of
 // that kind; it must be given if there is one, so that nobody replaces what
 // they do not know of.
 //
-// Errors: StepUpRequired, PolicyForbids, Conflict (replaces missing or stale),
-// Invalid (field method), Unauthenticated.
+// Errors: StepUpRequired, PolicyForbids, Conflict (replaces missing or stale; the
+// number or the name at the service is somebody else's way), Invalid (field
+// method), ProviderUnavailable, Unauthenticated.
 func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces string) (Pending, error) {
+	return s.begin(ctx, w, kind, replaces, authn.Request{})
+}
+
+// BeginPhone makes a pending factor of a mobile number, and sends a code to it.
+// country (ISO 3166 alpha-2) is where a number without a country code is from.
+//
+// Errors: those of Begin, Invalid (field phone), PolicyForbids (a country that the
+// company sends no texts to), TooManyRequests, MessageNotSent.
+func (s *Service) BeginPhone(ctx context.Context, w Who, replaces, phone, country string) (Pending, error) {
+	return s.begin(ctx, w, authn.SMS, replaces, authn.Request{Phone: phone, Country: country})
+}
+
+func (s *Service) begin(ctx context.Context, w Who, kind authn.Kind, replaces string, ask authn.Request) (Pending, error) {
 	m, ok := s.methods[kind].(authn.Enroller)
 	if !ok {
 		return Pending{}, authn.InvalidField("method", "not_one_of", nil)
@@ -29,7 +44,10 @@ func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 	if _, err := s.fresh(&rows, k.Now); err != nil {
 		return Pending{}, err
 	}
-	shown, err := m.Begin(ctx, authn.Request{Company: *rows.Company, User: *rows.User, Client: w.Client, Now: k.Now.Unix()})
+	if _, here := s.traits(rows.Company)(kind); !here {
+		return Pending{}, authn.InvalidField("method", "not_one_of", nil)
+	}
+	shown, price, err := s.prepare(ctx, m, &rows, w, k.Now, ask)
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: begin: %w", err)
 	}
@@ -57,9 +75,12 @@ func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 			State: authn.Pending, Data: shown.Data, Epoch: rows.User.Epoch, Attempt: asker(rows), CreatedAt: k.Now, ExpiresAt: k.Now.Add(s.life.Setup),
 		}
 		p, letter = Pending{Company: *rows.Company, User: *rows.User, Factor: f, Replaces: old}, ""
-		writes := []authn.Write{authn.NewFactor{Factor: f, Secret: shown.Secret}}
+		writes := []authn.Write{authn.NewFactor{Factor: f, Secret: shown.Secret, Subject: shown.Subject}}
 		if kind.Sent() {
-			more, id, err := s.send(rows, doc, w, f, rows.User.Email, authn.CodeSetUp, &p)
+			if kind == authn.SMS {
+				f.Destination = string(shown.Secret)
+			}
+			more, id, err := s.send(rows, doc, w, f, authn.CodeSetUp, price, &p)
 			if err != nil {
 				return authn.Drop(err)
 			}
@@ -67,6 +88,7 @@ func (s *Service) Begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 		}
 		return authn.Accept(s.event("factor.begun", rows, w, k.Now, f), writes...)
 	})
+	s.asked(ctx, kind, w, err)
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: begin: %w", err)
 	}
@@ -96,6 +118,23 @@ func probation(factors []authn.Factor, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// prepare asks the method what a new factor needs, and for texts what they cost.
+func (s *Service) prepare(ctx context.Context, m authn.Enroller, rows *authn.Rows, w Who, now time.Time, ask authn.Request) (authn.Shown, policy.Pricing, error) {
+	var err error
+	ask.Company, ask.User, ask.Client, ask.Now = *rows.Company, *rows.User, w.Client, now.Unix()
+	if ask.Settings, err = s.settings(ctx, rows.Company.ID, m.Kind()); err != nil {
+		return authn.Shown{}, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, remote.AskTimeout)
+	defer cancel()
+	shown, err := m.Begin(ctx, ask)
+	if err != nil {
+		return authn.Shown{}, nil, err
+	}
+	price, err := s.price(ctx, rows.Company.ID, m.Kind())
+	return shown, price, err
 }
 
 func (s *Service) shown(m authn.Enroller, p Pending, secret []byte) (Pending, error) {
@@ -131,6 +170,8 @@ func (s *Service) Show(ctx context.Context, w Who, id string) (Pending, error) {
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: show: %w", err)
 	}
-	return s.shown(m, Pending{Company: *rows.Company, User: *rows.User, Factor: *f, Sent: of(rows.Challenges, f.ID), ResendAt: policy.ResendAt(of(slices.Concat(rows.SentBefore, rows.Challenges), f.ID)),
-		Address: address(*f, *rows.User), Replaces: rows.FactorOf(f.Kind, authn.Confirmed)}, secret)
+	p := Pending{Company: *rows.Company, User: *rows.User, Factor: *f, Sent: of(rows.Challenges, f.ID), ResendAt: policy.ResendAt(of(slices.Concat(rows.SentBefore, rows.Challenges), f.ID)),
+		Address: address(*f, *rows.User), Replaces: rows.FactorOf(f.Kind, authn.Confirmed)}
+	p.Elsewhere = s.elsewhere(ctx, m, &rows, *f, secret, w)
+	return s.shown(m, p, secret)
 }

@@ -105,8 +105,8 @@ func (s *Service) mayHaveCodes(rows *authn.Rows, now time.Time) error {
 	if doc.TwoFactor == policy.Off {
 		return &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
 	}
-	if !slices.ContainsFunc(policy.Second(doc, rows.Factors, s.traits), func(f authn.Factor) bool {
-		t, _ := s.traits(f.Kind)
+	if !slices.ContainsFunc(policy.Second(doc, rows.Factors, s.traits(rows.Company)), func(f authn.Factor) bool {
+		t, _ := s.traits(rows.Company)(f.Kind)
 		return policy.OwnPossession.Meets(t)
 	}) {
 		return &authn.Error{Code: authn.PolicyForbids, Key: "error.no_way_for_codes"}

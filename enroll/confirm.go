@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/remote"
 )
 
 // versionOf counts the answers that a pending factor had: a right one ends it,
@@ -46,10 +47,11 @@ func (s *Service) pending(rows *authn.Rows, id string, now time.Time) (*authn.Fa
 // answer to an older form is never evaluated, so that Reload charges nothing.
 //
 // Errors: Invalid, NotFound, Conflict (confirmed already, or an older form),
-// Expired, WrongCode (with ClockSkew if the code is right for another minute,
+// Expired, ProviderUnavailable, WrongCode (with ClockSkew if the code is right for another minute,
 // requirement A8), Paused, Locked, Busy.
 func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, a authn.Answer) (Changed, error) {
 	k := s.keys(w)
+	k.Sent = true
 	rows, err := s.store.View(ctx, k)
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
@@ -62,6 +64,14 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 	if !ok {
 		return Changed{}, authn.NotFound
 	}
+	_, outside := m.(authn.Remote)
+	if outside && a.Code == "" && remote.Last(rows.Challenges, id) != nil {
+		codes, err := s.newCodes(&rows, m)
+		if err != nil {
+			return Changed{}, err
+		}
+		return s.approve(ctx, w, k, m, codes, id)
+	}
 	if err := m.Shape(a); err != nil {
 		return Changed{}, err
 	}
@@ -70,6 +80,10 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 	codes, err := s.newCodes(&rows, m)
 	if err != nil {
 		return Changed{}, err
+	}
+	price, err := s.price(ctx, rows.Company.ID, f.Kind)
+	if err != nil {
+		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
 	}
 	k.Factor, k.Charge, k.Sent = id, authn.GuessFactor, f.Kind.Sent()
 	k.Choose = func(rows *authn.Rows) (string, error) {
@@ -82,6 +96,9 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 			err = &authn.Error{Code: authn.Expired, Key: "error.code_expired"}
 		}
 		return id, err
+	}
+	if outside {
+		return s.confirmSlow(ctx, w, k, m, codes, a)
 	}
 	var out Changed
 	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
@@ -100,7 +117,8 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 		if newAddress(*rows.Charged.Factor) != "" {
 			return s.moveAddress(rows, w, k.Now, &out)
 		}
-		return s.activate(rows, w, m, match, codes, k.Now, &out)
+		sent := policy.CameBack(price, nil, rows.Charged.Challenges, rows.User.ID)
+		return s.activate(rows, w, m, match, codes, k.Now, &out).With(sent...)
 	})
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
@@ -152,7 +170,7 @@ func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.
 		// The new factor was just proven, so the session shows it: policy asks for it
 		// from now on.
 		t := m.Traits()
-		_, amr := policy.Level([]authn.Proof{{Kind: f.Kind, Traits: t}})
+		_, amr := policy.Level([]authn.Proof{{Kind: f.Kind, Traits: t, AMR: match.AMR}})
 		sess.AMR = union(sess.AMR, amr)
 		if t.Possession || t.PhishingResistant {
 			sess.FactorTime = now // the level rises only with something held
@@ -189,6 +207,6 @@ func (s *Service) ready(rows *authn.Rows, m authn.Method, f authn.Factor, match 
 	a.Epoch = u.Epoch
 	a.Version++
 	a.State = authn.Ready
-	a.Proofs = append(slices.Clone(a.Proofs), authn.Proof{Kind: f.Kind, Factor: f.ID, Traits: m.Traits(), At: now, Step: match.Step})
+	a.Proofs = append(slices.Clone(a.Proofs), authn.Proof{Kind: f.Kind, Factor: f.ID, Traits: m.Traits(), At: now, Step: match.Step, AMR: match.AMR})
 	return []authn.Write{authn.PutUser{User: u}, authn.EndSessions{}, authn.EndAttempts{Except: a.ID}, authn.PutAttempt{Attempt: a}}
 }

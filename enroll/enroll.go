@@ -26,6 +26,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/remote"
 )
 
 // Store is what this package needs of storage.
@@ -64,8 +65,12 @@ type Config struct {
 	Store     Store
 	Methods   []authn.Method // those that are Enrollers can be added by people
 	Passwords Passwords
-	Codes     Codes            // nil: nobody gets backup codes
-	Deliver   Deliverer        // nil: nothing is sent
+	Codes     Codes     // nil: nobody gets backup codes
+	Deliver   Deliverer // nil: nothing is sent
+	Texts     Texts     // nil: text messages have no limits but those of package policy
+	// Settings are a company's for a kind, opened; nil: it has none. Nil: no method has any.
+	Settings  func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
+	Runner    *remote.Runner   // follows outside services; nil: one of its own
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand
 	Lifetimes policy.Lifetimes // zero fields: the defaults of ruling 45
@@ -78,6 +83,9 @@ type Service struct {
 	passwords Passwords
 	codes     Codes
 	deliver   Deliverer
+	texts     Texts
+	company   func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
+	runner    *remote.Runner
 	now       func() time.Time
 	random    io.Reader
 	life      policy.Lifetimes
@@ -89,12 +97,16 @@ func New(c Config) (*Service, error) {
 		return nil, errors.New("enroll: Config.Store and Config.Passwords are needed")
 	}
 	s := &Service{store: c.Store, passwords: c.Passwords, codes: c.Codes, deliver: c.Deliver, now: c.Now, random: c.Random,
+		texts: c.Texts, company: c.Settings, runner: c.Runner,
 		life: c.Lifetimes.WithDefaults(), methods: map[authn.Kind]authn.Method{}}
 	if s.now == nil {
 		s.now = time.Now
 	}
 	if s.random == nil {
 		s.random = rand.Reader
+	}
+	if s.runner == nil {
+		s.runner = &remote.Runner{}
 	}
 	for _, m := range c.Methods {
 		s.methods[m.Kind()] = m
@@ -135,6 +147,8 @@ type Pending struct {
 	Address  string            // where they went
 	ResendAt time.Time         // when another can be asked for; zero: none was sent, or no more are
 	Replaces *authn.Factor     // the active one that ends when this is confirmed
+	// Elsewhere: the person has to set themselves up at the outside service first.
+	Elsewhere bool
 }
 
 func (s *Service) keys(w Who) authn.Keys {
@@ -188,16 +202,24 @@ func (s *Service) need(rows *authn.Rows, now time.Time) (policy.Need, error) {
 		return policy.Need{}, fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err)
 	}
 	return policy.Evaluate(policy.Asked{Document: doc, User: *rows.User, Factors: rows.Factors, Proofs: rows.Attempt.Proofs,
-		Purpose: rows.Attempt.Purpose, Lane: rows.Attempt.Lane, Now: now, Traits: s.traits}), nil
+		Purpose: rows.Attempt.Purpose, Lane: rows.Attempt.Lane, Now: now, Traits: s.traits(rows.Company)}), nil
 }
 
-func (s *Service) traits(k authn.Kind) (authn.Traits, bool) {
-	m, ok := s.methods[k]
-	if !ok {
-		return authn.Traits{}, false
-	}
-	return m.Traits(), true
+// traits are those of the kinds that a company can use.
+func (s *Service) traits(c *authn.Company) func(authn.Kind) (authn.Traits, bool) {
+	return authn.TraitsFor(s.methods, *c)
 }
+
+// settings are a company's for a kind of proof; nil: it has none.
+func (s *Service) settings(ctx context.Context, company string, kind authn.Kind) ([]byte, error) {
+	if _, ok := s.methods[kind].(authn.PerCompany); !ok || s.company == nil {
+		return nil, nil
+	}
+	return s.company(ctx, company, kind)
+}
+
+// Close stops following outside services; what nobody answered yet is not approved.
+func (s *Service) Close() { s.runner.Close() }
 
 // fresh demands a good session and a recent proof, and gives the policy. In a
 // sign-in the proof from outside the password stands for the latter.
@@ -217,8 +239,8 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) (policy.Document, error
 	}
 	// Whoever holds a factor proves a factor, also while policy lets it sleep: else
 	// the password alone could remove it.
-	err = policy.Fresh(rows, s.mustHold(doc, rows.Factors), s.life.StepUpAge, now)
-	if err != nil && policy.Enrolled(rows.Factors) && len(policy.Second(doc, rows.Factors, s.traits)) == 0 {
+	err = policy.Fresh(rows, s.mustHold(doc, rows), s.life.StepUpAge, now)
+	if err != nil && policy.Enrolled(rows.Factors) && len(policy.Second(doc, rows.Factors, s.traits(rows.Company))) == 0 {
 		err = &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
 	}
 	return doc, err
@@ -228,11 +250,12 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) (policy.Document, error
 // e-mail are none (ruling 14): who has only those confirms with one, as package
 // policy lets them, and is not asked for what they do not have. While no way can
 // be used, nothing else stands in for it.
-func (s *Service) mustHold(doc policy.Document, factors []authn.Factor) bool {
-	if policy.Enrolled(factors) && len(policy.Second(doc, factors, s.traits)) == 0 {
+func (s *Service) mustHold(doc policy.Document, rows *authn.Rows) bool {
+	traits := s.traits(rows.Company)
+	if policy.Enrolled(rows.Factors) && len(policy.Second(doc, rows.Factors, traits)) == 0 {
 		return true
 	}
-	return policy.Holds(factors, s.traits)
+	return policy.Holds(rows.Factors, traits)
 }
 
 // Ready says whether w may change the account now: nil, or StepUpRequired.

@@ -72,8 +72,8 @@ func (s *Service) mayChange(rows *authn.Rows, now time.Time) (policy.Document, e
 	if err := probation(rows.Factors, now); err != nil {
 		return doc, err
 	}
-	if len(policy.Second(doc, rows.Factors, s.traits)) > 0 || policy.Demanded(doc, *rows.User) {
-		return doc, policy.Fresh(rows, s.mustHold(doc, rows.Factors), s.life.StepUpAge, now)
+	if len(policy.Second(doc, rows.Factors, s.traits(rows.Company))) > 0 || policy.Demanded(doc, *rows.User) {
+		return doc, policy.Fresh(rows, s.mustHold(doc, rows), s.life.StepUpAge, now)
 	}
 	return doc, nil
 }

@@ -37,7 +37,28 @@ func address(f authn.Factor, u authn.User) string {
 	if f.Kind == authn.Email {
 		return u.Email
 	}
-	return ""
+	return f.Destination
+}
+
+// Texts says what a text message costs, and whether it may be sent at all; see
+// signin.Texts.
+type Texts interface {
+	Price(ctx context.Context, company string) (func(authn.TextAsk) ([]authn.Spending, error), error)
+	Asked(ctx context.Context, company string, err error)
+}
+
+func (s *Service) price(ctx context.Context, company string, kind authn.Kind) (policy.Pricing, error) {
+	if kind != authn.SMS || s.texts == nil {
+		return nil, nil
+	}
+	return s.texts.Price(ctx, company)
+}
+
+// asked says how asking for a message ended.
+func (s *Service) asked(ctx context.Context, kind authn.Kind, w Who, err error) {
+	if kind == authn.SMS && s.texts != nil {
+		s.texts.Asked(ctx, s.keys(w).Company, err)
+	}
 }
 
 // of are the codes that are out for a factor.
@@ -52,12 +73,16 @@ func of(sent []authn.Challenge, factor string) []authn.Challenge {
 }
 
 // send writes a code for a pending factor, and the letter that carries it.
-func (s *Service) send(rows *authn.Rows, doc policy.Document, w Who, f authn.Factor, address string, purpose authn.CodePurpose, p *Pending) ([]authn.Write, string, error) {
+func (s *Service) send(rows *authn.Rows, doc policy.Document, w Who, f authn.Factor, purpose authn.CodePurpose, price policy.Pricing, p *Pending) ([]authn.Write, string, error) {
+	address := address(f, *rows.User)
 	now := s.now()
 	if s.deliver == nil {
 		return nil, "", authn.InvalidField("method", "not_one_of", nil)
 	}
 	to, ok := authn.CanonicalLogin(address)
+	if f.Kind == authn.SMS {
+		to, ok = address, address != ""
+	}
 	if !ok {
 		return nil, "", &authn.Error{Code: authn.PolicyForbids, Key: "error.no_address"}
 	}
@@ -82,7 +107,15 @@ func (s *Service) send(rows *authn.Rows, doc policy.Document, w Who, f authn.Fac
 	}
 	before := slices.DeleteFunc(of(rows.Challenges, f.ID), func(c authn.Challenge) bool { return c.ID == sending.Challenge.ID })
 	p.Sent, p.ResendAt = append(before, sending.Challenge), sending.ResendAt
-	return []authn.Write{write, authn.NewLetter{Letter: letter, Challenge: sending.Challenge.ID}}, letter.ID, nil
+	writes := []authn.Write{write, authn.NewLetter{Letter: letter, Challenge: sending.Challenge.ID}}
+	if price != nil {
+		spent, err := price(policy.AskText(nil, rows.User.ID, to, w.Client, now))
+		if err != nil {
+			return nil, "", err
+		}
+		writes = append(writes, authn.SpendBudget{Of: spent})
+	}
+	return writes, letter.ID, nil
 }
 
 // Send sends the code of a pending factor again.
@@ -91,9 +124,22 @@ func (s *Service) send(rows *authn.Rows, doc policy.Document, w Who, f authn.Fac
 func (s *Service) Send(ctx context.Context, w Who, id string) (Pending, error) {
 	k := s.keys(w)
 	k.Sent = true
+	rows, err := s.store.View(ctx, k)
+	if err != nil {
+		return Pending{}, fmt.Errorf("enroll: send: %w", err)
+	}
+	f, err := s.pending(&rows, id, k.Now)
+	if err != nil {
+		return Pending{}, err
+	}
+	kind := f.Kind
+	price, err := s.price(ctx, rows.Company.ID, kind)
+	if err != nil {
+		return Pending{}, fmt.Errorf("enroll: send: %w", err)
+	}
 	var p Pending
 	var letter string
-	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		p, letter = Pending{}, ""
 		f, err := s.pending(rows, id, k.Now)
 		if err == nil && !f.Kind.Sent() {
@@ -111,13 +157,14 @@ func (s *Service) Send(ctx context.Context, w Who, id string) (Pending, error) {
 			purpose = authn.CodeEmail
 		}
 		p = Pending{Company: *rows.Company, User: *rows.User, Factor: *f, Version: versionOf(*f)}
-		writes, id, err := s.send(rows, doc, w, *f, address(*f, *rows.User), purpose, &p)
+		writes, id, err := s.send(rows, doc, w, *f, purpose, price, &p)
 		if err != nil {
 			return authn.Drop(err)
 		}
 		letter = id
 		return authn.Accept(s.event("code.sent", rows, w, k.Now, *f), writes...)
 	})
+	s.asked(ctx, kind, w, err)
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: send: %w", err)
 	}
@@ -164,7 +211,7 @@ func (s *Service) BeginEmail(ctx context.Context, w Who, email string) (Pending,
 			State: authn.Pending, Data: data, Epoch: rows.User.Epoch, Attempt: asker(rows), CreatedAt: k.Now, ExpiresAt: k.Now.Add(s.life.Setup),
 		}
 		p = Pending{Company: *rows.Company, User: *rows.User, Factor: f, Version: versionOf(f)}
-		writes, id, err := s.send(rows, doc, w, f, email, authn.CodeEmail, &p)
+		writes, id, err := s.send(rows, doc, w, f, authn.CodeEmail, nil, &p)
 		if err != nil {
 			return authn.Drop(err)
 		}

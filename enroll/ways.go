@@ -21,14 +21,15 @@ func least(doc policy.Document, u authn.User, signingIn bool) policy.Strength {
 
 // Ways are the kinds that a person may set up, sorted: what Begin would take.
 // signingIn: in a sign-in that asks for it, rather than in a session.
-func (s *Service) Ways(doc policy.Document, u authn.User, signingIn bool) []authn.Kind {
+func (s *Service) Ways(c authn.Company, doc policy.Document, u authn.User, signingIn bool) []authn.Kind {
 	kinds := []authn.Kind{}
 	if doc.TwoFactor == policy.Off {
 		return kinds
 	}
+	offered := authn.TraitsFor(s.methods, c)
 	for _, k := range slices.Sorted(maps.Keys(s.methods)) {
 		m, ok := s.methods[k].(authn.Enroller)
-		if ok && k.Own() && least(doc, u, signingIn).Meets(m.Traits()) && (k != authn.Email || u.Email != "") {
+		if _, here := offered(k); ok && here && k.Own() && least(doc, u, signingIn).Meets(m.Traits()) && (k != authn.Email || u.Email != "") {
 			kinds = append(kinds, k)
 		}
 	}

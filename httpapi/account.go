@@ -47,10 +47,9 @@ type reason struct {
 	Text string        `json:"text"`
 }
 
-// traits answers policy's question: which kinds are there, and what they show.
-func (a *API) traits(k authn.Kind) (authn.Traits, bool) {
-	t, ok := a.Offered[k]
-	return t, ok
+// traits answers policy's question: which kinds a company can use, and what they show.
+func (a *API) traits(c authn.Company) func(authn.Kind) (authn.Traits, bool) {
+	return authn.TraitsFor(a.methods, c)
 }
 
 func policyOf(c authn.Company) (policy.Document, error) {
@@ -69,7 +68,7 @@ func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error
 	out := account{
 		ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: !u.EmailVerifiedAt.IsZero(), Locale: u.Locale,
 		Audience: u.Audience, Roles: u.Roles, Company: refOf(c.Company),
-		TwoFactorRequired: policy.Demanded(doc, u), Why: []reason{}, Methods: a.Enroll.Ways(doc, u, false),
+		TwoFactorRequired: policy.Demanded(doc, u), Why: []reason{}, Methods: a.Enroll.Ways(c.Company, doc, u, false),
 	}
 	if out.Roles == nil {
 		out.Roles = []string{}
@@ -77,10 +76,10 @@ func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error
 	for _, why := range policy.Why(doc, u, c.Factors) {
 		out.Why = append(out.Why, reason{Rule: why, Text: a.Texts.Text(a.language(r, u), "why."+string(why), map[string]any{"Company": c.Company.Name})})
 	}
-	if first := a.preferred(doc, u, c.Factors); first != nil {
+	if first := a.preferred(c.Company, doc, u, c.Factors); first != nil {
 		out.PreferredMethod = first.Kind
 	}
-	if doc.NeedsOwnWay(u) && !slices.ContainsFunc(policy.Second(doc, c.Factors, a.traits), a.held) {
+	if doc.NeedsOwnWay(u) && !slices.ContainsFunc(policy.Second(doc, c.Factors, a.traits(c.Company)), a.held) {
 		out.GraceUntil = maybe(doc.GraceUntil(u, a.Now()))
 	}
 	for _, f := range c.Factors {
@@ -95,7 +94,15 @@ func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error
 }
 
 // held reports whether a factor is something that the person has.
-func (a *API) held(f authn.Factor) bool { return policy.OwnPossession.Meets(a.Offered[f.Kind]) }
+func (a *API) held(f authn.Factor) bool { return policy.OwnPossession.Meets(a.shows(f.Kind)) }
+
+// shows are the traits of a kind, whether or not a company can use it.
+func (a *API) shows(k authn.Kind) authn.Traits {
+	if m := a.methods[k]; m != nil {
+		return m.Traits()
+	}
+	return authn.Traits{}
+}
 
 // begunHere reports whether the session can go on with a pending factor: it
 // belongs to the sign-in that began it, and is not there for others (ruling 1).

@@ -64,7 +64,7 @@ func (a *API) show(r *http.Request, st signin.Status) (attempt, error) {
 		if err != nil {
 			return attempt{}, err
 		}
-		for _, k := range a.Enroll.Ways(doc, st.User, true) {
+		for _, k := range a.Enroll.Ways(st.Company, doc, st.User, true) {
 			out.Methods = append(out.Methods, way{Method: k})
 		}
 	case authn.Denied:

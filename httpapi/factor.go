@@ -55,11 +55,11 @@ func ofCaller(f authn.Factor, c caller, first *authn.Factor) factor {
 // preferred is the factor that sign-in offers first, if none of them rests and
 // the browser is new: the person's choice, else the oldest that is good enough,
 // and what is held before a code to a contact.
-func (a *API) preferred(doc policy.Document, u authn.User, factors []authn.Factor) *authn.Factor {
+func (a *API) preferred(c authn.Company, doc policy.Document, u authn.User, factors []authn.Factor) *authn.Factor {
 	var first *authn.Factor
-	for _, f := range policy.Second(doc, factors, a.traits) {
+	for _, f := range policy.Second(doc, factors, a.traits(c)) {
 		switch {
-		case !doc.Minimum(u).Meets(a.Offered[f.Kind]):
+		case !doc.Minimum(u).Meets(a.shows(f.Kind)):
 		case f.ID == u.Preferred:
 			return &f
 		case first == nil, first.Kind.Sent() && !f.Kind.Sent() && doc.NeedsOwnWay(u):
@@ -74,7 +74,7 @@ func (a *API) preferredOf(c caller) (*authn.Factor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.preferred(doc, c.User, c.Factors), nil
+	return a.preferred(c.Company, doc, c.User, c.Factors), nil
 }
 
 // listed reports whether a factor is among a person's ways to verify. Not: the
@@ -190,7 +190,7 @@ func (a *API) settable(r *http.Request, s setter, err error) error {
 	if failed != nil {
 		return failed
 	}
-	return listing(err, "method", a.Enroll.Ways(doc, user, s.session == nil))
+	return listing(err, "method", a.Enroll.Ways(company, doc, user, s.session == nil))
 }
 
 // sendFactor is POST /account/factors/{id}/send.

@@ -68,14 +68,15 @@ type Config struct {
 	Providers *provider.Service // nil: companies have no mail servers of their own
 	Cookies   httpserve.Cookies
 	Texts     *text.Catalogue
-	Locales   []string                    // languages that a person may choose
-	Offered   map[authn.Kind]authn.Traits // kinds with a registered method, and what they show
-	Now       func() time.Time            // nil: time.Now
+	Locales   []string         // languages that a person may choose
+	Methods   []authn.Method   // those that are registered
+	Now       func() time.Time // nil: time.Now
 }
 
 // API is the JSON API.
 type API struct {
 	Config
+	methods map[authn.Kind]authn.Method
 }
 
 // New checks the configuration.
@@ -86,7 +87,11 @@ func New(c Config) (*API, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &API{c}, nil
+	a := &API{Config: c, methods: map[authn.Kind]authn.Method{}}
+	for _, m := range c.Methods {
+		a.methods[m.Kind()] = m
+	}
+	return a, nil
 }
 
 // Mount registers the routes.

@@ -57,7 +57,7 @@ func (c caller) asker() provider.Who { return provider.Who{Token: c.Token, Clien
 
 // mailProvider is GET /providers/email.
 func (a *API) mailProvider(w http.ResponseWriter, r *http.Request, c caller) error {
-	if a.Providers == nil {
+	if !a.Providers.HasMail() {
 		return authn.NotFound
 	}
 	st, err := a.Providers.Mail(r.Context(), c.asker())
@@ -69,7 +69,7 @@ func (a *API) mailProvider(w http.ResponseWriter, r *http.Request, c caller) err
 
 // setMailProvider is PUT /providers/email.
 func (a *API) setMailProvider(w http.ResponseWriter, r *http.Request, c caller) error {
-	if a.Providers == nil {
+	if !a.Providers.HasMail() {
 		return authn.NotFound
 	}
 	var in mailSettings
@@ -85,7 +85,7 @@ func (a *API) setMailProvider(w http.ResponseWriter, r *http.Request, c caller) 
 
 // removeMailProvider is DELETE /providers/email.
 func (a *API) removeMailProvider(w http.ResponseWriter, r *http.Request, c caller) error {
-	if a.Providers == nil {
+	if !a.Providers.HasMail() {
 		return authn.NotFound
 	}
 	st, err := a.Providers.RemoveMail(r.Context(), c.asker(), 0)
@@ -121,7 +121,7 @@ type records struct {
 
 // testMailProvider is POST /providers/email/test.
 func (a *API) testMailProvider(w http.ResponseWriter, r *http.Request, c caller) error {
-	if a.Providers == nil {
+	if !a.Providers.HasMail() {
 		return authn.NotFound
 	}
 	var in struct {

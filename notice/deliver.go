@@ -35,6 +35,7 @@ var (
 	errNoSender = errors.New("notice: no provider for this channel")
 	errTimeout  = errors.New("notice: the provider did not answer in time")
 	errPanic    = errors.New("notice: panic")
+	errUnsure   = errors.New("notice: it may have been sent before")
 )
 
 // Deliver sends one letter now, for somebody who waits for it. It returns nil
@@ -123,6 +124,9 @@ func (s *Service) work(ctx context.Context, ln lane, todo <-chan authn.Letter, s
 func (s *Service) try(ctx context.Context, l authn.Letter) (err error) {
 	if !l.ExpiresAt.IsZero() && !s.c.Now().Before(l.ExpiresAt) {
 		return errTooLate
+	}
+	if once(l) && l.Tries > 1 {
+		return errUnsure // whoever claimed it before may have sent it
 	}
 	defer func() {
 		if x := recover(); x != nil {
@@ -216,7 +220,7 @@ func (s *Service) settle(ctx context.Context, l authn.Letter, err error) error {
 	}
 	why, next := reason(err), now.Add(s.jitter(pauses[min(max(l.Tries, 1), len(pauses))-1]))
 	var ev *authn.Event
-	if final(err) || !next.Before(last(l, now)) {
+	if once(l) || final(err) || !next.Before(last(l, now)) {
 		ev = &authn.Event{
 			Company: l.Company.ID, ID: authn.NewID(authn.EventID, now, s.c.Random), Type: "message.failed",
 			Target: l.User.ID, Result: authn.Refused, At: now,
@@ -260,6 +264,10 @@ func (s *Service) mark(ctx context.Context, write func(context.Context) error) (
 	return nil
 }
 
+// once reports whether a letter is tried once only. A text message costs money and
+// is asked for again by whoever waits for it, so that none is ever sent twice.
+func once(l authn.Letter) bool { return l.Channel == authn.SMS }
+
 // last is until when a letter is tried.
 func last(l authn.Letter, now time.Time) time.Time {
 	end := l.At.Add(noticesLast)
@@ -302,6 +310,8 @@ func reason(err error) string {
 		return "no_provider"
 	case errors.Is(err, errTimeout):
 		return "timeout"
+	case errors.Is(err, errUnsure):
+		return "unsure"
 	case errors.Is(err, errPanic):
 		return "panic"
 	case errors.Is(err, errRender):

@@ -40,6 +40,12 @@ type Document struct {
 	GraceDays int `json:"grace_days,omitempty"`
 	// CodeSeconds is how long a sent code is good; 0: 120.
 	CodeSeconds int `json:"code_seconds,omitempty"`
+	// SMSFallback lets codes to the profile's number stand in, before e-mail, for
+	// who has no way of their own yet (requirement C1).
+	SMSFallback bool `json:"sms_fallback,omitempty"`
+	// SendAtOnce sends the code with the right password, where a code that is sent
+	// is what the person is asked for first.
+	SendAtOnce bool `json:"send_at_once,omitempty"`
 	// Strength is the least that people of a role must prove, by role.
 	Strength map[string]Strength `json:"strength,omitempty"`
 }

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"cmp"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -167,21 +169,46 @@ func Second(d Document, factors []authn.Factor, traits func(authn.Kind) (authn.T
 	return out
 }
 
-// FallbackKind is how a code would reach the person until they have a way of
-// their own (requirement C1); empty: not at all, and why.
-func FallbackKind(d Document, u authn.User, factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool), now time.Time) (authn.Kind, Denial) {
-	_, email := traits(authn.Email)
+// Fallbacks are the channels by which a code would reach the person until they
+// have a way of their own, the usual one first (requirement C1); none: why.
+func Fallbacks(d Document, u authn.User, factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool), now time.Time) ([]authn.Kind, Denial) {
 	switch {
 	case Enrolled(factors), !u.HadFactorAt.IsZero() && (Demanded(d, u) || u.SecuredAt.Sub(u.HadFactorAt) >= NotMeLives || u.SecuredAt.IsZero()):
-		return "", Stranded
+		return nil, Stranded
 	case d.Minimum(u) != AnyStrength:
-		return "", TooWeak
-	case !email || u.Email == "" || u.EmailVerifiedAt.IsZero():
-		return "", NoContact
-	case !u.EmailChangedAt.IsZero() && now.Sub(u.EmailChangedAt) < ContactRests:
-		return "", NewOne
+		return nil, TooWeak
 	}
-	return authn.Email, ""
+	var kinds []authn.Kind
+	why := NoContact
+	add := func(k authn.Kind, changed time.Time) {
+		if _, offered := traits(k); !offered {
+			return
+		}
+		if !changed.IsZero() && now.Sub(changed) < ContactRests {
+			why = NewOne
+			return
+		}
+		kinds = append(kinds, k)
+	}
+	if d.SMSFallback && u.Phone != "" && !u.PhoneTrustedAt.IsZero() {
+		add(authn.SMS, u.PhoneChangedAt)
+	}
+	if u.Email != "" && !u.EmailVerifiedAt.IsZero() {
+		add(authn.Email, u.EmailChangedAt)
+	}
+	if len(kinds) > 0 {
+		why = ""
+	}
+	return kinds, why
+}
+
+// Contact is where codes of a channel go that stand in until a person has a way
+// of their own.
+func Contact(k authn.Kind, u authn.User) string {
+	if k == authn.SMS {
+		return u.Phone
+	}
+	return u.Email
 }
 
 // shown is what the proofs of an attempt come to.
@@ -218,8 +245,8 @@ func (a Asked) reaches(k authn.Kind) bool {
 	if slices.ContainsFunc(Second(a.Document, a.Factors, a.Traits), func(f authn.Factor) bool { return f.Kind == k }) {
 		return true
 	}
-	kind, _ := FallbackKind(a.Document, a.User, a.Factors, a.Traits, a.Now)
-	return kind == k
+	kinds, _ := Fallbacks(a.Document, a.User, a.Factors, a.Traits, a.Now)
+	return slices.Contains(kinds, k)
 }
 
 // Evaluate never reports Complete because nothing applies: without a proof of
@@ -300,10 +327,9 @@ func (a Asked) offer(need *Need, least Strength, s shown) {
 	}
 	var denied Denial
 	if !own {
-		var kind authn.Kind
-		if kind, denied = FallbackKind(a.Document, a.User, a.Factors, a.Traits, a.Now); kind != "" {
-			need.Offers = append(need.Offers, a.fallback(kind))
-		}
+		var kinds []authn.Kind
+		kinds, denied = Fallbacks(a.Document, a.User, a.Factors, a.Traits, a.Now)
+		need.Offers = append(need.Offers, a.fallbacks(kinds)...)
 	}
 	if f := a.active(authn.BypassCode); f != nil {
 		need.Offers = append(need.Offers, a.of(*f))
@@ -368,10 +394,8 @@ func (a Asked) contact() []Offer {
 	if !Demanded(a.Document, a.User) {
 		return nil
 	}
-	if kind, _ := FallbackKind(a.Document, a.User, a.Factors, a.Traits, a.Now); kind != "" {
-		return []Offer{a.fallback(kind)}
-	}
-	return nil
+	kinds, _ := Fallbacks(a.Document, a.User, a.Factors, a.Traits, a.Now)
+	return a.fallbacks(kinds)
 }
 
 // saved offers the backup codes that are left, where they are strong enough.
@@ -397,30 +421,52 @@ func (a Asked) active(k authn.Kind) *authn.Factor {
 	return nil
 }
 
+func (a Asked) fallbacks(kinds []authn.Kind) []Offer {
+	var out []Offer
+	for _, k := range kinds {
+		out = append(out, a.fallback(k))
+	}
+	return out
+}
+
 // fallback is the offer of a code to a contact. Its factor, which only counts,
 // is there from the moment that it is first offered.
 func (a Asked) fallback(kind authn.Kind) Offer {
 	for _, f := range a.Factors {
 		if f.Kind == kind && f.State == authn.Fallback {
 			o := a.of(f)
-			o.Fallback = true
+			o.Fallback, o.SentTo = true, Mask(kind, Contact(kind, a.User))
 			return o
 		}
 	}
-	return Offer{Kind: kind, Fallback: true, SentTo: Mask(kind, a.User.Email)}
+	return Offer{Kind: kind, Fallback: true, SentTo: Mask(kind, Contact(kind, a.User))}
 }
 
 func (a Asked) of(f authn.Factor) Offer {
 	c := f.Counts[a.Lane]
 	t, _ := a.Traits(f.Kind)
 	o := Offer{Kind: f.Kind, Factor: f.ID, Name: f.Name, Recovery: t.Recovery || t.OpensSetUp, Locked: c.Tries >= Share(a.Lane)}
-	if f.Kind == authn.Email {
+	switch f.Kind {
+	case authn.Email:
 		o.SentTo = Mask(f.Kind, a.User.Email)
+	case authn.SMS:
+		o.SentTo = Mask(f.Kind, Ends(f))
 	}
 	if c.Paused(a.Now) {
 		o.PausedUntil = c.PausedUntil
 	}
 	return o
+}
+
+// Ends are the last two digits of a factor's number; empty: it has none.
+func Ends(f authn.Factor) string {
+	var d struct {
+		Ends string `json:"ends"`
+	}
+	if json.Unmarshal(f.Data, &d) != nil {
+		return ""
+	}
+	return d.Ends
 }
 
 // rank is the place of an offer: what rests after what can be used, and before
@@ -455,6 +501,7 @@ var amr = map[authn.Kind]string{
 	authn.TOTP:       "otp",
 	authn.BackupCode: "otp",
 	authn.SMS:        "sms",
+	authn.Duo:        "pop", // of the key in its app; a call or a passcode says so in the proof
 	authn.Email:      "mca",
 	authn.Invitation: "mca",
 }
@@ -468,7 +515,7 @@ func Level(proofs []authn.Proof) (acr string, methods []string) {
 		knows = knows || p.Traits.Knowledge
 		has = has || p.Traits.Possession
 		bypass = bypass || p.Kind == authn.BypassCode
-		if v := amr[p.Kind]; v != "" && !slices.Contains(methods, v) {
+		if v := cmp.Or(p.AMR, amr[p.Kind]); v != "" && !slices.Contains(methods, v) {
 			methods = append(methods, v)
 		}
 	}

@@ -51,25 +51,52 @@ func ResendAt(sent []authn.Challenge) time.Time {
 	return last.Add(resendWaits[n-1])
 }
 
+// same are the codes that a send to next is counted with.
+func same(next authn.Challenge, sent []authn.Challenge) []authn.Challenge {
+	var of []authn.Challenge
+	for _, c := range sent {
+		if c.Factor == next.Factor && c.Destination == next.Destination && c.Purpose == next.Purpose {
+			of = append(of, c)
+		}
+	}
+	return of
+}
+
+// maySend says whether something may be sent after of.
+func maySend(of []authn.Challenge, lane authn.Lane, total authn.SentCodes, now time.Time) error {
+	n := 0
+	for _, c := range of {
+		n += c.Sends
+	}
+	limit := SendLimit(lane)
+	switch at := ResendAt(of); {
+	case n >= MaxSends, total.Day >= limit.Day:
+		return &authn.Error{Code: authn.TooManyRequests, Key: "error.send_limit", RetryAfter: time.Hour}
+	case total.Hour >= limit.Hour:
+		return &authn.Error{Code: authn.TooManyRequests, Key: "error.send_limit", RetryAfter: 30 * time.Minute}
+	case n > 0 && now.Before(at):
+		return &authn.Error{Code: authn.TooManyRequests, Key: "error.send_wait", RetryAfter: at.Sub(now), ExpiresAt: at}
+	}
+	return nil
+}
+
+// Push decides about asking a person at an outside service, whoever that is: it
+// is limited as codes are, so that nobody is tired out by pushes.
+func Push(next authn.Challenge, sent []authn.Challenge, total authn.SentCodes, lives time.Duration, now time.Time) (authn.Challenge, error) {
+	if err := maySend(same(next, sent), next.Lane, total, now); err != nil {
+		return authn.Challenge{}, err
+	}
+	next.Sends, next.SentAt, next.CreatedAt, next.ExpiresAt = 1, now, now, now.Add(lives)
+	return next, nil
+}
+
 // Send decides about sending the code of a factor: the same one while it is
 // fresh, else a new one. sent are the codes of the attempt, those that are over
 // too; total is what was sent to the person in this lane.
 func Send(next authn.Challenge, sent []authn.Challenge, total authn.SentCodes, lives time.Duration, now time.Time) (Sending, error) {
-	var of []authn.Challenge
-	n := 0
-	for _, c := range sent {
-		if c.Factor == next.Factor && c.Destination == next.Destination && c.Purpose == next.Purpose {
-			of, n = append(of, c), n+c.Sends
-		}
-	}
-	limit := SendLimit(next.Lane)
-	switch at := ResendAt(of); {
-	case n >= MaxSends, total.Day >= limit.Day:
-		return Sending{}, &authn.Error{Code: authn.TooManyRequests, Key: "error.send_limit", RetryAfter: time.Hour}
-	case total.Hour >= limit.Hour:
-		return Sending{}, &authn.Error{Code: authn.TooManyRequests, Key: "error.send_limit", RetryAfter: 30 * time.Minute}
-	case n > 0 && now.Before(at):
-		return Sending{}, &authn.Error{Code: authn.TooManyRequests, Key: "error.send_wait", RetryAfter: at.Sub(now), ExpiresAt: at}
+	of := same(next, sent)
+	if err := maySend(of, next.Lane, total, now); err != nil {
+		return Sending{}, err
 	}
 	out := Sending{Challenge: next, New: true}
 	if len(of) > 0 && of[len(of)-1].ExpiresAt.Sub(now) >= min(FreshCode, lives/2) {

@@ -70,7 +70,7 @@ func enough(d Document, rows *authn.Rows, now time.Time) bool {
 	}
 	var had, bound, sent bool
 	for _, m := range s.AMR {
-		had = had || m == "otp" || m == "sms" || m == "hwk" || m == "swk"
+		had = had || m == "otp" || m == "sms" || m == "pop" || m == "tel" || m == "hwk" || m == "swk"
 		bound = bound || m == "hwk" || m == "swk"
 		sent = sent || m == "mca"
 	}

@@ -1,11 +1,13 @@
-// Package provider keeps a company's own mail server: who may change it, how it
-// is tried, and which sender a letter gets.
+// Package provider keeps what a company sends and asks through: its own mail
+// server, its providers of text messages with their budgets, and its Duo. Who may
+// change them, how they are tried, and which sender a letter gets.
 //
 // # Flow
 //
 // [Service.SetMail] saves settings as the next version and puts a letter to every
 // owner into the outbox, through the settings before. [Service.Test] walks the way
-// to a server that need not be saved. [Service.SenderFor] is what package notice
+// to a server that need not be saved. Texts and Duo go the same way. [Service.Price]
+// says what a text is counted against, before it is sent. [Service.SenderFor] is what package notice
 // asks for every letter; senders are kept and exchanged when the version moves.
 //
 // # Threats
@@ -64,12 +66,26 @@ type Store interface {
 	SpendTest(ctx context.Context, company string, channel authn.Kind, now time.Time, window time.Duration, most int) (time.Time, bool, error)
 	// CompanyOutbox is how a company's letters stand.
 	CompanyOutbox(ctx context.Context, company string, channel authn.Kind) (authn.OutboxState, error)
+	// Budgets are the counts of messages whose windows hold now.
+	Budgets(ctx context.Context, company string, now time.Time) ([]authn.Spent, error)
+	// ProviderHealthNoted writes down how sending through one of several providers went.
+	ProviderHealthNoted(ctx context.Context, company string, channel authn.Kind, name string, version int64, at time.Time, failed string) error
+	ProviderHealth(ctx context.Context, company string, channel authn.Kind, version int64) ([]authn.ProviderHealth, error)
 }
 
-// Config wires a Service. Store, Mail and Render are needed.
+// Config wires a Service. Store and Render are needed.
 type Config struct {
-	Store     Store
-	Mail      authn.MailServers
+	Store Store
+	Mail  authn.MailServers // nil: companies have no mail servers of their own
+	// Drivers speak to providers of text messages, by name; none: companies have none
+	// of their own.
+	Drivers map[string]authn.TextDriver
+	// Texts are the operator's own, for companies without; Text sends them in its
+	// place, if it is not nil.
+	Texts     authn.TextSettings
+	Text      authn.Sender
+	Duo       authn.DuoService                          // nil: companies have no Duo
+	PublicURL string                                    // where providers send delivery reports; empty: nowhere
 	Render    func(authn.Letter) (authn.Message, error) // writes the test message; notice.Service.Render
 	Now       func() time.Time                          // nil: time.Now
 	Random    io.Reader                                 // nil: crypto/rand
@@ -85,12 +101,14 @@ type Service struct {
 	mu    sync.Mutex
 	kept  map[key]keptSender
 	noted map[string]note
+	// texts are the senders of versions, by company; "" is the operator's.
+	texts map[string]textChain
 }
 
 // New checks the configuration.
 func New(c Config) (*Service, error) {
-	if c.Store == nil || c.Mail == nil || c.Render == nil {
-		return nil, errors.New("provider: Config.Store, Mail and Render are needed")
+	if c.Store == nil || c.Render == nil {
+		return nil, errors.New("provider: Config.Store and Render are needed")
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -101,7 +119,7 @@ func New(c Config) (*Service, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{c: c, life: c.Lifetimes.WithDefaults(), kept: map[key]keptSender{}, noted: map[string]note{}}, nil
+	return &Service{c: c, life: c.Lifetimes.WithDefaults(), kept: map[key]keptSender{}, noted: map[string]note{}, texts: map[string]textChain{}}, nil
 }
 
 // Health is how sending goes.
@@ -194,6 +212,9 @@ func (s *Service) Ready(ctx context.Context, w Who) error {
 	_, err := s.view(ctx, w, s.fresh)
 	return err
 }
+
+// HasMail reports whether companies can have mail servers of their own here.
+func (s *Service) HasMail() bool { return s != nil && s.c.Mail != nil }
 
 // Mail is the company's mail.
 //
@@ -310,6 +331,9 @@ func (s *Service) merge(p authn.Provider, ch Change) (authn.MailSettings, error)
 	if fields != nil {
 		return m, &authn.Error{Code: authn.Invalid, Fields: fields}
 	}
+	if s.c.Mail == nil {
+		return m, authn.NotFound
+	}
 	sender, err := s.c.Mail.Open(m)
 	if err != nil {
 		return m, err
@@ -325,14 +349,18 @@ func (s *Service) SetMail(ctx context.Context, w Who, ch Change) (State, error) 
 	if err := s.Ready(ctx, w); err != nil {
 		return State{}, err
 	}
-	return s.save(ctx, w, ch.From, func(p authn.Provider) ([]byte, string, error) {
+	p, err := s.save(ctx, w, authn.Email, ch.From, func(p authn.Provider) (saving, error) {
 		m, err := s.merge(p, ch)
 		if err != nil {
-			return nil, "", err
+			return saving{}, err
 		}
 		doc, err := json.Marshal(m)
-		return doc, m.Host, err
+		return saving{doc: doc, host: m.Host}, err
 	})
+	if err != nil {
+		return State{}, err
+	}
+	return s.state(ctx, p)
 }
 
 // RemoveMail goes back to the server's mail. Doing so twice changes nothing.
@@ -342,26 +370,38 @@ func (s *Service) RemoveMail(ctx context.Context, w Who, from int64) (State, err
 	if err := s.Ready(ctx, w); err != nil {
 		return State{}, err
 	}
-	return s.save(ctx, w, from, func(authn.Provider) ([]byte, string, error) { return nil, "", nil })
+	p, err := s.save(ctx, w, authn.Email, from, func(authn.Provider) (saving, error) { return saving{}, nil })
+	if err != nil {
+		return State{}, err
+	}
+	return s.state(ctx, p)
 }
 
-func (s *Service) save(ctx context.Context, w Who, from int64, change func(authn.Provider) (doc []byte, host string, err error)) (State, error) {
-	p, err := s.c.Store.Provider(ctx, w.Token.Company, authn.Email)
+// saving is what a change comes to.
+type saving struct {
+	doc      []byte // nil: no settings of its own
+	host     string // for the event
+	provides bool   // the company has a provider of its own
+}
+
+// save stores the next version of a channel's settings, and tells all owners.
+func (s *Service) save(ctx context.Context, w Who, channel authn.Kind, from int64, change func(authn.Provider) (saving, error)) (authn.Provider, error) {
+	p, err := s.c.Store.Provider(ctx, w.Token.Company, channel)
 	if err != nil {
-		return State{}, fmt.Errorf("provider: %w", err)
+		return p, fmt.Errorf("provider: %w", err)
 	}
 	if from != 0 && from != p.Version {
-		return State{}, authn.Conflict
+		return p, authn.Conflict
 	}
-	doc, host, err := change(p)
+	to, err := change(p)
 	if err != nil {
-		return State{}, fmt.Errorf("provider: %w", err)
+		return p, fmt.Errorf("provider: %w", err)
 	}
-	if doc == nil && p.Settings == nil {
-		return s.state(ctx, p)
+	if to.doc == nil && p.Settings == nil {
+		return p, nil
 	}
 	k := s.keys(w)
-	next := authn.Provider{Company: p.Company, Channel: authn.Email, Version: p.Version + 1, Settings: doc,
+	next := authn.Provider{Company: p.Company, Channel: channel, Version: p.Version + 1, Settings: to.doc,
 		Previous: p.Previous, PreviousUntil: p.PreviousUntil, UpdatedAt: k.Now}
 	if !p.PreviousUntil.After(k.Now) {
 		// A second change within the day is still told through what was there
@@ -373,20 +413,22 @@ func (s *Service) save(ctx context.Context, w Who, from int64, change func(authn
 			return authn.Drop(err)
 		}
 		next.UpdatedBy = rows.User.ID
-		ev := s.event("provider.changed", rows, w, k.Now, host)
-		told := authn.Letter{Template: "provider_changed", Channel: authn.Email, At: k.Now, Via: viaPrevious}
-		return authn.Accept(ev, authn.SetProvider{Provider: next}, authn.TellOwners{Letter: told})
+		ev := s.event("provider.changed", channel, rows, w, k.Now, to.host)
+		told := authn.Letter{Template: "provider_changed", Channel: authn.Email, At: k.Now, Args: map[string]string{"channel": string(channel)}}
+		if channel == authn.Email {
+			told.Via = viaPrevious
+		}
+		return authn.Accept(ev, authn.SetProvider{Provider: next, Provides: to.provides}, authn.TellOwners{Letter: told})
 	})
 	if err != nil {
-		return State{}, fmt.Errorf("provider: %w", err)
+		return p, fmt.Errorf("provider: %w", err)
 	}
-	next.SentAt, next.FailedAt, next.Failed = time.Time{}, time.Time{}, ""
-	return s.state(ctx, next)
+	return next, nil
 }
 
-func (s *Service) event(typ string, rows *authn.Rows, w Who, now time.Time, host string) authn.Event {
+func (s *Service) event(typ string, channel authn.Kind, rows *authn.Rows, w Who, now time.Time, host string) authn.Event {
 	ev := authn.Event{Company: rows.Company.ID, ID: authn.NewID(authn.EventID, now, s.c.Random), Type: typ, Result: authn.Succeeded,
-		Actor: rows.User.ID, At: now, Personal: authn.Personal{Agent: w.Client.Agent, Detail: map[string]string{"channel": string(authn.Email)}}}
+		Actor: rows.User.ID, At: now, Personal: authn.Personal{Agent: w.Client.Agent, Detail: map[string]string{"channel": string(channel)}}}
 	if host != "" {
 		ev.Personal.Detail["host"] = host
 	}
@@ -424,25 +466,33 @@ func (s *Service) Test(ctx context.Context, w Who, ch Change, to string) (Result
 	if err != nil {
 		return Result{}, err
 	}
-	until, ok, err := s.c.Store.SpendTest(ctx, w.Token.Company, authn.Email, now, testWindow, TestsPerHour)
+	if err := s.spendTest(ctx, w, authn.Email, m.Host); err != nil {
+		return Result{}, err
+	}
+	return s.try(ctx, m, message)
+}
+
+// spendTest pays for one test, and puts on record what is tried before it is.
+func (s *Service) spendTest(ctx context.Context, w Who, channel authn.Kind, host string, writes ...authn.Write) error {
+	now := s.c.Now()
+	until, ok, err := s.c.Store.SpendTest(ctx, w.Token.Company, channel, now, testWindow, TestsPerHour)
 	if err != nil {
-		return Result{}, fmt.Errorf("provider: %w", err)
+		return fmt.Errorf("provider: %w", err)
 	}
 	if !ok {
-		return Result{}, &authn.Error{Code: authn.TooManyRequests, Key: "error.mail_tests", Args: map[string]any{"Most": TestsPerHour}, RetryAfter: until.Sub(now)}
+		return &authn.Error{Code: authn.TooManyRequests, Key: "error.mail_tests", Args: map[string]any{"Most": TestsPerHour}, RetryAfter: until.Sub(now)}
 	}
-	// What was tried is on record before it is tried.
 	k := s.keys(w)
 	err = s.c.Store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		if err := s.fresh(rows, k.Now); err != nil {
 			return authn.Drop(err)
 		}
-		return authn.Accept(s.event("provider.tested", rows, w, k.Now, m.Host))
+		return authn.Accept(s.event("provider.tested", channel, rows, w, k.Now, host), writes...)
 	})
 	if err != nil {
-		return Result{}, fmt.Errorf("provider: %w", err)
+		return fmt.Errorf("provider: %w", err)
 	}
-	return s.try(ctx, m, message)
+	return nil
 }
 
 // tried are the settings that a test is about.

@@ -27,7 +27,10 @@ const maxKept = 256
 // nil stands for the server's. What cannot be read or opened is an error, and the
 // letter waits.
 func (s *Service) SenderFor(ctx context.Context, company string, channel authn.Kind, via string) (authn.Sender, error) {
-	if channel != authn.Email {
+	switch {
+	case channel == authn.SMS:
+		return s.textSender(ctx, company)
+	case channel != authn.Email || s.c.Mail == nil:
 		return nil, nil
 	}
 	p, err := s.c.Store.Provider(ctx, company, channel)
@@ -144,17 +147,7 @@ func (s *Service) note(ctx context.Context, company string, version int64, err e
 	} else if err != nil {
 		n.failed = "connect"
 	}
-	s.mu.Lock()
-	last, ok := s.noted[company]
-	same := ok && last.version == n.version && last.failed == n.failed && n.at.Sub(last.at).Abs() < noteEvery
-	if !same {
-		if len(s.noted) >= maxKept {
-			clear(s.noted)
-		}
-		s.noted[company] = n
-	}
-	s.mu.Unlock()
-	if same {
+	if !s.worth(company, n) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTimeout)
@@ -162,4 +155,19 @@ func (s *Service) note(ctx context.Context, company string, version int64, err e
 	if err := s.c.Store.ProviderNoted(ctx, company, authn.Email, version, n.at, n.failed); err != nil {
 		s.c.Log.WarnContext(ctx, "mail: outcome not noted", "company", company, "error", err)
 	}
+}
+
+// worth reports whether a note says something new of what it is about.
+func (s *Service) worth(about string, n note) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last, ok := s.noted[about]
+	if ok && last.version == n.version && last.failed == n.failed && n.at.Sub(last.at).Abs() < noteEvery {
+		return false
+	}
+	if len(s.noted) >= maxKept {
+		clear(s.noted)
+	}
+	s.noted[about] = n
+	return true
 }

@@ -64,7 +64,30 @@ func (s *Service) Begin(ctx context.Context, b Begin) (Status, error) {
 		s.giveBack(ctx, k)
 		return Status{}, fmt.Errorf("signin: password: %w", err)
 	}
-	return s.enter(ctx, k, paid, match, b)
+	st, err := s.enter(ctx, k, paid, match, b)
+	if err != nil {
+		return st, err
+	}
+	return s.atOnce(ctx, st, b.Client), nil
+}
+
+// atOnce sends the code with the right password, where the company wants that and
+// a code that is sent is what the person is asked for first. If it cannot be sent,
+// the page that follows offers to.
+func (s *Service) atOnce(ctx context.Context, st Status, c authn.Client) Status {
+	doc, err := policy.Parse(st.Company.Policy)
+	if err != nil || !doc.SendAtOnce || st.Need.State != authn.NeedFactor {
+		return st
+	}
+	if usual := st.Need.Offers[0]; usual.Kind.Sent() && usual.Usable() {
+		sent, _, err := s.Challenge(ctx, OpenerOf(st.Token, c), usual.Kind, usual.Factor)
+		if sent.Attempt.ID == "" {
+			return st // too many were sent, or something is down
+		}
+		sent.Token, st = st.Token, sent
+		st.NotSent = err
+	}
+	return st
 }
 
 // paid is a password guess that was charged for.

@@ -39,13 +39,17 @@ func (st Status) ResendAt(factor string) time.Time {
 // (complete), Paused, Locked, TooManyRequests (with RetryAfter: too soon, or too
 // many), MessageNotSent (other ways can be used).
 func (s *Service) Challenge(ctx context.Context, o Opener, kind authn.Kind, factor string) (Status, Sent, error) {
+	price, err := s.price(ctx, o.company(), kind)
+	if err != nil {
+		return Status{}, Sent{}, fmt.Errorf("signin: challenge: %w", err)
+	}
 	now := s.now()
 	k := o.keys(now)
 	k.Sent = true
 	var st Status
 	var out Sent
 	var letter authn.Letter
-	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		st, out, letter = Status{}, Sent{}, authn.Letter{}
 		offer, err := s.offered(rows, kind, factor, now)
 		if err != nil {
@@ -58,8 +62,11 @@ func (s *Service) Challenge(ctx context.Context, o Opener, kind authn.Kind, fact
 		if !kind.Sent() {
 			return authn.Continue()
 		}
-		return s.send(rows, o.Client, now, &st, &out, &letter)
+		return s.send(rows, o.Client, price, now, &st, &out, &letter)
 	})
+	if kind == authn.SMS && s.texts != nil {
+		s.texts.Asked(ctx, o.company(), err)
+	}
 	if err != nil {
 		return Status{}, Sent{}, fmt.Errorf("signin: challenge: %w", err)
 	}
@@ -101,7 +108,7 @@ func (s *Service) offered(rows *authn.Rows, kind authn.Kind, factor string, now 
 }
 
 // send writes the challenge and its letter.
-func (s *Service) send(rows *authn.Rows, c authn.Client, now time.Time, st *Status, out *Sent, letter *authn.Letter) authn.Verdict {
+func (s *Service) send(rows *authn.Rows, c authn.Client, price policy.Pricing, now time.Time, st *Status, out *Sent, letter *authn.Letter) authn.Verdict {
 	doc, err := policy.Parse(rows.Company.Policy)
 	if err != nil {
 		return authn.Drop(fmt.Errorf("signin: policy of %s: %w", rows.Company.ID, err))
@@ -117,8 +124,8 @@ func (s *Service) send(rows *authn.Rows, c authn.Client, now time.Time, st *Stat
 	if rows.Attempt.Purpose == authn.StepUp {
 		purpose, template = authn.CodeStepUp, "code_step_up"
 	}
-	to, ok := authn.CanonicalLogin(rows.User.Email)
-	if !ok {
+	address, to := destination(rows, out.Offer)
+	if to == "" {
 		return authn.Drop(authn.InvalidField("method", "not_offered", nil))
 	}
 	sending, err := policy.Send(authn.Challenge{
@@ -137,12 +144,34 @@ func (s *Service) send(rows *authn.Rows, c authn.Client, now time.Time, st *Stat
 		writes = append(writes, authn.PutChallenge{Challenge: ch})
 	}
 	*letter = authn.Letter{
-		Company: *rows.Company, ID: authn.NewID(authn.MessageID, now, s.random), Channel: ch.Kind, Template: template, To: rows.User.Email,
+		Company: *rows.Company, ID: authn.NewID(authn.MessageID, now, s.random), Channel: ch.Kind, Template: template, To: address,
 		At: now, ExpiresAt: ch.ExpiresAt,
 		Args: map[string]string{"agent": c.Agent, "locale": c.Locale, "action": rows.Attempt.Action, "minutes": minutes(doc.CodeLives())},
 	}
 	writes = append(writes, authn.NewLetter{Letter: *letter, Challenge: ch.ID})
+	if price != nil {
+		spent, err := price(policy.AskText(rows.Factor(out.Offer.Factor), rows.User.ID, to, c, now))
+		if err != nil {
+			return authn.Drop(err)
+		}
+		writes = append(writes, authn.SpendBudget{Of: spent})
+	}
 	return authn.Accept(s.event("code.sent", authn.Succeeded, rows, c, now, map[string]string{"method": string(ch.Kind)}), writes...)
+}
+
+// destination is where a code for an offer goes: as it is written, and in the
+// form that the code is bound to. Empty: nowhere.
+func destination(rows *authn.Rows, o policy.Offer) (address, canonical string) {
+	switch f := rows.Factor(o.Factor); {
+	case o.Kind == authn.Email:
+		canonical, _ = authn.CanonicalLogin(rows.User.Email)
+		return rows.User.Email, canonical
+	case o.Fallback:
+		return rows.User.Phone, rows.User.Phone
+	case f != nil:
+		return f.Destination, f.Destination
+	}
+	return "", ""
 }
 
 // minutes is a life in whole minutes, as messages say it.

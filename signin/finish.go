@@ -10,11 +10,12 @@ import (
 	"github.com/sallyport-mfa/sallyport/policy"
 )
 
-// Complete turns an attempt that is ready into the session, exactly once.
+// Complete turns an attempt that is ready into the session, exactly once. What a
+// service approved is used up by it, also where more is needed after that.
 //
 // Errors: NotFound, Expired, Conflict (complete already, or not ready), Busy.
 func (s *Service) Complete(ctx context.Context, o Opener) (Status, error) {
-	return s.finish(ctx, o, func(need *policy.Need) bool { return need.State == authn.Complete }, map[string]string{})
+	return s.finish(ctx, o, true, func(need *policy.Need) bool { return need.State == authn.Complete }, map[string]string{})
 }
 
 // Postpone lets a person in who proved themselves and puts off setting up a way
@@ -22,18 +23,22 @@ func (s *Service) Complete(ctx context.Context, o Opener) (Status, error) {
 //
 // Errors: NotFound, Expired, Conflict, PolicyForbids (no grace, or over), Busy.
 func (s *Service) Postpone(ctx context.Context, o Opener) (Status, error) {
-	return s.finish(ctx, o, func(need *policy.Need) bool {
+	return s.finish(ctx, o, false, func(need *policy.Need) bool {
 		return need.State == authn.NeedEnrolment && !need.GraceUntil.IsZero()
 	}, map[string]string{"reason": "postponed"})
 }
 
-func (s *Service) finish(ctx context.Context, o Opener, may func(*policy.Need) bool, detail map[string]string) (Status, error) {
+// finish takes an attempt to its end if may allows; approved: by what an outside
+// service approved too.
+func (s *Service) finish(ctx context.Context, o Opener, approved bool, may func(*policy.Need) bool, detail map[string]string) (Status, error) {
 	if err := s.clock(); err != nil {
 		return Status{}, err
 	}
 	now := s.now()
 	var st Status
-	err := s.store.Decide(ctx, o.keys(now), func(rows *authn.Rows) authn.Verdict {
+	k := o.keys(now)
+	k.Sent = true
+	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		st = Status{}
 		if err := unfinished(rows, now); err != nil {
 			return authn.Drop(err)
@@ -41,6 +46,11 @@ func (s *Service) finish(ctx context.Context, o Opener, may func(*policy.Need) b
 		need, err := s.next(rows, rows.Attempt.Proofs, now)
 		if err != nil {
 			return authn.Drop(err)
+		}
+		if approved && need.State == authn.NeedFactor {
+			if v, ok := s.redeem(rows, &need, o.Client, now, &st); ok {
+				return v
+			}
 		}
 		if !may(&need) {
 			if need.State == authn.NeedEnrolment {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/remote"
 )
 
 // Store is what this package needs of storage.
@@ -64,8 +65,12 @@ type Deliverer interface {
 type Config struct {
 	Store     Store
 	Methods   []authn.Method
-	Passwords Passwords        // nil: links and forced changes of passwords are refused
-	Deliver   Deliverer        // nil: nothing is sent, so kinds that send must not be among Methods
+	Passwords Passwords // nil: links and forced changes of passwords are refused
+	Deliver   Deliverer // nil: nothing is sent, so kinds that send must not be among Methods
+	Texts     Texts     // nil: text messages have no limits but those of package policy
+	// Settings are a company's for a kind, opened; nil: it has none. Nil: no method has any.
+	Settings  func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
+	Runner    *remote.Runner   // follows outside services; nil: one of its own
 	Addresses Addresses        // nil: no limit by address
 	Alarm     Alarm            // nil: none is raised
 	Now       func() time.Time // nil: time.Now
@@ -80,6 +85,9 @@ type Service struct {
 	methods   map[authn.Kind]authn.Method
 	passwords Passwords
 	deliver   Deliverer
+	texts     Texts
+	company   func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
+	runner    *remote.Runner
 	addresses Addresses
 	alarm     Alarm
 	now       func() time.Time
@@ -94,6 +102,7 @@ func New(c Config) (*Service, error) {
 	s := &Service{
 		store: c.Store, addresses: c.Addresses, alarm: c.Alarm, now: c.Now, random: c.Random,
 		life: c.Lifetimes.WithDefaults(), clock: c.Clock, methods: map[authn.Kind]authn.Method{}, passwords: c.Passwords, deliver: c.Deliver,
+		texts: c.Texts, company: c.Settings, runner: c.Runner,
 	}
 	if s.store == nil {
 		return nil, errors.New("signin: Config.Store is nil")
@@ -103,6 +112,9 @@ func New(c Config) (*Service, error) {
 	}
 	if s.random == nil {
 		s.random = defaultRandom
+	}
+	if s.runner == nil {
+		s.runner = &remote.Runner{}
 	}
 	if s.clock == nil {
 		s.clock = func() error { return nil }
@@ -134,6 +146,8 @@ type Status struct {
 	// SentBefore are those that are over; with Sent they say, by policy.ResendAt,
 	// when another may be asked for.
 	SentBefore []authn.Challenge
+	// NotSent is why a code that was to be sent with the password was not.
+	NotSent error
 	// Token opens the attempt; only from the call that began it.
 	Token authn.Token
 	// Session and its token; only from the call that completed it (ruling 7).
@@ -152,6 +166,14 @@ type Opener struct {
 // OpenerOf is the opener of whoever presents an attempt token.
 func OpenerOf(t authn.Token, c authn.Client) Opener {
 	return Opener{Company: t.Company, Attempt: t.ID, Token: t, Client: c}
+}
+
+// company is the id of the company that the attempt is in.
+func (o Opener) company() string {
+	if o.Company != "" {
+		return o.Company
+	}
+	return o.Token.Company
 }
 
 func (o Opener) keys(now time.Time) authn.Keys {
@@ -209,6 +231,7 @@ func (s *Service) status(rows *authn.Rows, now time.Time) (Status, error) {
 		// nothing left to answer, and Complete makes the session.
 		need.State = authn.Ready
 	}
+	s.outsideState(&need, rows.Challenges)
 	st := Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane, Sent: rows.Challenges, SentBefore: rows.SentBefore}
 	st.Attempt.State = need.State
 	return st, nil
@@ -227,17 +250,20 @@ func (s *Service) next(rows *authn.Rows, proofs []authn.Proof, now time.Time) (p
 	}
 	return policy.Evaluate(policy.Asked{
 		Document: doc, User: *rows.User, Factors: rows.Factors, Proofs: proofs,
-		Purpose: purpose, Lane: lane, Now: now, BrowserFactor: rows.BrowserFactor, Traits: s.traits,
+		Purpose: purpose, Lane: lane, Now: now, BrowserFactor: rows.BrowserFactor, Traits: authn.TraitsFor(s.methods, *rows.Company),
 	}), nil
 }
 
-func (s *Service) traits(k authn.Kind) (authn.Traits, bool) {
-	m, ok := s.methods[k]
-	if !ok {
-		return authn.Traits{}, false
+// settings are a company's for a kind of proof; nil: it has none.
+func (s *Service) settings(ctx context.Context, company string, kind authn.Kind) ([]byte, error) {
+	if _, ok := s.methods[kind].(authn.PerCompany); !ok || s.company == nil {
+		return nil, nil
 	}
-	return m.Traits(), true
+	return s.company(ctx, company, kind)
 }
+
+// Close stops following outside services; what nobody answered yet is not approved.
+func (s *Service) Close() { s.runner.Close() }
 
 // event is the common part of every event of an attempt.
 func (s *Service) event(typ string, r authn.Result, rows *authn.Rows, c authn.Client, now time.Time, detail map[string]string) authn.Event {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/remote"
 )
 
 // Verify is one answer to what an attempt asks.
@@ -38,6 +39,11 @@ func (s *Service) Verify(ctx context.Context, o Opener, v Verify) (Status, error
 	}
 	if err := s.clock(); err != nil {
 		return Status{}, err
+	}
+	if _, ok := m.(authn.Remote); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, remote.AskTimeout)
+		defer cancel()
 	}
 	if m.Quick() {
 		return s.verifyQuick(ctx, o, v, m)
@@ -86,12 +92,16 @@ func out(sent []authn.Challenge, factor string) bool {
 
 // verifyQuick charges, compares and completes in one transaction.
 func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.Method) (Status, error) {
+	price, err := s.price(ctx, o.company(), v.Method)
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: verify: %w", err)
+	}
 	now := s.now()
 	k := o.keys(now)
 	k.Charge, k.Sent = authn.GuessFactor, v.Method.Sent()
 	k.Choose = func(rows *authn.Rows) (string, error) { return s.choose(rows, v, now) }
 	var st Status
-	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		st = Status{}
 		if !rows.Charged.Paid {
 			return authn.Drop(policy.Unpaid(rows.Charged, now))
@@ -103,7 +113,11 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 		if err != nil { // not evaluated, so not a guess
 			return authn.Drop(err, policy.GiveBack(rows.Charged))
 		}
-		return s.judge(rows, m, match, o.Client, now, &st)
+		v := s.judge(rows, m, match, o.Client, now, &st)
+		if match.Outcome == authn.Right {
+			v = v.With(policy.CameBack(price, rows.Charged.Factor, rows.Charged.Challenges, rows.User.ID)...)
+		}
+		return v
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: verify: %w", err)
@@ -121,9 +135,13 @@ func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c a
 		return authn.Refuse(&authn.Error{Code: authn.CodeUsed}, s.event("factor.refused", authn.Refused, rows, c, now, detail),
 			policy.GiveBack(rows.Charged))
 	case authn.Right:
-		rows.Attempt.Proofs = append(rows.Attempt.Proofs, authn.Proof{
-			Kind: m.Kind(), Factor: factor.ID, Traits: m.Traits(), At: now, Step: match.Step,
-		})
+		proof := authn.Proof{Kind: m.Kind(), Factor: factor.ID, Traits: m.Traits(), At: now, Step: match.Step, AMR: match.AMR}
+		if factor.State == authn.Fallback {
+			// A code to a contact shows nothing that the person chose to hold: it lets
+			// them in, or to set up a way of their own (requirement C1).
+			proof.Traits.Possession, proof.AMR = false, "mca"
+		}
+		rows.Attempt.Proofs = append(rows.Attempt.Proofs, proof)
 		writes := []authn.Write{authn.Settle{Outcome: authn.Right, Step: match.Step}}
 		// What the proof is spent by (ruling 14), and what the person hears of.
 		var told *authn.Event
@@ -152,16 +170,20 @@ func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c a
 // the charge commits first, the comparison runs outside, and what it found is
 // written by compare-and-set (ruling 8).
 func (s *Service) verifySlow(ctx context.Context, o Opener, v Verify, m authn.Method) (Status, error) {
+	settings, err := s.settings(ctx, o.company(), v.Method)
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: verify: %w", err)
+	}
 	now := s.now()
 	k := o.keys(now)
 	k.Charge = authn.GuessFactor
 	k.Choose = func(rows *authn.Rows) (string, error) { return s.choose(rows, v, now) }
 	var r authn.Request
-	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		if !rows.Charged.Paid {
 			return authn.Drop(policy.Unpaid(rows.Charged, now))
 		}
-		r = authn.Request{Company: *rows.Company, User: *rows.User, Attempt: rows.Attempt, Factor: *rows.Charged.Factor,
+		r = authn.Request{Settings: settings, Action: rows.Attempt.Action, Company: *rows.Company, User: *rows.User, Attempt: rows.Attempt, Factor: *rows.Charged.Factor,
 			Secret: rows.Charged.Secret, Codes: rows.Charged.Codes, Client: o.Client, Lane: rows.Lane, Now: now.Unix()}
 		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(now, rows.Charged.Count.Tries)})
 	})

@@ -44,7 +44,7 @@ func codesOf(factors []authn.Factor) *authn.Factor {
 // in for: a way that the person holds.
 func (h *Handler) mayMakeCodes(ru rules) bool {
 	return h.offers(authn.BackupCode) && slices.ContainsFunc(ru.second, func(f authn.Factor) bool {
-		return policy.OwnPossession.Meets(h.c.Offered[f.Kind])
+		return policy.OwnPossession.Meets(h.shows(f.Kind))
 	})
 }
 

@@ -53,7 +53,7 @@ type mailRecord struct {
 
 // mailAdmin reports whether the person may see the company's mail server.
 func (h *Handler) mailAdmin(cur session.Current) bool {
-	return h.c.Providers != nil && directory.Can(cur.User, directory.ProvidersWrite)
+	return h.c.Providers.HasMail() && directory.Can(cur.User, directory.ProvidersWrite)
 }
 
 func asker(r *http.Request, cur session.Current) provider.Who {
@@ -61,7 +61,7 @@ func asker(r *http.Request, cur session.Current) provider.Who {
 }
 
 func (h *Handler) getProvider(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	if h.c.Providers == nil {
+	if !h.c.Providers.HasMail() {
 		return authn.NotFound
 	}
 	// Asked for now rather than when everything is typed.
@@ -122,7 +122,7 @@ func mailChange(r *http.Request) (provider.Change, string) {
 }
 
 func (h *Handler) postProvider(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	if h.c.Providers == nil {
+	if !h.c.Providers.HasMail() {
 		return authn.NotFound
 	}
 	ch, port := mailChange(r)

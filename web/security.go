@@ -54,15 +54,19 @@ type wayAction struct {
 	Field, Value       string
 }
 
-// traits answers policy's question: which kinds are there, and what they show.
-func (h *Handler) traits(k authn.Kind) (authn.Traits, bool) {
-	t, ok := h.c.Offered[k]
-	return t, ok
+// traits answers policy's question: which kinds a company can use, and what they show.
+func (h *Handler) traits(c authn.Company) func(authn.Kind) (authn.Traits, bool) {
+	return authn.TraitsFor(h.methods, c)
 }
 
-func (h *Handler) offers(k authn.Kind) bool {
-	_, ok := h.c.Offered[k]
-	return ok
+func (h *Handler) offers(k authn.Kind) bool { return h.methods[k] != nil }
+
+// shows are the traits of a kind, whether or not a company can use it.
+func (h *Handler) shows(k authn.Kind) authn.Traits {
+	if m := h.methods[k]; m != nil {
+		return m.Traits()
+	}
+	return authn.Traits{}
 }
 
 // rules are what policy says about a person.
@@ -77,7 +81,7 @@ func (h *Handler) rulesOf(cur session.Current) (rules, error) {
 	if err != nil {
 		return rules{}, err
 	}
-	return rules{doc: doc, second: policy.Second(doc, cur.Factors, h.traits), demanded: policy.Demanded(doc, cur.User)}, nil
+	return rules{doc: doc, second: policy.Second(doc, cur.Factors, h.traits(cur.Company)), demanded: policy.Demanded(doc, cur.User)}, nil
 }
 
 // canSync says whether the person may set up the app, and which one that replaces.
@@ -255,7 +259,7 @@ func (h *Handler) mailWay(v *View, cur session.Current, ru rules) wayRow {
 	case ru.doc.TwoFactor == policy.Off:
 		row.ByCompany = true
 		row.Details = append(row.Details, v.Rich("page.security.app_unused"))
-	case !ru.doc.Minimum(u).Meets(h.c.Offered[authn.Email]):
+	case !ru.doc.Minimum(u).Meets(h.shows(authn.Email)):
 		row.ByCompany = true
 		row.Details = append(row.Details, v.Rich("page.security.mail_weak"))
 	case u.Email == "":
@@ -280,8 +284,11 @@ func (h *Handler) fallback(v *View, cur session.Current, ru rules) authn.Kind {
 	if !ru.demanded || len(ru.second) > 0 {
 		return ""
 	}
-	kind, _ := policy.FallbackKind(ru.doc, cur.User, cur.Factors, h.traits, v.now)
-	return kind
+	kinds, _ := policy.Fallbacks(ru.doc, cur.User, cur.Factors, h.traits(cur.Company), v.now)
+	if len(kinds) == 0 {
+		return ""
+	}
+	return kinds[0]
 }
 
 func (h *Handler) codesWay(r *http.Request, v *View, cur session.Current, ru rules) (wayRow, bool) {

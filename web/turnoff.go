@@ -65,7 +65,7 @@ func (h *Handler) isLast(ru rules, cur session.Current, f string) bool {
 		least = policy.OwnPossession
 	}
 	for _, other := range ru.second {
-		if other.ID != f && least.Meets(h.c.Offered[other.Kind]) {
+		if other.ID != f && least.Meets(h.shows(other.Kind)) {
 			return false
 		}
 	}

@@ -43,7 +43,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"time"
 
@@ -69,9 +68,6 @@ type Config struct {
 
 	Cookies httpserve.Cookies
 	Texts   *text.Catalogue
-	// Offered are the kinds of proof that this server has a method for, and what
-	// they show.
-	Offered map[authn.Kind]authn.Traits
 	// Methods are those that are registered: the pages ask them whether an answer
 	// has their shape, and which of them people can set up.
 	Methods []authn.Method
@@ -115,7 +111,6 @@ func New(c Config) (*Handler, error) {
 	if _, ok := httpserve.SafePath(c.Home); !ok {
 		return nil, errors.New("web: Config.Home is not a path on this server")
 	}
-	c.Offered = maps.Clone(c.Offered)
 	layout, err := NewLayout(LayoutConfig{Texts: c.Texts, Cookies: c.Cookies, Banner: c.Banner, Now: c.Now})
 	if err != nil {
 		return nil, err
