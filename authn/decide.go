@@ -221,10 +221,12 @@ type (
 	ForgetBrowsers struct{ All bool }
 	// NewFactor stores a factor with its secret, sealed. A pending one replaces
 	// the user's other pending factor of that kind.
-	// Subject is Shown.Subject: Conflict if another person's active one has it.
 	NewFactor struct {
-		Factor  Factor
-		Secret  []byte
+		Factor Factor
+		Secret []byte
+		// Subject is what no two people of the company have active at once (see Shown);
+		// only its keyed hash is stored. Conflict with the key "error.factor_taken" if
+		// somebody else has it, here and whenever the factor becomes active.
 		Subject string
 	}
 	// ActivateFactor turns the pending factor ID into the active one; an active
@@ -261,16 +263,18 @@ type (
 		From      Outside
 	}
 	// SpendBudget pays for one message, before a provider is called. Nothing is paid
-	// and nothing else written if one of them is used up: TooManyRequests, with a
-	// *BudgetError (inv-K).
+	// and nothing else written if one of them is used up: TooManyRequests with the
+	// key "error.message_budget", RetryAfter and a *BudgetError (inv-K). The budgets
+	// of a verdict are changed before everything else.
 	SpendBudget struct{ Of []Spending }
-	// NoteBudget adds to what was counted, without a limit: good answers, receipts.
+	// NoteBudget adds to what was counted, without a limit: Good answers where the
+	// window was counted in at all, or else, with Good 0, one message and its Money.
 	NoteBudget struct{ Of []Spending }
 	// PutChallenge changes Sends and SentAt.
 	PutChallenge struct{ Challenge Challenge }
 	// ConsumeChallenges ends all codes that were sent for a factor in this
-	// attempt; that there was one is checked.
-	// With Outcome one must be there that ended so.
+	// attempt; that there was one is checked. With Outcome, that there was one with
+	// this outcome: what an outside service did not approve is no proof.
 	ConsumeChallenges struct {
 		Factor  string
 		Outcome Outside

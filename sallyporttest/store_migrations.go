@@ -17,7 +17,7 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // firstSchema puts the database back to migration 0001, with the data that it
 // had room for.

@@ -42,8 +42,8 @@ func (s *Store) writeAccount(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) er
 }
 
 const insertFactor = `INSERT INTO factors (company, user_id, id, kind, state, name, sealed, data, last_step, epoch, attempt,
-	tries_s, paused_s, tries_k, paused_k, created_at, confirmed_at, last_used_at, expires_at, left_over, probation_until)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, $12, $13, 0, $14, $15, $16) ON CONFLICT DO NOTHING`
+	tries_s, paused_s, tries_k, paused_k, created_at, confirmed_at, last_used_at, expires_at, left_over, probation_until, subject)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, $12, $13, 0, $14, $15, $16, $17) ON CONFLICT DO NOTHING`
 
 func newFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.NewFactor) error {
 	f := w.Factor
@@ -68,10 +68,17 @@ func newFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.NewFactor) error {
 	if len(w.Secret) > maxSecret {
 		return internal("the secret of factor %s is over %d bytes", f.ID, maxSecret)
 	}
+	subject := factorSubject(l.key, f.Kind, w.Subject)
+	if err := wantFree(tx, l, f.Kind, subject); err != nil {
+		return err
+	}
 	sealed := l.key.Seal(factorPlace(l.company, l.uid, f.ID, f.Kind), w.Secret)
 	n, err := tx.exec(insertFactor, l.company, l.uid, f.ID, string(f.Kind), clean(string(f.State), maxWord), clean(f.Name, maxName),
 		sealed, data, max(f.LastStep, 0), f.Epoch, clean(f.Attempt, maxID), micros(f.CreatedAt), micros(f.ConfirmAt), micros(f.ExpiresAt),
-		max(f.Left, 0), micros(f.ProbationUntil))
+		max(f.Left, 0), micros(f.ProbationUntil), subject)
+	if err == nil && n == 0 {
+		err = wantFree(tx, l, f.Kind, subject) // somebody may have got it since
+	}
 	if err := oneRow(n, err, "there is a factor of that id, or of that kind and state"); err != nil || f.State != authn.Confirmed {
 		return err
 	}
@@ -80,6 +87,36 @@ func newFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.NewFactor) error {
 		at = k.Now
 	}
 	return nowOwn(tx, l, f.Kind, at)
+}
+
+// SubjectIndex is the index under which two people cannot get the same number,
+// or the same name at an outside service, at the same time. Whoever runs into it
+// looks again, and is told.
+const SubjectIndex = "factors_subject"
+
+// wantFree refuses what somebody else has active.
+func wantFree(tx *Tx, l *loaded, kind authn.Kind, subject []byte) error {
+	if subject == nil {
+		return nil
+	}
+	var other string
+	taken, err := tx.one("SELECT user_id FROM factors WHERE company = $1 AND kind = $2 AND subject = $3 AND state = 'active'"+
+		" AND subject IS NOT NULL AND user_id <> $4", []any{&other}, l.company, string(kind), subject, l.uid)
+	if err == nil && taken {
+		return &authn.Error{Code: authn.Conflict, Key: "error.factor_taken"}
+	}
+	return err
+}
+
+// wantFreeOf is wantFree for a factor that is there.
+func wantFreeOf(tx *Tx, l *loaded, id string) error {
+	var kind string
+	var subject []byte
+	found, err := tx.one("SELECT kind, subject FROM factors WHERE company = $1 AND user_id = $2 AND id = $3", []any{&kind, &subject}, l.company, l.uid, id)
+	if err != nil || !found {
+		return err
+	}
+	return wantFree(tx, l, authn.Kind(kind), subject)
 }
 
 // nowOwn is what follows from a way of the person's own: fall-back codes are over
@@ -99,13 +136,17 @@ func nowOwn(tx *Tx, l *loaded, kind authn.Kind, at time.Time) error {
 // security keys a person may have many.
 func activateFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.ActivateFactor) error {
 	var kind string
-	found, err := tx.one("SELECT kind FROM factors WHERE company = $1 AND user_id = $2 AND id = $3 AND state = 'pending' AND expires_at > $4",
-		[]any{&kind}, l.company, l.uid, clean(w.ID, maxID), micros(k.Now))
+	var subject []byte
+	found, err := tx.one("SELECT kind, subject FROM factors WHERE company = $1 AND user_id = $2 AND id = $3 AND state = 'pending' AND expires_at > $4",
+		[]any{&kind, &subject}, l.company, l.uid, clean(w.ID, maxID), micros(k.Now))
 	if err != nil {
 		return err
 	}
 	if !found {
 		return conflict("the factor to activate is not pending any more")
+	}
+	if err := wantFree(tx, l, authn.Kind(kind), subject); err != nil {
+		return err
 	}
 	if kind != string(authn.WebAuthn) {
 		if _, err := tx.exec("DELETE FROM factors WHERE company = $1 AND user_id = $2 AND kind = $3 AND state = 'active'",
@@ -132,6 +173,11 @@ func putFactor(tx *Tx, l *loaded, f authn.Factor) error {
 	data, err := document("the data of a factor", f.Data)
 	if err != nil {
 		return err
+	}
+	if f.State == authn.Confirmed {
+		if err := wantFreeOf(tx, l, f.ID); err != nil {
+			return err
+		}
 	}
 	n, err := tx.exec(`UPDATE factors SET name = $4, state = $5, data = $6
 		WHERE company = $1 AND user_id = $2 AND id = $3 AND (state = $5 OR state IN ('active', 'asleep') AND $5 IN ('active', 'asleep'))
@@ -166,7 +212,7 @@ func setPassword(tx *Tx, l *loaded, w authn.SetPassword) error {
 			l.company, l.uid, id, sealed, micros(w.At))
 	} else {
 		n, err = tx.exec(insertFactor, l.company, l.uid, id, string(authn.Password), string(authn.Confirmed), "",
-			sealed, "", 0, l.epoch, "", micros(w.At), micros(w.At), 0, 0, 0)
+			sealed, "", 0, l.epoch, "", micros(w.At), micros(w.At), 0, 0, 0, nil)
 	}
 	if err := oneRow(n, err, "there is a factor of that id"); err != nil {
 		return err
@@ -212,7 +258,8 @@ func userArgs(u *authn.User) ([]any, error) {
 		clean(u.Locale, maxLocale), clean(string(u.Audience), maxWord), clean(string(u.Status), maxWord), words(u.Roles),
 		u.RequireTwoFactor, u.Epoch, micros(u.PasswordChangedAt), u.WrongInRow, u.WrongInMonth, micros(u.MonthStart),
 		micros(u.PasswordKnownAt), micros(u.CreatedAt), micros(u.EmailChangedAt), micros(u.SecuredAt), clean(u.Preferred, maxID),
-		micros(u.HadFactorAt), micros(u.GraceAt), slices.Contains(u.Roles, "owner")}, nil
+		micros(u.HadFactorAt), micros(u.GraceAt), slices.Contains(u.Roles, "owner"),
+		clean(u.Phone, maxWord), micros(u.PhoneTrustedAt), micros(u.PhoneChangedAt)}, nil
 }
 
 // putUser may be given what was loaded before a factor became active by this same
@@ -228,7 +275,8 @@ func putUser(tx *Tx, l *loaded, u authn.User) error {
 	n, err := tx.exec(`UPDATE users SET login = $3, email = $4, email_verified_at = $5, name = $6, locale = $7, audience = $8, status = $9,
 		roles = $10, require_two_factor = $11, epoch = $12, password_changed_at = $13, wrong_in_row = $14, wrong_in_month = $15,
 		month_start = $16, password_known_at = $17, created_at = $18, email_changed_at = $19, secured_at = $20, preferred = $21,
-		had_factor_at = CASE WHEN $26 AND had_factor_at <> $25 THEN had_factor_at ELSE $22 END, grace_at = $23, owner = $24
+		had_factor_at = CASE WHEN $29 AND had_factor_at <> $28 THEN had_factor_at ELSE $22 END, grace_at = $23, owner = $24,
+		phone = $25, phone_trusted_at = $26, phone_changed_at = $27
 		WHERE company = $1 AND id = $2`,
 		append(append([]any{l.company, l.uid}, args...), micros(l.had), u.HadFactorAt.IsZero())...)
 	return oneRow(n, err, "the user is gone")
@@ -261,8 +309,8 @@ func (s *Store) newUser(tx *Tx, k *authn.Keys, l *loaded, w authn.NewUser) error
 	}
 	n, err := tx.exec(`INSERT INTO users (company, id, person_key, login, email, email_verified_at, name, locale, audience, status, roles,
 		require_two_factor, epoch, password_changed_at, wrong_in_row, wrong_in_month, month_start, password_known_at, created_at,
-		email_changed_at, secured_at, preferred, had_factor_at, grace_at, owner)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) ON CONFLICT DO NOTHING`,
+		email_changed_at, secured_at, preferred, had_factor_at, grace_at, owner, phone, phone_trusted_at, phone_changed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) ON CONFLICT DO NOTHING`,
 		append([]any{u.Company, u.ID, personKey}, args...)...)
 	if err := oneRow(n, err, "there is a user of that id"); err != nil {
 		return err

@@ -130,7 +130,7 @@ func (s *Store) chargeFactor(tx *Tx, k *authn.Keys, l *loaded, guess bool) error
 		}
 	}
 	switch {
-	case kind.Sent():
+	case kind.Sent() || kind.Remote():
 		for _, c := range l.sent {
 			if c.Factor == l.factor {
 				l.Charged.Challenges = append(l.Charged.Challenges, c)

@@ -16,6 +16,7 @@ import (
 //
 //   - NotFound: there is no such company;
 //   - Conflict: a row that the verdict relied on is not as it was;
+//   - TooManyRequests: a budget that the verdict spends is used up;
 //   - Busy: it could not be recorded, or not in time; after a context that ended
 //     it may have been. The same for right and wrong, and worth another try;
 //   - Internal: f panicked, or asks for what cannot be written.
@@ -81,7 +82,9 @@ func (s *Store) contain(f func() error) (err error) {
 // keepCharge charges again what was undone with a verdict that could not be
 // written, so that not even a mistake of ours evaluates a guess for nothing.
 func (s *Store) keepCharge(ctx context.Context, k authn.Keys, answer error) error {
-	s.log.Warn("store: verdict not written", "err", answer)
+	if !errors.Is(answer, authn.TooManyRequests) { // a budget that is used up refuses at any rate
+		s.log.Warn("store: verdict not written", "err", answer)
+	}
 	if k.Charge != authn.GuessPassword && k.Charge != authn.GuessFactor {
 		return answer
 	}

@@ -34,6 +34,7 @@ const (
 	keepEnded    = time.Hour
 	keepSent     = 25 * time.Hour // the limits count a day
 	keepThrottle = 48 * time.Hour
+	keepBudget   = 40 * 24 * time.Hour // for the page that shows them, after their window
 	sweepBatch   = 500
 )
 
@@ -55,6 +56,8 @@ var sweeps = []struct {
 		" WHERE updated_at <= $1 AND paused_s <= $1 AND paused_k <= $1 LIMIT $2)", keepThrottle},
 	{"UPDATE providers SET previous = substr(previous, 1, 0), previous_until = 0 WHERE (company, channel) IN" +
 		" (SELECT company, channel FROM providers WHERE previous_until > 0 AND previous_until <= $1 LIMIT $2)", 0},
+	{"DELETE FROM budgets WHERE (company, scope, subject, from_at) IN (SELECT company, scope, subject, from_at FROM budgets" +
+		" WHERE until_at <= $1 LIMIT $2)", keepBudget},
 	{"DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE expires_at <= $1 LIMIT $2)", keepThrottle},
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"sync"
 
@@ -95,6 +96,21 @@ func throttleKey(key *keyring.DataKey, company, user, login string) [32]byte {
 		return key.MAC("throttle", []byte(company), []byte("user:"+user))
 	}
 	return key.MAC("throttle", []byte(company), []byte("login:"+login))
+}
+
+// factorSubject is nil for a factor of which everybody may have one.
+func factorSubject(key *keyring.DataKey, kind authn.Kind, subject string) []byte {
+	if subject == "" {
+		return nil
+	}
+	sum := key.MAC("factor subject", []byte(kind), []byte(subject))
+	return sum[:]
+}
+
+// budgetSubject hides whom or what a budget counts.
+func budgetSubject(key *keyring.DataKey, scope, subject string) string {
+	sum := key.MAC("budget", []byte(scope), []byte(subject))
+	return hex.EncodeToString(sum[:])
 }
 
 // commitment stands in the chain for what an event says of a person; without

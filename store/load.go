@@ -73,7 +73,9 @@ var (
 
 	// The user's lock covers the factors. They are few: sorting them here spares
 	// SQLite a temporary table, which costs more than the look-up.
-	selectFactors = "SELECT " + factorColumns + " FROM factors f WHERE f.company = $1 AND f.user_id = $2"
+	// What is sealed comes with them only where it is a number to send codes to.
+	selectFactors = "SELECT " + factorColumns + ", CASE WHEN $3 AND f.kind = 'sms' AND f.state IN ('pending', 'active') THEN f.sealed END" +
+		" FROM factors f WHERE f.company = $1 AND f.user_id = $2"
 
 	selectDevice = "SELECT factor FROM devices WHERE company = $1 AND user_id = $2 AND browser = $3"
 )
@@ -330,18 +332,42 @@ func (s *Store) loadFactors(tx *Tx, k *authn.Keys, l *loaded) error {
 	if l.uid == "" && k.Login == "" {
 		return nil
 	}
-	err := tx.each(selectFactors, []any{l.company, l.uid}, func(scan func(...any) error) (bool, error) {
+	sealed := map[string][]byte{} // by factor; it is opened once the rows are read, since that may read more
+	err := tx.each(selectFactors, []any{l.company, l.uid, k.Sent}, func(scan func(...any) error) (bool, error) {
 		var f authn.Factor
 		var stranger, known authn.Count
-		if err := scan(factorTargets(&f, &stranger, &known)...); err != nil {
+		var number []byte
+		if err := scan(append(factorTargets(&f, &stranger, &known), &number)...); err != nil {
 			return false, err
 		}
 		f.Counts = map[authn.Lane]authn.Count{authn.Stranger: stranger, authn.Known: known}
 		l.Factors = append(l.Factors, f)
+		if number != nil {
+			sealed[f.ID] = number
+		}
 		return true, nil
 	})
+	if err != nil {
+		return err
+	}
 	slices.SortFunc(l.Factors, func(a, b authn.Factor) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID))
 	})
-	return err
+	return s.openDestinations(tx, l, sealed)
+}
+
+// openDestinations is for factors that codes are sent to: their secret is where.
+func (s *Store) openDestinations(tx *Tx, l *loaded, sealed map[string][]byte) error {
+	for id, b := range sealed {
+		if err := s.wantKey(tx, l); err != nil {
+			return err
+		}
+		f := l.Factor(id)
+		number, err := l.open(id, f.Kind, b)
+		if err != nil {
+			return err
+		}
+		f.Destination = string(number)
+	}
+	return nil
 }

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -58,9 +60,10 @@ func (s *Store) Provider(ctx context.Context, company string, channel authn.Kind
 }
 
 // setProvider begins the counts of sending anew: they spoke of the old settings.
-func setProvider(tx *Tx, l *loaded, p authn.Provider) error {
-	if p.Company != "" && p.Company != l.company || p.Channel == "" || p.Version < 1 {
-		return internal("provider %q version %d is not one of the decision's company", p.Channel, p.Version)
+func setProvider(tx *Tx, l *loaded, w authn.SetProvider) error {
+	p := w.Provider
+	if p.Company != "" && p.Company != l.company || !goodID(string(p.Channel)) || p.Version < 1 {
+		return internal("provider %q version %d is not one of the decision's company", clean(string(p.Channel), maxWord), p.Version)
 	}
 	seal := func(column string, plain []byte) []byte {
 		if len(plain) == 0 {
@@ -74,7 +77,31 @@ func setProvider(tx *Tx, l *loaded, p authn.Provider) error {
 		sent_at = 0, failed_at = 0, failed = '' WHERE providers.version = excluded.version - 1`,
 		l.company, clean(string(p.Channel), maxWord), p.Version, seal("sealed", p.Settings), seal("previous", p.Previous), micros(p.PreviousUntil),
 		micros(p.UpdatedAt), clean(p.UpdatedBy, maxID))
-	return oneRow(n, err, "the provider was saved by somebody else")
+	if err := oneRow(n, err, "the provider was saved by somebody else"); err != nil {
+		return err
+	}
+	if _, err := tx.exec("DELETE FROM provider_health WHERE company = $1 AND channel = $2 AND version < $3", l.company, string(p.Channel), p.Version); err != nil {
+		return err
+	}
+	return setProvides(tx, l, p.Channel, w.Provides)
+}
+
+// Owners may save two channels at once. The company's key is not locked: rows
+// that refer to it are written meanwhile.
+var selectProvides = locking("SELECT c.provides FROM companies c WHERE c.id = $1", "FOR NO KEY UPDATE")
+
+func setProvides(tx *Tx, l *loaded, channel authn.Kind, provides bool) error {
+	var was string
+	if _, err := tx.one(selectProvides.text(tx, true), []any{&was}, l.company); err != nil {
+		return err
+	}
+	list := slices.DeleteFunc(strings.Fields(was), func(word string) bool { return word == string(channel) })
+	if provides {
+		list = append(list, string(channel))
+	}
+	slices.Sort(list)
+	_, err := tx.exec("UPDATE companies SET provides = $2 WHERE id = $1", l.company, strings.Join(list, " "))
+	return err
 }
 
 // ProviderNoted writes down how sending through a version of the settings went;
@@ -88,6 +115,53 @@ func (s *Store) ProviderNoted(ctx context.Context, company string, channel authn
 		_, err := tx.exec(statement, company, string(channel), version, micros(at), clean(failed, maxWord))
 		return err
 	}))
+}
+
+// ProviderHealthNoted is ProviderNoted for one of several providers of a channel,
+// by the name that the settings give it. What is said of another version than
+// the present one is dropped.
+func (s *Store) ProviderHealthNoted(ctx context.Context, company string, channel authn.Kind, name string, version int64, at time.Time, failed string) error {
+	if !goodID(company) {
+		return authn.NotFound
+	}
+	sent, failedAt := micros(at), int64(0)
+	if failed != "" {
+		sent, failedAt = failedAt, sent
+	}
+	return in("provider health noted", s.b.Do(ctx, func(tx *Tx) error {
+		_, err := tx.exec(`INSERT INTO provider_health (company, channel, version, name, sent_at, failed_at, failed)
+			SELECT p.company, p.channel, p.version, $4, CAST($5 AS bigint), CAST($6 AS bigint), $7
+			FROM providers p WHERE p.company = $1 AND p.channel = $2 AND p.version = $3
+			ON CONFLICT (company, channel, version, name) DO UPDATE SET
+			sent_at = CASE WHEN excluded.sent_at > 0 THEN excluded.sent_at ELSE provider_health.sent_at END,
+			failed_at = CASE WHEN excluded.failed_at > 0 THEN excluded.failed_at ELSE provider_health.failed_at END, failed = excluded.failed`,
+			company, clean(string(channel), maxWord), version, clean(name, maxName), sent, failedAt, clean(failed, maxWord))
+		return err
+	}))
+}
+
+// ProviderHealth is what was noted of the providers of a version, by name; at
+// most 50. One that nothing was sent through is not among them.
+func (s *Store) ProviderHealth(ctx context.Context, company string, channel authn.Kind, version int64) ([]authn.ProviderHealth, error) {
+	if !goodID(company) {
+		return nil, authn.NotFound
+	}
+	var list []authn.ProviderHealth
+	err := s.b.Read(ctx, func(tx *Tx) error {
+		list = nil
+		return tx.each(`SELECT name, sent_at, failed_at, failed FROM provider_health
+			WHERE company = $1 AND channel = $2 AND version = $3 ORDER BY name LIMIT 50`,
+			[]any{company, clean(string(channel), maxWord), version}, func(scan func(...any) error) (bool, error) {
+				var h authn.ProviderHealth
+				err := scan(&h.Name, asTime{&h.SentAt}, asTime{&h.FailedAt}, &h.Failed)
+				list = append(list, h)
+				return true, err
+			})
+	})
+	if err != nil {
+		return nil, in("provider health", err)
+	}
+	return list, nil
 }
 
 // SpendTest takes one of the most tests that a company has in a window; false if

@@ -24,6 +24,24 @@ func challengePlace(company, user, id string, kind authn.Kind) keyring.AD {
 	return keyring.AD{Table: "challenges", Column: "destination", Company: company, Row: id, User: user, Kind: string(kind)}
 }
 
+// detailPlace differs from challengePlace in the column.
+func detailPlace(company, user, id string, kind authn.Kind) keyring.AD {
+	ad := challengePlace(company, user, id, kind)
+	ad.Column = "detail"
+	return ad
+}
+
+// sealDetail gives nil for none.
+func (l *loaded) sealDetail(c *authn.Challenge) ([]byte, error) {
+	if len(c.Detail) > maxSecret {
+		return nil, internal("the detail of challenge %s is over %d bytes", c.ID, maxSecret)
+	}
+	if len(c.Detail) == 0 {
+		return nil, nil
+	}
+	return l.key.Seal(detailPlace(l.company, l.uid, c.ID, c.Kind), c.Detail), nil
+}
+
 // asker is what codes of this decision belong to: its attempt or, at set-up in a
 // session, the sign-in that the session came from.
 func (l *loaded) asker() string {
@@ -33,14 +51,14 @@ func (l *loaded) asker() string {
 	return l.session.Attempt
 }
 
-const challengeColumns = "id, attempt, factor, kind, purpose, destination, nonce, key_id, lane, sends, sent_at, created_at, expires_at"
+const challengeColumns = "id, attempt, factor, kind, purpose, destination, nonce, key_id, lane, sends, sent_at, created_at, expires_at, outcome, detail"
 
 // scanChallenge opens a row; ok is false for one under a key that is gone.
 func (l *loaded) scanChallenge(scan func(...any) error) (c authn.Challenge, ok bool, err error) {
-	var sealed, nonce []byte
+	var sealed, nonce, detail []byte
 	var keyID string
 	if err := scan(&c.ID, &c.Attempt, &c.Factor, (*string)(&c.Kind), (*string)(&c.Purpose), &sealed, &nonce, &keyID, (*string)(&c.Lane),
-		&c.Sends, asTime{&c.SentAt}, asTime{&c.CreatedAt}, asTime{&c.ExpiresAt}); err != nil {
+		&c.Sends, asTime{&c.SentAt}, asTime{&c.CreatedAt}, asTime{&c.ExpiresAt}, (*string)(&c.Outcome), &detail); err != nil {
 		return c, false, err
 	}
 	c.Company, c.User = l.company, l.uid
@@ -52,6 +70,11 @@ func (l *loaded) scanChallenge(scan func(...any) error) (c authn.Challenge, ok b
 		return c, false, internal("the destination of code %s does not open", c.ID)
 	}
 	c.Destination = string(plain)
+	if len(detail) > 0 {
+		if c.Detail, err = l.key.Open(detailPlace(l.company, l.uid, c.ID, c.Kind), detail); err != nil {
+			return c, false, internal("the detail of challenge %s does not open", c.ID)
+		}
+	}
 	c.Seed = codeSeed(l.key, &c, nonce)
 	return c, true, nil
 }
@@ -111,14 +134,52 @@ func (s *Store) writeSent(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) error
 			AND sends = $4 - 1 AND NOT consumed`, l.company, l.uid, clean(c.ID, maxID), c.Sends, micros(c.SentAt))
 		return oneRow(n, err, "the code was sent again, or used, meanwhile")
 	case authn.ConsumeChallenges:
-		n, err := tx.exec("UPDATE challenges SET consumed = $5 WHERE "+ofTheUser("challenges")+" AND attempt = $3 AND factor = $4"+
-			" AND expires_at > $6 AND NOT consumed", l.company, l.uid, l.asker(), clean(w.Factor, maxID), true, micros(k.Now))
-		if err == nil && n == 0 {
-			return conflict("the code is used")
-		}
-		return err
+		return consumeChallenges(tx, k, l, w)
+	case authn.PutOutside:
+		return putOutside(tx, l, w)
 	}
 	return internal("no such write: %T", w)
+}
+
+const liveChallenges = " AND attempt = $3 AND factor = $4 AND expires_at > $5 AND NOT consumed"
+
+func consumeChallenges(tx *Tx, k *authn.Keys, l *loaded, w authn.ConsumeChallenges) error {
+	args := []any{l.company, l.uid, l.asker(), clean(w.Factor, maxID), micros(k.Now)}
+	if w.Outcome != authn.NotOutside {
+		var id string
+		found, err := tx.one("SELECT id FROM challenges WHERE "+ofTheUser("challenges")+liveChallenges+" AND outcome = $6", []any{&id},
+			append(args, string(w.Outcome))...)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return conflict("the outside service did not say so, or its word is used")
+		}
+	}
+	n, err := tx.exec("UPDATE challenges SET consumed = $6 WHERE "+ofTheUser("challenges")+liveChallenges, append(args, true)...)
+	if err == nil && n == 0 {
+		return conflict("the code is used")
+	}
+	return err
+}
+
+// putOutside names the kind too: what is sealed is bound to it.
+func putOutside(tx *Tx, l *loaded, w authn.PutOutside) error {
+	c := w.Challenge
+	if err := l.ofUser("challenge", c.Company, c.User, c.ID); err != nil {
+		return err
+	}
+	if !c.Kind.Remote() {
+		return internal("challenge %s is of kind %q, which no outside service decides", c.ID, clean(string(c.Kind), maxWord))
+	}
+	detail, err := l.sealDetail(&c)
+	if err != nil {
+		return err
+	}
+	n, err := tx.exec(`UPDATE challenges SET outcome = $6, detail = $7, expires_at = $8 WHERE company = $1 AND user_id = $2 AND id = $3 AND kind = $4
+		AND outcome = $5 AND NOT consumed`, l.company, l.uid, c.ID, string(c.Kind), clean(string(w.From), maxWord), clean(string(c.Outcome), maxWord),
+		detail, micros(c.ExpiresAt))
+	return oneRow(n, err, "the challenge has moved on")
 }
 
 func (s *Store) newChallenge(tx *Tx, l *loaded, c authn.Challenge) error {
@@ -128,18 +189,22 @@ func (s *Store) newChallenge(tx *Tx, l *loaded, c authn.Challenge) error {
 	if l.asker() == "" || subtle.ConstantTimeCompare([]byte(c.Attempt), []byte(l.asker())) != 1 {
 		return internal("code %s is not of the attempt of the decision", c.ID)
 	}
-	if c.Destination == "" || len(c.Destination) > authn.MaxLogin {
+	if c.Destination == "" && !c.Kind.Remote() || len(c.Destination) > authn.MaxLogin {
 		return internal("code %s has no usable destination", c.ID)
+	}
+	detail, err := l.sealDetail(&c)
+	if err != nil {
+		return err
 	}
 	nonce := make([]byte, nonceLen)
 	if _, err := io.ReadFull(s.random, nonce); err != nil {
 		return internal("no randomness: %w", err)
 	}
 	n, err := tx.exec(`INSERT INTO challenges (company, id, user_id, attempt, factor, kind, purpose, destination, nonce, key_id, lane,
-		sends, sent_at, created_at, expires_at, consumed)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING`,
+		sends, sent_at, created_at, expires_at, consumed, outcome, detail)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`,
 		l.company, c.ID, l.uid, c.Attempt, clean(c.Factor, maxID), clean(string(c.Kind), maxWord), clean(string(c.Purpose), maxWord),
 		l.key.Seal(challengePlace(l.company, l.uid, c.ID, c.Kind), []byte(c.Destination)), nonce, l.key.ID(), string(l.lane),
-		c.Sends, micros(c.SentAt), micros(c.CreatedAt), micros(c.ExpiresAt), false)
+		c.Sends, micros(c.SentAt), micros(c.CreatedAt), micros(c.ExpiresAt), false, clean(string(c.Outcome), maxWord), detail)
 	return oneRow(n, err, "there is a code of that id")
 }

@@ -4,8 +4,11 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 )
 
-// apply writes a verdict: the changes in order, then the events.
+// apply writes a verdict: the budgets, the changes in order, then the events.
 func (s *Store) apply(tx *Tx, k *authn.Keys, l *loaded, paid bool, v authn.Verdict) error {
+	if err := s.writeBudgets(tx, k, l, v.Writes()); err != nil {
+		return err
+	}
 	for _, w := range v.Writes() {
 		if err := s.write(tx, k, l, paid, w); err != nil {
 			return err
@@ -27,6 +30,8 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return setPolicy(tx, k, w)
 	case authn.NewUser:
 		return s.newUser(tx, k, l, w)
+	case authn.SpendBudget, authn.NoteBudget:
+		return nil // written before all others
 	}
 	// All others are about the user that was locked.
 	if l.uid == "" {
@@ -60,7 +65,7 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		browser := deviceBrowser(l.key, k.Browser, l.company, l.uid)
 		_, err := tx.exec("DELETE FROM devices WHERE company = $1 AND user_id = $2 AND (browser <> $3 OR $4)", l.company, l.uid, browser[:], w.All)
 		return err
-	case authn.NewChallenge, authn.PutChallenge, authn.ConsumeChallenges:
+	case authn.NewChallenge, authn.PutChallenge, authn.PutOutside, authn.ConsumeChallenges:
 		return s.writeSent(tx, k, l, w)
 	case authn.NewLetter, authn.TellOwners:
 		return s.writeLetter(tx, k, l, w)
@@ -69,7 +74,7 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 	case authn.SpendLink:
 		return spendLink(tx, k, l)
 	case authn.SetProvider:
-		return setProvider(tx, l, w.Provider)
+		return setProvider(tx, l, w)
 	case authn.EndLinks:
 		_, err := tx.exec("DELETE FROM links WHERE company = $1 AND user_id = $2 AND purpose = $3 AND epoch > $4",
 			l.company, l.uid, string(authn.NotMeLink), w.After)

@@ -20,7 +20,9 @@ func failure(err error) *store.Failure {
 	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return &store.Failure{Code: pg.Code, Busy: busy(pg.Code), Retry: pg.Code == "40001" || pg.Code == "40P01"}
+		// Somebody committed the same number between the look and the write: the second look finds it.
+		taken := pg.Code == "23505" && pg.ConstraintName == store.SubjectIndex
+		return &store.Failure{Code: pg.Code, Busy: busy(pg.Code), Retry: taken || pg.Code == "40001" || pg.Code == "40P01"}
 	}
 	// The connection failed, or time ran out.
 	f := &store.Failure{Code: "connection", Busy: true}
