@@ -112,7 +112,7 @@ func Start(t testing.TB, st *store.Store, opts ...Option) *Server {
 	cfg := sallyport.Config{
 		Store: st, Methods: all, Passwords: pw, PublicURL: s.URL, Now: s.Clock.Now, Log: Quiet(),
 		Senders: map[authn.Kind]authn.Sender{authn.Email: s.Inbox}, Digits: code.Digits, BackupCodes: saved,
-		CompanyMail: companyMail(t, s.Inbox),
+		CompanyMail: companyMail(t, s.Inbox), TextDrivers: map[string]authn.TextDriver{"inbox": inbox.Driver{Inbox: s.Inbox}},
 		// A test is one address; its limit has tests of its own.
 		Addresses: throttle.NewAddresses(throttle.AddressesConfig{Now: s.Clock.Now, IPv4Address: off, IPv4Net: off}),
 	}
@@ -157,13 +157,13 @@ func everyMethod(t testing.TB) (*password.Method, []authn.Method, *backup.Method
 		t.Fatal(err)
 	}
 	saved := backup.New(nil)
-	return pw, []authn.Method{pw, tp, mail, saved, bypass.New(nil)}, saved
+	return pw, []authn.Method{pw, tp, mail, saved, code.NewSMS(false), bypass.New(nil)}, saved
 }
 
 // NoMail makes a server that sends nothing, as one without a mail server.
 func NoMail() Option {
 	return func(c *sallyport.Config) {
-		c.Senders, c.CompanyMail = nil, nil
+		c.Senders, c.CompanyMail, c.TextDrivers = nil, nil, nil
 		c.Methods = slices.DeleteFunc(slices.Clone(c.Methods), func(m authn.Method) bool { return m.Kind().Sent() })
 	}
 }

@@ -1,0 +1,84 @@
+package sallyporttest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/policy"
+)
+
+// UseTexts gives a company a provider of text messages, the inbox, and lets it send
+// to Sweden, Poland and the United States. Change may adjust the settings.
+func (s *Server) UseTexts(t testing.TB, company authn.Company, change ...func(*authn.TextSettings)) {
+	t.Helper()
+	set := authn.TextSettings{Providers: []authn.TextProvider{{Driver: "inbox"}}, Countries: []string{"SE", "PL", "US"}}
+	for _, f := range change {
+		f(&set)
+	}
+	doc, err := json.Marshal(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.provide(t, company, authn.SMS, doc)
+}
+
+// provide saves a company's provider of a channel as the operator would.
+func (s *Server) provide(t testing.TB, company authn.Company, channel authn.Kind, doc []byte) {
+	t.Helper()
+	now := s.Clock.Now()
+	before, err := s.Store.Provider(context.Background(), company.ID, channel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := authn.Event{Company: company.ID, ID: authn.NewID(authn.EventID, now, rand.Reader), Type: "provider.changed", Actor: directory.Operator, Result: authn.Succeeded, At: now}
+	p := authn.Provider{Company: company.ID, Channel: channel, Version: before.Version + 1, Settings: doc, UpdatedAt: now, UpdatedBy: directory.Operator}
+	err = s.Store.Decide(context.Background(), authn.Keys{Company: company.ID, Now: now}, func(*authn.Rows) authn.Verdict {
+		return authn.Accept(ev, authn.SetProvider{Provider: p, Provides: doc != nil})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// SetPolicy changes a company's policy document.
+func (s *Server) SetPolicy(t testing.TB, company string, change func(*policy.Document)) {
+	t.Helper()
+	c, err := s.Directory.Company(context.Background(), company)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := policy.Parse(c.Policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(&doc)
+	if err := s.Directory.SetPolicy(context.Background(), c.ID, doc, c.PolicyVersion); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// AddPhone gives a person a confirmed way by text message, as if it was set up now.
+func (s *Server) AddPhone(t testing.TB, u authn.User, number string) (id string) {
+	t.Helper()
+	now := s.Clock.Now()
+	data, err := json.Marshal(map[string]string{"ends": number[len(number)-2:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := authn.Factor{Company: u.Company, ID: authn.NewID(authn.FactorID, now, rand.Reader), User: u.ID, Kind: authn.SMS, Data: data,
+		State: authn.Pending, Epoch: u.Epoch, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+	ev := authn.Event{Company: u.Company, ID: authn.NewID(authn.EventID, now, rand.Reader), Type: "factor.confirmed",
+		Actor: directory.Operator, Target: u.ID, Result: authn.Succeeded, At: now}
+	err = s.Store.Decide(context.Background(), authn.Keys{Company: u.Company, User: u.ID, Now: now}, func(*authn.Rows) authn.Verdict {
+		return authn.Accept(ev, authn.NewFactor{Factor: f, Secret: []byte(number), Subject: "sms:" + number}, authn.ActivateFactor{ID: f.ID, At: now})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.ID
+}
