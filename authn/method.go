@@ -172,6 +172,9 @@ type Presented struct {
 	URI     string // the otpauth URI that the QR code carries
 	Issuer  string // as the app will show it
 	Account string
+	// Where an outside service does not know the person yet: its own page to set
+	// oneself up, or the address of a QR code for its app. Both are as good as a key.
+	Portal, Barcode string
 }
 
 // Enroller is a Method that people can add themselves.
