@@ -138,7 +138,7 @@ func runMigrations(t *testing.T, open opener) {
 		w.Store = again
 
 		rows := w.view(p.keys())
-		if len(rows.Factors) != 4 || !rows.User.HadFactorAt.Equal(epoch.Add(time.Hour)) || rows.Company.Support != "" || !rows.User.GraceAt.IsZero() {
+		if len(rows.Factors) != 4 || !rows.User.HadFactorAt.Equal(epoch.Add(time.Hour)) || rows.Company.Support != "" || rows.Company.Provides != nil || rows.User.Phone != "" || !rows.User.PhoneChangedAt.IsZero() || !rows.User.GraceAt.IsZero() {
 			t.Errorf("%+v %+v", rows.User, rows.Factors)
 		}
 		f := rows.Factor(p.app)
@@ -202,5 +202,44 @@ func runMigrations(t *testing.T, open opener) {
 		// Once is enough.
 		_, err = w.Again(t, w.Keyring)
 		w.must(err)
+	})
+	t.Run("0005 finds the providers that are there, and its rules hold for rows from before", func(t *testing.T) {
+		w := newWorld(t, open)
+		p, q, r := w.newUser(w.company, "maya"), w.newUser(w.newCompany("beta"), "zoe"), w.newUser(w.newCompany("gamma"), "omar")
+		set := func(p *person, settings []byte) {
+			w.must(w.write(p.keys(), authn.SetProvider{Provider: authn.Provider{Channel: authn.Email, Version: 1, Settings: settings}, Provides: settings != nil}))
+		}
+		set(p, []byte("{}"))
+		set(q, nil) // who went back to the server's
+		p.activate(authn.SMS, "+41790000001", 0)
+		m := &mailing{world: w, p: p, mailbox: p.newMailbox(), token: p.attemptIn(authn.Stranger)}
+		m.out = m.send(m.token)
+		for _, s := range []string{"DROP TABLE provider_health", "DROP TABLE budgets", "DROP INDEX factors_subject", "ALTER TABLE factors DROP COLUMN subject",
+			"ALTER TABLE companies DROP COLUMN provides", "ALTER TABLE challenges DROP COLUMN outcome", "ALTER TABLE challenges DROP COLUMN detail",
+			"ALTER TABLE users DROP COLUMN phone", "ALTER TABLE users DROP COLUMN phone_trusted_at", "ALTER TABLE users DROP COLUMN phone_changed_at",
+			"DELETE FROM migrations WHERE version = 5"} {
+			w.exec(s)
+		}
+		again, err := w.Again(t, w.Keyring)
+		w.must(err)
+		w.Store = again
+		for who, want := range map[*person]int{p: 1, q: 0, r: 0} {
+			if got := w.view(who.keys()).Company.Provides; len(got) != want || want == 1 && got[0] != authn.Email {
+				t.Errorf("%s: %v", who.login, got)
+			}
+		}
+		k := m.keys()
+		k.Sent = true
+		rows := w.view(k)
+		if len(rows.Challenges) != 1 || rows.Challenges[0].Outcome != authn.NotOutside || rows.Challenges[0].Detail != nil || rows.User.Phone != "" {
+			t.Errorf("%+v", rows.Challenges)
+		}
+		if f := rows.FactorOf(authn.SMS, authn.Confirmed); f == nil || f.Destination != "+41790000001" {
+			t.Errorf("%+v", f)
+		}
+		w.must(w.spend(w.hour("dial", "+41", 1)))
+		if _, err := w.SQL.Exec("UPDATE budgets SET n = -1"); err == nil {
+			t.Error("a budget can be anything")
+		}
 	})
 }

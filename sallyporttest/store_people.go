@@ -119,7 +119,7 @@ func testUserColumns(open opener) func(*testing.T) {
 		u := authn.User{Company: w.company.ID, ID: w.id(authn.UserID), Login: "Maya", Email: "Maya@Example.com", EmailVerifiedAt: at(1),
 			Name: "Maya Ü", Locale: "de-CH", Audience: authn.ExternalAudience, Status: authn.Suspended, Roles: []string{"owner", "member"},
 			RequireTwoFactor: true, Epoch: 3, PasswordChangedAt: at(2), WrongInRow: 4, WrongInMonth: 5, MonthStart: at(3),
-			PasswordKnownAt: at(4), CreatedAt: at(5)}
+			PasswordKnownAt: at(4), CreatedAt: at(5), Phone: "+41791234567", PhoneTrustedAt: at(11), PhoneChangedAt: at(12)}
 		k := authn.Keys{Company: w.company.ID, User: u.ID}
 		w.must(w.write(k, authn.NewUser{User: u, Logins: []authn.Login{{Name: "maya", Kind: "name"}}}))
 		if got := w.view(k).User; !reflect.DeepEqual(*got, u) {
@@ -127,7 +127,7 @@ func testUserColumns(open opener) func(*testing.T) {
 		}
 		v := authn.User{Company: u.Company, ID: u.ID, Login: "m", Email: "m@example.org", EmailVerifiedAt: at(6), Name: "M", Locale: "fr",
 			Audience: authn.InternalAudience, Status: authn.Active, Roles: []string{"helpdesk"}, Epoch: 4, PasswordChangedAt: at(7),
-			WrongInRow: 1, WrongInMonth: 2, MonthStart: at(8), PasswordKnownAt: at(9), CreatedAt: at(10)}
+			WrongInRow: 1, WrongInMonth: 2, MonthStart: at(8), PasswordKnownAt: at(9), CreatedAt: at(10), Phone: "+48512345678", PhoneTrustedAt: at(13), PhoneChangedAt: at(14)}
 		w.must(w.write(k, authn.PutUser{User: v}))
 		if got := w.view(k).User; !reflect.DeepEqual(*got, v) {
 			t.Errorf("got  %+v\nwant %+v", *got, v)

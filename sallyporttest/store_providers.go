@@ -1,6 +1,7 @@
 package sallyporttest
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/store"
 )
 
 func runProviders(t *testing.T, open opener) {
@@ -95,6 +97,8 @@ func runProviders(t *testing.T, open opener) {
 			t.Errorf("saving gave a new budget: %v, %v", ok, err)
 		}
 	})
+	t.Run("B5 a company knows what it has a provider for", testProvides(open))
+	t.Run("B5 each of several providers has a standing of its own", testProviderHealth(open))
 	t.Run("standing", func(t *testing.T) {
 		w := newWorld(t, open)
 		w.newUser(w.company, "priya")
@@ -107,4 +111,104 @@ func runProviders(t *testing.T, open opener) {
 			t.Errorf("%+v", out)
 		}
 	})
+}
+
+func testProvides(open opener) func(*testing.T) {
+	return func(t *testing.T) {
+		w := newWorld(t, open)
+		p, q := w.newUser(w.company, "priya"), w.newUser(w.newCompany("beta"), "zoe")
+		save := func(p *person, channel authn.Kind, version int64, provides bool) error {
+			return w.write(p.keys(), authn.SetProvider{Provider: authn.Provider{Channel: channel, Version: version}, Provides: provides})
+		}
+		has := func(p *person, want ...authn.Kind) {
+			t.Helper()
+			if got := w.view(p.keys()).Company.Provides; fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("has %v, want %v", got, want)
+			}
+		}
+		has(p)
+		w.must(save(p, authn.SMS, 1, true))
+		w.must(save(p, authn.Duo, 1, true))
+		w.must(save(p, authn.SMS, 2, true))
+		w.must(save(q, authn.Email, 1, true))
+		has(p, authn.Duo, authn.SMS)
+		has(q, authn.Email)
+		w.want(save(p, authn.Duo, 3, false), authn.Conflict)
+		has(p, authn.Duo, authn.SMS)
+		w.must(save(p, authn.Duo, 2, false))
+		has(p, authn.SMS)
+		_, token := p.newAttempt("")
+		_, session := p.newSession()
+		for _, k := range []authn.Keys{{}, {Login: "priya"}, {AttemptToken: token}, {SessionToken: session}} {
+			k.Company = p.company
+			if got := w.view(k).Company.Provides; len(got) != 1 || got[0] != authn.SMS {
+				t.Errorf("%+v: %v", k, got)
+			}
+		}
+		w.want(save(p, "two words", 1, true), authn.Internal)
+		// Two owners save two channels at once: neither loses the other's.
+		again, err := w.Again(t, w.Keyring)
+		w.must(err)
+		nodes := []*store.Store{w.Store, again}
+		ids := []*person{p, w.newUser(w.company, "omar")}
+		for version := int64(3); version < 13; version++ {
+			together(2, func(i int) {
+				set := authn.SetProvider{Provider: authn.Provider{Channel: []authn.Kind{authn.Duo, authn.Email}[i], Version: version - int64(i)*2}, Provides: version%2 == 0}
+				w.must(nodes[i].Decide(w.ctx, ids[i].keys(), func(*authn.Rows) authn.Verdict { return authn.Accept(event("x.done", ""), set) }))
+			})
+			if version%2 == 0 {
+				has(p, authn.Duo, authn.Email, authn.SMS)
+			} else {
+				has(p, authn.SMS)
+			}
+		}
+		if strings.Contains(w.Log.String(), "40P01") {
+			t.Error("a deadlock")
+		}
+	}
+}
+
+func testProviderHealth(open opener) func(*testing.T) {
+	return func(t *testing.T) {
+		w := newWorld(t, open)
+		p, q := w.newUser(w.company, "priya"), w.newUser(w.newCompany("beta"), "zoe")
+		save := func(p *person, version int64) {
+			t.Helper()
+			w.must(w.write(p.keys(), authn.SetProvider{Provider: authn.Provider{Channel: authn.SMS, Version: version}}))
+		}
+		note := func(p *person, name string, version int64, after time.Duration, failed string) {
+			t.Helper()
+			w.must(w.Store.ProviderHealthNoted(w.ctx, p.company, authn.SMS, name, version, w.now.Add(after), failed))
+		}
+		health := func(p *person, version int64) []authn.ProviderHealth {
+			t.Helper()
+			list, err := w.Store.ProviderHealth(w.ctx, p.company, authn.SMS, version)
+			w.must(err)
+			return list
+		}
+		note(p, "first", 1, 0, "") // there is none yet
+		save(p, 1)
+		save(q, 1)
+		note(p, "second", 1, 0, "connect")
+		note(p, "first", 1, time.Second, "")
+		note(p, "first", 1, 2*time.Second, "refused")
+		note(p, "second", 1, 3*time.Second, "")
+		note(p, "first", 2, 4*time.Second, "")
+		want := []authn.ProviderHealth{{Name: "first", SentAt: w.now.Add(time.Second), FailedAt: w.now.Add(2 * time.Second), Failed: "refused"},
+			{Name: "second", SentAt: w.now.Add(3 * time.Second), FailedAt: w.now}}
+		if got := health(p, 1); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("got  %+v\nwant %+v", got, want)
+		}
+		if got := health(q, 1); len(got) != 0 {
+			t.Errorf("another company's: %+v", got)
+		}
+		save(p, 2)
+		note(p, "first", 1, time.Minute, "late")
+		if n := w.count("SELECT count(*) FROM provider_health"); n != 0 || len(health(p, 2)) != 0 {
+			t.Errorf("%d are kept of the version before", n)
+		}
+		_, err := w.Store.ProviderHealth(w.ctx, "no company", authn.SMS, 1)
+		w.want(err, authn.NotFound)
+		w.want(w.Store.ProviderHealthNoted(w.ctx, "no company", authn.SMS, "x", 1, w.now, ""), authn.NotFound)
+	}
 }

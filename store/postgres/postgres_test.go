@@ -245,3 +245,58 @@ func TestOpen(t *testing.T) {
 func BenchmarkStore(b *testing.B) {
 	sallyporttest.BenchStore(b, func(b *testing.B) *sallyporttest.Fixture { return fixture(b, sallyporttest.Postgres(b)) })
 }
+
+// TestBudgetRunsTwice (inv-K): a decision that is run again after a deadlock pays once.
+func TestBudgetRunsTwice(t *testing.T) {
+	f := fixture(t, sallyporttest.Postgres(t))
+	a := newAccount(t, f)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	window := authn.Spending{From: now, Until: now.Add(time.Hour), Money: 65}
+	first, second := window, window
+	first.Scope, second.Scope = "a", "b"
+	runs := 0
+	spend := func() error {
+		return f.Store.Decide(ctx, authn.Keys{Company: a.company, User: a.user, Now: now}, func(*authn.Rows) authn.Verdict {
+			runs++
+			return authn.Accept(authn.Event{Type: "x.done"}, authn.SpendBudget{Of: []authn.Spending{second, first}})
+		})
+	}
+	if err := spend(); err != nil {
+		t.Fatal(err)
+	}
+	// Beside the store, in the wrong order; the store is the one that gives way.
+	tx, err := f.SQL.BeginTx(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	for _, s := range []string{"SET LOCAL deadlock_timeout = '1min'", "UPDATE budgets SET good = 1 WHERE scope = 'b'"} {
+		if _, err := tx.ExecContext(ctx, s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	done := make(chan error, 1)
+	go func() { done <- spend() }()
+	for waiting := 0; waiting == 0; {
+		if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM pg_locks WHERE NOT granted").Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE budgets SET good = 1 WHERE scope = 'a'"); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(f.Log.String(), "40P01") || runs != 3 {
+		t.Errorf("%d runs: it was not run again", runs)
+	}
+	list, err := f.Store.Budgets(ctx, a.company, now)
+	if err != nil || len(list) != 2 || list[0].N != 2 || list[1].N != 2 || list[0].Money != 130 || list[1].Money != 130 {
+		t.Errorf("%+v %v", list, err)
+	}
+}

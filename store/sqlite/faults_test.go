@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -321,4 +322,43 @@ func TestQueue(t *testing.T) {
 		b.must(<-errs)
 	}
 	b.must(<-closed)
+}
+
+// TestBudgetRunsTwice (inv-K): a decision that is run again, because another one
+// of its group failed, pays once.
+func TestBudgetRunsTwice(t *testing.T) {
+	b := newBed(t, t.TempDir(), 30)
+	_, err := b.beside().Exec("CREATE TRIGGER boom BEFORE INSERT ON events WHEN NEW.type = 'boom' BEGIN SELECT RAISE(ROLLBACK, 'canary'); END")
+	b.must(err)
+	hold, held := make(chan struct{}), make(chan struct{})
+	go b.w.do(context.Background(), func(*store.Tx) error { close(held); <-hold; return nil })
+	<-held // they make one group
+	var runs atomic.Int64
+	budget := authn.Spending{Scope: "company_day", From: b.now, Until: b.now.Add(time.Hour), Most: 15, Money: 65}
+	done := make(chan []error)
+	go func() {
+		done <- b.all(func(i int) error {
+			k := authn.Keys{Company: b.company, User: b.users[i], Now: b.now}
+			return b.Decide(context.Background(), k, func(*authn.Rows) authn.Verdict {
+				runs.Add(1)
+				return authn.Accept(authn.Event{Type: []string{"boom", "fine"}[i%2]}, authn.SpendBudget{Of: []authn.Spending{budget}})
+			})
+		})
+	}()
+	for tries := 0; len(b.w.queue) < len(b.users) && tries < 10_000; tries++ {
+		time.Sleep(time.Millisecond)
+	}
+	close(hold)
+	for i, err := range <-done {
+		if (err == nil) != (i%2 == 1) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	if runs.Load() <= int64(len(b.users)) {
+		t.Errorf("%d runs: none was run again", runs.Load())
+	}
+	list, err := b.Budgets(context.Background(), b.company, b.now)
+	if err != nil || len(list) != 1 || list[0].N != 15 || list[0].Money != 15*65 {
+		t.Errorf("%+v %v", list, err)
+	}
 }

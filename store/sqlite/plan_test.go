@@ -23,7 +23,7 @@ func TestPlans(t *testing.T) {
 		t.Errorf("only %d statements were run", len(texts))
 	}
 	for _, table := range []string{"companies", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices", "events", "chains",
-		"leases", "meta", "saved_codes", "challenges", "links", "outbox"} {
+		"leases", "meta", "saved_codes", "challenges", "links", "outbox", "budgets", "providers", "provider_health"} {
 		if !b.ran("INSERT INTO " + table + " ") {
 			t.Errorf("nothing is put into %s", table)
 		}
@@ -32,7 +32,8 @@ func TestPlans(t *testing.T) {
 		if first, _, _ := strings.Cut(text, " "); !slices.Contains([]string{"SELECT", "UPDATE", "INSERT", "DELETE"}, first) {
 			continue
 		}
-		if strings.Contains(text, "factors_2") || strings.HasPrefix(text, "UPDATE users SET owner =") || strings.HasPrefix(text, "UPDATE users SET had_factor_at =") {
+		if strings.Contains(text, "factors_2") || strings.HasPrefix(text, "UPDATE users SET owner =") || strings.HasPrefix(text, "UPDATE users SET had_factor_at =") ||
+			strings.HasPrefix(text, "UPDATE companies SET provides = 'email'") {
 			continue // a migration, once
 		}
 		for _, step := range b.plan(text) {
@@ -126,6 +127,7 @@ func (b *bed) everyStatement(ctx context.Context) {
 		authn.EndSession{ID: ses}, authn.EndSessions{}, authn.EndAttempts{})
 	accept(authn.Keys{}, authn.SetPolicy{Version: 1})
 	b.everyAccountStatement(ctx)
+	b.everyTextStatement(ctx)
 	_, err = b.SealEvents(ctx, b.company, b.now, 0, func([]byte, int64, authn.Event, []byte) []byte { return []byte{1} })
 	b.must(err)
 	b.must(b.Sweep(ctx, b.now))
@@ -200,6 +202,36 @@ func (b *bed) everyAccountStatement(ctx context.Context) {
 	tell(authn.Keys{AttemptToken: at, Factor: bypass, Charge: authn.GuessFactor}, authn.DeleteFactor{ID: bypass})
 	tell(authn.Keys{LinkToken: lt}, authn.SpendLink{}, authn.ForgetBrowsers{All: true})
 	b.must(b.SetSupport(ctx, b.company, "call us", authn.Event{Type: "company.changed", At: b.now}))
+}
+
+// everyTextStatement is about text messages and outside services.
+func (b *bed) everyTextStatement(ctx context.Context) {
+	b.t.Helper()
+	u, later := b.users[0], b.now.Add(time.Hour)
+	phone, duo, att := b.id(authn.FactorID), b.id(authn.FactorID), b.id(authn.AttemptID)
+	at := authn.NewToken(authn.AttemptToken, b.company, att, zero{})
+	k := authn.Keys{Company: b.company, Now: b.now, AttemptToken: at, Sent: true}
+	write := func(writes ...authn.Write) {
+		b.t.Helper()
+		b.must(b.Decide(ctx, k, func(*authn.Rows) authn.Verdict { return authn.Accept(authn.Event{Type: "x"}, writes...) }))
+	}
+	b.must(b.decide(u, authn.NewAttempt{Attempt: authn.Attempt{ID: att, ExpiresAt: later, Version: 1}, Token: at},
+		authn.NewFactor{Factor: authn.Factor{ID: phone, Kind: authn.SMS, State: authn.Pending, ExpiresAt: later}, Secret: []byte("+1"), Subject: "+1"},
+		authn.ActivateFactor{ID: phone, At: b.now}, authn.PutFactor{Factor: authn.Factor{ID: phone, State: authn.Confirmed}},
+		authn.NewFactor{Factor: authn.Factor{ID: duo, Kind: authn.Duo, State: authn.Confirmed}, Subject: "maya"}))
+	c := authn.Challenge{ID: b.id(authn.MessageID), Attempt: att, Factor: duo, Kind: authn.Duo, Outcome: authn.Asked, CreatedAt: b.now, ExpiresAt: later}
+	budget := authn.Spending{Scope: "prefix", Subject: "+417911", From: b.now.Add(-time.Minute), Until: later, Most: 9, Watch: true}
+	write(authn.NewChallenge{Challenge: c}, authn.SpendBudget{Of: []authn.Spending{budget}})
+	c.Outcome, c.Detail, budget.Good = authn.Approved, []byte("d"), 1
+	write(authn.PutOutside{Challenge: c, From: authn.Asked}, authn.NoteBudget{Of: []authn.Spending{budget}})
+	write(authn.ConsumeChallenges{Factor: duo, Outcome: authn.Approved})
+	if list, err := b.Budgets(ctx, b.company, b.now); err != nil || len(list) != 1 || list[0].Good != 1 {
+		b.t.Errorf("%+v %v", list, err)
+	}
+	b.must(b.ProviderHealthNoted(ctx, b.company, authn.Email, "first", 1, b.now, ""))
+	if list, err := b.ProviderHealth(ctx, b.company, authn.Email, 1); err != nil || len(list) != 1 {
+		b.t.Errorf("%+v %v", list, err)
+	}
 }
 
 type zero struct{}
