@@ -191,7 +191,8 @@ type Factor struct {
 	Name    string
 	Data    []byte // JSON of the method's own, nothing secret
 	// Destination is where codes go that are sent to the factor itself, such as a
-	// number; opened only with Keys.Sent. Codes by e-mail go to the account's address.
+	// number, or who the person is at an outside service; opened only with Keys.Sent.
+	// Codes by e-mail go to the account's address.
 	Destination string
 	LastStep    int64  // greatest counter ever accepted; only a larger one is
 	Epoch       int64  // of the user when the factor was begun

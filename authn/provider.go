@@ -90,6 +90,9 @@ type MailStep struct {
 	Took   time.Duration
 	Reason string // a stable word: why not, or what is to be known of a step that went well
 	Reply  string // the server's own words; empty: none, or from before it showed who it is
+	Code   string // of the service, such as "40103"; empty: none
+	// Ahead is how far the service's clock is ahead of ours, where it was asked.
+	Ahead time.Duration
 }
 
 // MailRecords say of SPF, DKIM and DMARC whether a record is "found",

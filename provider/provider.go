@@ -355,7 +355,7 @@ func (s *Service) SetMail(ctx context.Context, w Who, ch Change) (State, error) 
 			return saving{}, err
 		}
 		doc, err := json.Marshal(m)
-		return saving{doc: doc, host: m.Host}, err
+		return saving{doc: doc, host: m.Host, provides: true}, err
 	})
 	if err != nil {
 		return State{}, err

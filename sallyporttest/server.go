@@ -74,6 +74,7 @@ type Server struct {
 	Company authn.Company // "acme", the first one
 	Path    string        // of the SQLite file
 	Inbox   *inbox.Inbox  // every message that was sent
+	Duo     *Duo          // nil until UseDuo
 }
 
 // Option changes the configuration before the server starts.
@@ -109,8 +110,9 @@ func Start(t testing.TB, st *store.Store, opts ...Option) *Server {
 	s.URL = "http://" + s.HTTP.Listener.Addr().String()
 	s.Inbox = &inbox.Inbox{Now: s.Clock.Now}
 	pw, all, saved := everyMethod(t)
+	other := s.duoMethod(t)
 	cfg := sallyport.Config{
-		Store: st, Methods: all, Passwords: pw, PublicURL: s.URL, Now: s.Clock.Now, Log: Quiet(),
+		Store: st, Methods: append(all, other), Duo: other, Passwords: pw, PublicURL: s.URL, Now: s.Clock.Now, Log: Quiet(),
 		Senders: map[authn.Kind]authn.Sender{authn.Email: s.Inbox}, Digits: code.Digits, BackupCodes: saved,
 		CompanyMail: companyMail(t, s.Inbox), TextDrivers: map[string]authn.TextDriver{"inbox": inbox.Driver{Inbox: s.Inbox}},
 		// A test is one address; its limit has tests of its own.
@@ -266,22 +268,11 @@ func (s *Server) AddUser(t testing.TB, company authn.Company, login string, app 
 // AddApp gives a person a confirmed authenticator app.
 func (s *Server) AddApp(t testing.TB, u authn.User) (id string, secret otp.Secret) {
 	t.Helper()
-	now := s.Clock.Now()
 	secret, err := otp.NewSecret(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := authn.Factor{Company: u.Company, ID: authn.NewID(authn.FactorID, now, rand.Reader), User: u.ID, Kind: authn.TOTP,
-		State: authn.Pending, Epoch: u.Epoch, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
-	ev := authn.Event{Company: u.Company, ID: authn.NewID(authn.EventID, now, rand.Reader), Type: "factor.confirmed",
-		Actor: directory.Operator, Target: u.ID, Result: authn.Succeeded, At: now}
-	err = s.Store.Decide(context.Background(), authn.Keys{Company: u.Company, User: u.ID, Now: now}, func(*authn.Rows) authn.Verdict {
-		return authn.Accept(ev, authn.NewFactor{Factor: f, Secret: secret}, authn.ActivateFactor{ID: f.ID, At: now})
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f.ID, secret
+	return s.addFactor(t, u, authn.NewFactor{Factor: authn.Factor{Kind: authn.TOTP}, Secret: secret}), secret
 }
 
 // Code is the code that an authenticator app shows at the clock's time.

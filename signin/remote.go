@@ -151,7 +151,8 @@ func (s *Service) ask(ctx context.Context, o Opener, kind authn.Kind, factor str
 			return authn.Drop(err)
 		}
 		a.challenge = c
-		a.request = authn.Request{Company: *rows.Company, User: *rows.User, Attempt: rows.Attempt, Factor: *rows.Factor(offer.Factor),
+		f := rows.Factor(offer.Factor)
+		a.request = authn.Request{Company: *rows.Company, User: *rows.User, Attempt: rows.Attempt, Factor: *f, Secret: []byte(f.Destination),
 			Client: o.Client, Lane: rows.Lane, Now: now.Unix(), Settings: settings, Action: rows.Attempt.Action}
 		return authn.Continue(authn.NewChallenge{Challenge: c})
 	})

@@ -74,7 +74,7 @@ var (
 	// The user's lock covers the factors. They are few: sorting them here spares
 	// SQLite a temporary table, which costs more than the look-up.
 	// What is sealed comes with them only where it is a number to send codes to.
-	selectFactors = "SELECT " + factorColumns + ", CASE WHEN $3 AND f.kind = 'sms' AND f.state IN ('pending', 'active') THEN f.sealed END" +
+	selectFactors = "SELECT " + factorColumns + ", CASE WHEN $3 AND f.kind IN ('sms', 'duo') AND f.state IN ('pending', 'active') THEN f.sealed END" +
 		" FROM factors f WHERE f.company = $1 AND f.user_id = $2"
 
 	selectDevice = "SELECT factor FROM devices WHERE company = $1 AND user_id = $2 AND browser = $3"

@@ -75,6 +75,8 @@ var (
 	_ authn.Enroller   = (*Method)(nil)
 	_ authn.PerCompany = (*Method)(nil)
 	_ authn.Remote     = (*Method)(nil)
+	_ authn.Elsewhere  = (*Method)(nil)
+	_ authn.DuoService = (*Method)(nil)
 )
 
 // New makes the method, or says that c has no HTTP client.

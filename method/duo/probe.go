@@ -3,6 +3,7 @@ package duo
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -56,4 +57,26 @@ func stepOf(stage string, began time.Time, err error) TestStep {
 		s.Reason = Other
 	}
 	return s
+}
+
+// Check names the fields of a company's settings that are not right; see
+// authn.DuoService.
+func (m *Method) Check(s authn.DuoSettings) []authn.Field { return Settings(s).Check() }
+
+// Try is Test, in the words of every test of a provider: "connect" is the host and
+// the clocks, "sign_in" the keys.
+func (m *Method) Try(ctx context.Context, s authn.DuoSettings) ([]authn.MailStep, error) {
+	steps, err := m.Test(ctx, Settings(s))
+	var out []authn.MailStep
+	for _, x := range steps {
+		step := authn.MailStep{Stage: "connect", OK: x.OK, Took: x.Took, Ahead: x.Ahead, Reason: x.Reason, Reply: x.Reply}
+		if x.Stage == "check" {
+			step.Stage = "sign_in"
+		}
+		if x.Code != 0 {
+			step.Code = strconv.Itoa(x.Code)
+		}
+		out = append(out, step)
+	}
+	return out, err
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/method/duo"
 	"github.com/sallyport-mfa/sallyport/policy"
 )
 
@@ -65,20 +67,63 @@ func (s *Server) SetPolicy(t testing.TB, company string, change func(*policy.Doc
 // AddPhone gives a person a confirmed way by text message, as if it was set up now.
 func (s *Server) AddPhone(t testing.TB, u authn.User, number string) (id string) {
 	t.Helper()
-	now := s.Clock.Now()
 	data, err := json.Marshal(map[string]string{"ends": number[len(number)-2:]})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := authn.Factor{Company: u.Company, ID: authn.NewID(authn.FactorID, now, rand.Reader), User: u.ID, Kind: authn.SMS, Data: data,
-		State: authn.Pending, Epoch: u.Epoch, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}
+	return s.addFactor(t, u, authn.NewFactor{Factor: authn.Factor{Kind: authn.SMS, Data: data}, Secret: []byte(number), Subject: "sms:" + number})
+}
+
+// UseDuo gives a company the application of a pretend Duo, s.Duo, which is started
+// by the first call.
+func (s *Server) UseDuo(t testing.TB, company authn.Company) *Duo {
+	t.Helper()
+	if s.Duo == nil {
+		s.Duo = NewDuo(t, DuoConfig{Now: s.Clock.Now, Poll: 100 * time.Millisecond})
+	}
+	s.provide(t, company, authn.Duo, s.Duo.Settings())
+	return s.Duo
+}
+
+// AddDuo gives a person a confirmed way by Duo, under a name that Duo knows.
+func (s *Server) AddDuo(t testing.TB, u authn.User, username string) (id string) {
+	t.Helper()
+	secret, err := json.Marshal(map[string]string{"username": username})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.addFactor(t, u, authn.NewFactor{Factor: authn.Factor{Kind: authn.Duo}, Secret: secret, Subject: "duo:" + username})
+}
+
+// addFactor gives a person a confirmed factor, as if it was set up now.
+func (s *Server) addFactor(t testing.TB, u authn.User, w authn.NewFactor) string {
+	t.Helper()
+	now := s.Clock.Now()
+	f := &w.Factor
+	f.Company, f.User, f.ID, f.State = u.Company, u.ID, authn.NewID(authn.FactorID, now, rand.Reader), authn.Pending
+	f.Epoch, f.CreatedAt, f.ExpiresAt = u.Epoch, now, now.Add(time.Hour)
 	ev := authn.Event{Company: u.Company, ID: authn.NewID(authn.EventID, now, rand.Reader), Type: "factor.confirmed",
 		Actor: directory.Operator, Target: u.ID, Result: authn.Succeeded, At: now}
-	err = s.Store.Decide(context.Background(), authn.Keys{Company: u.Company, User: u.ID, Now: now}, func(*authn.Rows) authn.Verdict {
-		return authn.Accept(ev, authn.NewFactor{Factor: f, Secret: []byte(number), Subject: "sms:" + number}, authn.ActivateFactor{ID: f.ID, At: now})
+	err := s.Store.Decide(context.Background(), authn.Keys{Company: u.Company, User: u.ID, Now: now}, func(*authn.Rows) authn.Verdict {
+		return authn.Accept(ev, w, authn.ActivateFactor{ID: f.ID, At: now})
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f.ID
+}
+
+// duoMethod is the method of Duo, which reaches the pretend Duo of the server.
+func (s *Server) duoMethod(t testing.TB) *duo.Method {
+	t.Helper()
+	m, err := duo.New(duo.Config{HTTP: &http.Client{}, Now: s.Clock.Now, Base: func(string) string {
+		if s.Duo == nil {
+			return "http://127.0.0.1:1" // nobody listens there
+		}
+		return s.Duo.HTTP.URL
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
