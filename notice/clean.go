@@ -118,31 +118,3 @@ func network(address string) string {
 	}
 	return strings.TrimSuffix(p.Addr().String(), "::") + ":*"
 }
-
-// gsm7 is the basic alphabet of text messages (3GPP TS 23.038 section 6.2.1)
-// without the characters that need an escape. One other character halves the
-// room of the whole message.
-const gsm7 = "@£$¥èéùìòÇØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-
-// maxSMSName keeps the whole message within 160 characters.
-const maxSMSName = 30
-
-// smsName is a name within the alphabet of text messages.
-func smsName(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch r {
-		case '’', '‘':
-			return '\''
-		case '–', '—':
-			return '-'
-		}
-		if strings.ContainsRune(gsm7, r) {
-			return r
-		}
-		return -1
-	}, clean(s, maxName))
-	if rs := []rune(s); len(rs) > maxSMSName {
-		s = string(rs[:maxSMSName])
-	}
-	return strings.Join(strings.Fields(s), " ")
-}

@@ -9,7 +9,8 @@
 //
 // The threats: names and browsers come from outside and can carry a stranger's
 // advertisement into a message that people trust, so that they are bounded and
-// no link survives in them (security.md 5.6, cve-65); links lead to the
+// no link survives in them (security.md 5.6, cve-65), and in a text message no
+// second code and no second last line (requirement B4); links lead to the
 // configured address and never to the one that a request named (cve-63); codes
 // and links stand in no row, no log and no error (cve-61); one provider that
 // does not answer must not keep the others' messages waiting.

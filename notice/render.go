@@ -349,26 +349,6 @@ func (w *writer) button(label, folder, token string, alarm bool) *button {
 	}
 }
 
-// sms is one text message. The last line binds the code to our host, so that a
-// phone offers it there and nowhere else (rules 46 and 47 of ux.md).
-func (w *writer) sms(code string) string {
-	args := map[string]any{"Company": smsName(w.company()), "Code": code}
-	if args["Company"] == "" {
-		args["Company"] = smsName(w.l.Company.Slug)
-	}
-	if code == "" {
-		return clean1(w.s.c.Texts.Text(w.lang, "sms."+string(w.l.Template), args))
-	}
-	key := "sms." + string(w.l.Template)
-	d := w.l.ExpiresAt.Sub(w.l.At).Round(time.Second)
-	if d < time.Minute || d%time.Minute != 0 && d < 2*time.Minute {
-		key, args["Count"] = key+"_seconds", max(int(d.Seconds()), 1)
-	} else {
-		args["Count"] = int(d.Minutes())
-	}
-	return clean1(w.s.c.Texts.Text(w.lang, key, args)) + "\n\n@" + w.s.host + " #" + code
-}
-
 // width of a line of the text part (RFC 3676 section 4.2 asks for at most 78).
 const width = 72
 

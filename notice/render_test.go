@@ -422,45 +422,6 @@ func TestRender_says(t *testing.T) {
 	}
 }
 
-// The last line binds the code to our host; the message is one of 160
-// characters of GSM-7, whatever the company is called (rules 46 and 47), in every
-// language: where its letters are not of GSM-7, its words are chosen without them.
-func TestRender_sms(t *testing.T) {
-	s := service(t, nil)
-	for tpl, sh := range shapes {
-		if !sh.sms {
-			continue
-		}
-		for _, lang := range text.Default().Languages() {
-			for _, company := range []string{"Acme Projects", strings.Repeat("Åcmé ", 40), "’Ο Σ’ http://evil.example", "日本", ""} {
-				for _, validity := range []time.Duration{time.Second, 30 * time.Second, 119 * time.Second, 2 * time.Minute, 10 * time.Minute} {
-					l := letter(tpl)
-					l.User.Locale, l.Channel, l.To, l.Company.Name = lang, authn.SMS, "+46701740642", company
-					l.ExpiresAt = l.At.Add(validity)
-					m := render(t, s, l)
-					if m.HTML != "" || m.Subject != "" || m.Language != lang {
-						t.Errorf("%s %s: parts of an e-mail, or in %q", tpl, lang, m.Language)
-					}
-					if n := utf8.RuneCountInString(m.Text); n > 160 {
-						t.Errorf("%s %s: %d characters: %q", tpl, lang, n, m.Text)
-					}
-					for _, r := range m.Text {
-						if r != '\n' && !strings.ContainsRune(gsm7, r) {
-							t.Errorf("%s %s: %q is not of GSM-7: %q", tpl, lang, r, m.Text)
-						}
-					}
-					if sh.code && (!strings.HasPrefix(m.Text, testCode+" ") || !strings.HasSuffix(m.Text, "\n\n@login.acme.example #"+testCode)) {
-						t.Errorf("%s %s: %q", tpl, lang, m.Text)
-					}
-					if strings.Contains(m.Text, "://") || strings.Contains(m.Text, "evil.example") {
-						t.Errorf("%s %s: %q", tpl, lang, m.Text)
-					}
-				}
-			}
-		}
-	}
-}
-
 // cve-65: no name makes markup, a link, a header line or a line of its own, in
 // any template.
 func TestHostileNames_cve65(t *testing.T) {
