@@ -487,6 +487,11 @@ func TestEnrolled_D2_codeOver(t *testing.T) {
 	if ok, err := m.Enrolled(t.Context(), r); err != nil || !ok {
 		t.Errorf("%v %v", ok, err)
 	}
+	w.AddUser(maya())
+	r.Secret = []byte(`{"user_id":"DUMAYA","username":"maya","activation":"duo://over"}`)
+	if ok, err := m.Enrolled(t.Context(), r); err != nil || !ok {
+		t.Errorf("with a code that is over: %v %v", ok, err)
+	}
 }
 
 // A factor without a secret, or with a broken one, asks nobody.
