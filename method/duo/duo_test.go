@@ -124,7 +124,7 @@ func TestPush_D3(t *testing.T) {
 						}
 					}
 				})
-				if err != nil || got.Approved != end.ok || got.Reason != end.reason || (got.AMR == "swk") != end.ok {
+				if err != nil || got.Approved != end.ok || got.Reason != end.reason || (got.AMR == "pop") != end.ok {
 					t.Errorf("%+v, %v", got, err)
 				}
 				if len(notes) == 0 || notes[0] != "Pushed a login request to your device..." {

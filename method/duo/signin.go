@@ -27,7 +27,7 @@ const (
 var ways = []string{"push", "phone", "sms"}
 
 // amr holds what an approval adds to "amr" (RFC 8176), by way.
-var amr = map[string]string{"push": "swk", "phone": "tel"}
+var amr = map[string]string{"push": "pop", "phone": "tel"}
 
 // inquiry is what preauth said of a person, just now.
 type inquiry struct {
