@@ -44,6 +44,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/audit"
@@ -95,6 +96,7 @@ type Handler struct {
 	manual *manual
 
 	methods map[authn.Kind]authn.Method
+	regions sync.Map // of language: []phone.Country
 }
 
 // New checks the configuration and parses the pages.
@@ -144,6 +146,8 @@ const (
 	signOutPath    = "/signout"
 	invitationPath = "/invitation"
 	providerPath   = "/admin/providers/email"
+	textsPath      = "/admin/providers/texts"
+	duoPath        = "/admin/providers/duo"
 )
 
 // Mount registers all pages, a line each.
@@ -166,6 +170,10 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 
 	m.Handle("GET "+providerPath, h.account(h.getProvider))
 	m.Handle("POST "+providerPath, h.account(h.postProvider))
+	m.Handle("GET "+textsPath, h.account(h.getTextsAdmin))
+	m.Handle("POST "+textsPath, h.account(h.postTextsAdmin))
+	m.Handle("GET "+duoPath, h.account(h.getDuoAdmin))
+	m.Handle("POST "+duoPath, h.account(h.postDuoAdmin))
 
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)
