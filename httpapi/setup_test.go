@@ -258,7 +258,7 @@ func TestMethodIsObeyed(t *testing.T) {
 	verify("backup_code", w.code(maya)).field("code", "backup_code")
 	verify("bypass_code", saved).field("code", "help_code")
 	verify("email", w.Code(t, maya.Secret)).field("method", "not_offered")
-	if a := verify("sms", "123456").field("method", "not_one_of"); a.str("fields.0.message") != "Choose one of these: totp, backup_code." {
+	if a := verify("webauthn", "123456").field("method", "not_one_of"); a.str("fields.0.message") != "Choose one of these: totp, backup_code." {
 		t.Errorf("choices: %s", a.body)
 	}
 	if a := w.post("/api/v1/attempts/"+id+"/challenge", token, object{"method": "email"}).field("method", "not_offered"); !strings.Contains(a.str("fields.0.message"), "totp, backup_code") {

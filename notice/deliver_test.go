@@ -701,8 +701,11 @@ func TestSenders(t *testing.T) {
 				t.Errorf("%s: %v", name, tt.p.got)
 			}
 		}
-		if b.rows["msg_0004"].reason != "no_provider" || b.rows["msg_0005"].reason != "no_provider" {
+		if b.rows["msg_0004"].reason != "no_provider" {
 			t.Error("a letter without a provider does not wait")
+		}
+		if b.rows["msg_0005"] != nil {
+			t.Error("a text message waits, although whoever asked for it asks again")
 		}
 	})
 }

@@ -28,6 +28,8 @@ type DuoConfig struct {
 	// Portal is what the addresses of Duo's own set-up pages begin with; a code
 	// follows, see DuoServer.PortalUser. Empty: "https://HOST/portal?code=".
 	Portal string
+	// NoPortal: preauth gives no such address, so that people are added by enroll.
+	NoPortal bool
 	// Poll is how long a long poll waits for news; 0: 10 s.
 	Poll time.Duration
 	// Strangers is what preauth answers for a name that Duo does not know; empty: "enroll".
@@ -173,13 +175,14 @@ type Duo struct {
 // NewDuo starts a DuoServer for a test. The links to its portal lead to itself.
 func NewDuo(t testing.TB, c DuoConfig) *Duo {
 	t.Helper()
-	d := &Duo{}
-	d.HTTP = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.ServeHTTP(w, r) }))
-	t.Cleanup(d.HTTP.Close)
+	h := httptest.NewUnstartedServer(nil)
 	if c.Portal == "" {
-		c.Portal = d.HTTP.URL + "/portal?code="
+		c.Portal = "http://" + h.Listener.Addr().String() + "/portal?code="
 	}
-	d.DuoServer = NewDuoServer(c)
+	d := &Duo{NewDuoServer(c), h}
+	h.Config.Handler = d.DuoServer
+	h.Start()
+	t.Cleanup(h.Close)
 	return d
 }
 

@@ -22,7 +22,7 @@ type duoFail struct {
 	message, detail string
 }
 
-// duoCall is one endpoint.
+// duoEndpoint is one endpoint.
 type duoEndpoint struct {
 	verb     string
 	unsigned bool

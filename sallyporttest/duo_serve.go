@@ -52,6 +52,9 @@ func (s *DuoServer) preauth(_ *http.Request, form url.Values) (any, *duoFail) {
 	}
 	switch u.Result {
 	case "enroll":
+		if s.c.NoPortal {
+			break
+		}
 		code := rand.Text()
 		if len(s.portals) >= maxAsks {
 			clear(s.portals)

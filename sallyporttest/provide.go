@@ -127,3 +127,18 @@ func (s *Server) duoMethod(t testing.TB) *duo.Method {
 	}
 	return m
 }
+
+// LetIn makes a company of UseDuo count whom Duo lets in without asking.
+func (s *Server) LetIn(t testing.TB, company authn.Company) {
+	t.Helper()
+	var set authn.DuoSettings
+	if err := json.Unmarshal(s.Duo.Settings(), &set); err != nil {
+		t.Fatal(err)
+	}
+	set.LetIn = true
+	doc, err := json.Marshal(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.provide(t, company, authn.Duo, doc)
+}

@@ -84,8 +84,8 @@ func (s *Service) atOnce(ctx context.Context, st Status, c authn.Client) Status 
 		if sent.Attempt.ID == "" {
 			return st // too many were sent, or something is down
 		}
-		sent.Token, st = st.Token, sent
-		st.NotSent = err
+		sent.Token, sent.NotSent = st.Token, err
+		return sent
 	}
 	return st
 }

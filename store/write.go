@@ -32,6 +32,14 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return s.newUser(tx, k, l, w)
 	case authn.SpendBudget, authn.NoteBudget:
 		return nil // written before all others
+	case authn.SetProvider, authn.TellOwners: // about the company
+		if err := s.wantKey(tx, l); err != nil {
+			return err
+		}
+		if p, ok := w.(authn.SetProvider); ok {
+			return setProvider(tx, l, p)
+		}
+		return s.writeLetter(tx, k, l, w)
 	}
 	// All others are about the user that was locked.
 	if l.uid == "" {
@@ -67,14 +75,12 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return err
 	case authn.NewChallenge, authn.PutChallenge, authn.PutOutside, authn.ConsumeChallenges:
 		return s.writeSent(tx, k, l, w)
-	case authn.NewLetter, authn.TellOwners:
+	case authn.NewLetter:
 		return s.writeLetter(tx, k, l, w)
 	case authn.NewLink:
 		return newLink(tx, l, w)
 	case authn.SpendLink:
 		return spendLink(tx, k, l)
-	case authn.SetProvider:
-		return setProvider(tx, l, w)
 	case authn.EndLinks:
 		_, err := tx.exec("DELETE FROM links WHERE company = $1 AND user_id = $2 AND purpose = $3 AND epoch > $4",
 			l.company, l.uid, string(authn.NotMeLink), w.After)

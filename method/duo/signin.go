@@ -300,7 +300,7 @@ func mayPass(err error) bool {
 		return false
 	}
 	switch e.Reason() {
-	case Unreachable, Timeout, Throttled, Down, Garbled:
+	case Unreachable, Timeout, Down, Garbled: // Throttled was waited for already
 		return true
 	}
 	return false
