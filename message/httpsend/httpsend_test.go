@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -105,9 +106,9 @@ func TestUnread(t *testing.T) {
 		429: {Stage: "accept", Reason: "throttled"}, 500: {Stage: "accept", Reason: "down", Unsure: true}, 599: {Stage: "accept", Reason: "down", Unsure: true},
 		301: {Stage: "accept", Reason: "redirect"}, 302: {Stage: "accept", Reason: "redirect"}, 304: {Stage: "accept", Reason: "redirect"}, 308: {Stage: "accept", Reason: "redirect"},
 	} {
-		asked := 0
+		var asked atomic.Int32
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			asked++
+			asked.Add(1)
 			if status != 304 {
 				w.Header().Set("Location", "/again")
 			}
@@ -116,8 +117,8 @@ func TestUnread(t *testing.T) {
 		// A client that would follow anything and keep cookies is not asked.
 		err := try(t.Context(), &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}, s.URL)
 		s.Close()
-		if e := failure(t, err); e.Stage != want.Stage || e.Reason != want.Reason || e.Unsure != want.Unsure || asked != 1 {
-			t.Errorf("%d: %+v, asked %d times", status, e, asked)
+		if e := failure(t, err); e.Stage != want.Stage || e.Reason != want.Reason || e.Unsure != want.Unsure || asked.Load() != 1 {
+			t.Errorf("%d: %+v, asked %d times", status, e, asked.Load())
 		}
 	}
 }
@@ -219,10 +220,9 @@ func TestBrokenWhileWriting(t *testing.T) {
 // A connection kept from before that the other side has closed meanwhile: nobody
 // sends twice because of it, and what is said is on the safe side.
 func TestKeptConnection(t *testing.T) {
-	asked := 0
+	var asked atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked++
-		if asked > 1 {
+		if asked.Add(1) > 1 {
 			panic(http.ErrAbortHandler)
 		}
 		io.WriteString(w, "ok")
@@ -232,8 +232,8 @@ func TestKeptConnection(t *testing.T) {
 	if err := try(t.Context(), c, s.URL); err != nil {
 		t.Fatal(err)
 	}
-	if e := failure(t, try(t.Context(), c, s.URL)); !e.Unsure || asked != 2 {
-		t.Errorf("%+v, asked %d times", e, asked)
+	if e := failure(t, try(t.Context(), c, s.URL)); !e.Unsure || asked.Load() != 2 {
+		t.Errorf("%+v, asked %d times", e, asked.Load())
 	}
 }
 

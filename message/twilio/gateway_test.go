@@ -2,7 +2,9 @@ package twilio_test
 
 import (
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -102,5 +104,40 @@ func TestRequest(t *testing.T) {
 	}
 	if other := (authn.TextSender)(nil); d.Callback(other, "x") != other {
 		t.Error("a foreign sender is not given back")
+	}
+}
+
+// The whole way of a report: from the gateway, over HTTP, to the driver. The
+// gateway needs no test to work.
+func TestDeliverReport(t *testing.T) {
+	g := sallyporttest.NewTwilio(nil)
+	defer g.Close()
+	d := at(g.URL())
+	got := make(chan authn.Receipt, 1)
+	base := ""
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		receipt, err := d.Receipt(g.Provider(), authn.ReceiptRequest{Method: r.Method, URL: base + r.URL.RequestURI(), Header: r.Header, Body: body, Now: time.Now()})
+		if err != nil {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		got <- receipt
+	}))
+	defer s.Close()
+	base = s.URL
+	if err := sallyporttest.DeliverReport(t.Context(), s.Client(), g.Report(base+"/r?a=b", "SM1", "undelivered", "30003", time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if r := <-got; r != (authn.Receipt{Reference: "SM1", State: "failed", Code: "30003"}) {
+		t.Errorf("%+v", r)
+	}
+	q := g.Report(base+"/r", "SM1", "sent", "", time.Now())
+	q.Header["X-Twilio-Signature"] = []string{"d3Jvbmc="}
+	if err := sallyporttest.DeliverReport(t.Context(), s.Client(), q); err == nil {
+		t.Error("a forged report was taken")
 	}
 }
