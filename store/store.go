@@ -66,7 +66,8 @@ type Config struct {
 	Random io.Reader    // nil: crypto/rand
 	Log    *slog.Logger // nil: slog.Default
 	// Notice says what the person an event is about is told of it; notice.For is
-	// one. Nil: there is no mail, and nobody is told anything.
+	// one. Nil: there is no mail; nobody is told anything, and only text messages wait
+	// in the outbox.
 	Notice func(authn.Event) (authn.Template, bool)
 }
 
