@@ -16,6 +16,8 @@ import (
 const (
 	mailPath     = "/account/security/email"
 	mailOffPath  = "/account/security/email/off"
+	phonePath    = "/account/security/phone"
+	phoneOffPath = "/account/security/phone/off"
 	codesPath    = "/account/security/backup-codes"
 	newCodesPath = "/account/security/backup-codes/new"
 	usualPath    = "/account/security/usual"
@@ -47,6 +49,11 @@ func (h *Handler) mountAccount(m *httpserve.Mux) {
 	h.mountSent(m, mailPath)
 	m.Handle("GET "+mailOffPath, h.account(h.getTurnOff))
 	m.Handle("POST "+mailOffPath, h.account(h.postTurnOff))
+	m.Handle("GET "+phonePath, h.account(h.getPhone))
+	m.Handle("POST "+phonePath, h.accountForm(h.postPhone, h.phoneAgain))
+	h.mountSent(m, phonePath)
+	m.Handle("GET "+phoneOffPath, h.account(h.getTurnOff))
+	m.Handle("POST "+phoneOffPath, h.account(h.postTurnOff))
 	m.Handle("GET "+codesPath, h.account(h.getCodes))
 	m.Handle("POST "+codesPath, h.account(h.postCodes))
 	m.Handle("GET "+codesPath+".txt", h.account(h.getCodesFile))
@@ -86,7 +93,7 @@ var noSuccess = []string{"changed_elsewhere", "codes_over", "mail_moved", "not_s
 // "page.done." + name.
 var done = []string{
 	"address", "address_cancelled", "app_off", "app_on", "app_replaced", "cancelled", "changed_elsewhere", "codes_made", "codes_over", "codes_saved", "device_ended",
-	"device_named", "mail_moved", "mail_off", "mail_on", "mail_removed", "mail_saved", "not_sent", "others", "password", "profile", "secured", "secured_email", "usual",
+	"device_named", "mail_moved", "mail_off", "mail_on", "mail_removed", "mail_saved", "not_sent", "others", "password", "phone_off", "phone_on", "phone_replaced", "profile", "secured", "secured_email", "usual",
 }
 
 // doneCookie stands behind what "?done=" says. The act sets it, so that a link
@@ -181,7 +188,7 @@ func pageOf(at string) string {
 		return devicesPath
 	case strings.HasPrefix(at, codesPath):
 		return codesPath // also after a second click on "Make new codes"
-	case strings.HasPrefix(at, confirmPath+"/"), at == appOffPath, at == mailOffPath,
+	case strings.HasPrefix(at, confirmPath+"/"), at == appOffPath, at == mailOffPath, at == phoneOffPath, at == phonePath,
 		at == passwordPath, at == addressPath, at == accountPath:
 		return at
 	}

@@ -21,6 +21,8 @@ func (h *Handler) mountAttempt(m *httpserve.Mux, address string) {
 	m.Handle("POST "+address+"/later", h.inAttempt(h.postLater))
 	m.Handle("POST "+address+"/password", h.inAttempt(h.postNewPassword))
 	m.Handle("POST "+address+"/setup", h.inAttempt(h.postWay))
+	m.Handle("GET "+address+"/setup/phone", httpserve.Page(h.getWayPhone))
+	m.Handle("POST "+address+"/setup/phone", h.inAttempt(h.postWayPhone))
 	m.Handle("GET "+address+"/setup/{factor}", httpserve.Page(h.getWay))
 	m.Handle("POST "+address+"/setup/{factor}/confirm", h.inAttempt(h.postWayConfirm))
 	m.Handle("POST "+address+"/setup/{factor}/cancel", h.inAttempt(h.postWayCancel))
@@ -211,6 +213,9 @@ func (h *Handler) drawFactor(w http.ResponseWriter, r *http.Request, v *View, s 
 	offer, ok := s.way(wanted)
 	if !ok {
 		offer = s.Need.Offers[0]
+	}
+	if h.finished(r) == "not_sent" && offer.Usable() && len(sentFor(s.Sent, offer.Factor)) > 0 {
+		return h.drawCode(w, http.StatusOK, v, s, offer, refusal{}, v.notSent()) // with the password
 	}
 	return h.drawOffer(w, http.StatusOK, v, s, offer, refusal{})
 }

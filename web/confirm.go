@@ -29,6 +29,8 @@ func acts() map[string]act {
 		"app_off":        {action: "app.turn_off", then: appOffPath, label: "page.confirm.for_app_off"},
 		"mail":           {action: "email.turn_on", then: securityPath, label: "page.confirm.for_mail", run: (*Handler).mailAct},
 		"mail_off":       {action: "email.turn_off", then: mailOffPath, label: "page.confirm.for_mail_off"},
+		"phone":          {action: "sms.set_up", then: phonePath, label: "page.confirm.for_phone"},
+		"phone_off":      {action: "sms.turn_off", then: phoneOffPath, label: "page.confirm.for_phone_off"},
 		"codes":          {action: "backup_codes.make", then: newCodesPath, label: "page.confirm.for_codes"},
 		"password":       {action: "password.change", then: passwordPath, label: "page.confirm.for_password"},
 		"address":        {action: "email.change", then: addressPath, label: "page.confirm.for_address"},
@@ -85,8 +87,9 @@ type confirmPage struct {
 	Company, Login      string
 	Version             int64
 	Kind                authn.Kind
-	Factor, SentTo      string
-	Until               Part // the newest code works until then
+	Factor              string
+	To                  []Part // where a code went, or will go
+	Until               Part   // the newest code works until then
 	Again               sendAgain
 	Ways                []confirmWay
 	Others              bool
@@ -237,7 +240,7 @@ func (h *Handler) drawStepUp(w http.ResponseWriter, status int, v *View, cur ses
 
 // offer is what one way asks for.
 func (p *confirmPage) offer(v *View, st signin.Status, o policy.Offer) {
-	p.Kind, p.Factor, p.SentTo = o.Kind, o.Factor, o.SentTo
+	p.Kind, p.Factor = o.Kind, o.Factor
 	switch {
 	case o.Locked:
 		p.Show, p.Locked = confirmStopped, true
@@ -253,8 +256,9 @@ func (p *confirmPage) offer(v *View, st signin.Status, o policy.Offer) {
 		return
 	}
 	sent := sentFor(st.Sent, o.Factor)
-	if p.Show = confirmSend; len(sent) > 0 {
-		p.Show, p.Until = confirmSent, v.Seconds(sent[len(sent)-1].ExpiresAt)
+	p.Show, p.To = confirmSend, v.Rich(v.of("page.sent.will", o.Kind), "Address", o.SentTo)
+	if len(sent) > 0 {
+		p.Show, p.To, p.Until = confirmSent, v.Rich(v.of("page.sent.to", o.Kind), "Address", o.SentTo), v.Seconds(sent[len(sent)-1].ExpiresAt)
 	}
 	p.Again = v.again(len(sent) > 0, st.ResendAt(o.Factor), "")
 }
@@ -276,7 +280,7 @@ func (v *View) confirmWays(action string, offers []policy.Offer) []confirmWay {
 }
 
 // icons of the ways.
-var icons = map[authn.Kind]string{authn.TOTP: "phone", authn.Email: "mail", authn.BackupCode: "list", authn.Password: "lock"}
+var icons = map[authn.Kind]string{authn.TOTP: "phone", authn.Email: "mail", authn.SMS: "message", authn.BackupCode: "list", authn.Password: "lock"}
 
 // sendAgain is the button that sends a code again (ux rules 18–21).
 type sendAgain struct {
@@ -371,15 +375,15 @@ func (h *Handler) refuseConfirm(w http.ResponseWriter, r *http.Request, cur sess
 		return h.overOrElse(w, gone)
 	}
 	p, ok := confirmPage{}, true
-	switch e.Code {
-	case authn.Paused, authn.Locked:
+	switch code := e.Code; {
+	case code == authn.Paused, code == authn.Locked:
 		retryAfter(w, e.RetryAfter)
 		if p.Pause = v.pauseOf(v.now.Add(e.RetryAfter)); now.Need.State == authn.NeedPassword {
 			p.Refusal.Text = v.T("page.password.paused")
 		}
-	case authn.WrongCredentials:
+	case code == authn.WrongCredentials:
 		p.Refusal.Text = v.T("page.password.wrong")
-	case authn.TooManyRequests, authn.MessageNotSent:
+	case code == authn.TooManyRequests, code == authn.MessageNotSent, noTextKey(e):
 		retryAfter(w, e.RetryAfter)
 		p.Problem = httpserve.Message(v.texts, v.Lang, e)
 	default:

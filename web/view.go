@@ -225,6 +225,7 @@ func (v *View) Languages() []Choice {
 type Choice struct {
 	Value, Label string
 	Chosen       bool
+	Lang         string // of the label; empty: the page's
 }
 
 // initials are the first letters of the first and last word of a name.
