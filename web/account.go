@@ -45,6 +45,7 @@ func (h *Handler) mountAccount(m *httpserve.Mux) {
 	m.Handle("POST "+appOffPath, h.account(h.postTurnOff))
 	m.Handle("POST "+mailPath, h.account(h.postMail))
 	h.mountSent(m, mailPath)
+	h.mountDuoSetUp(m)
 	m.Handle("GET "+mailOffPath, h.account(h.getTurnOff))
 	m.Handle("POST "+mailOffPath, h.account(h.postTurnOff))
 	m.Handle("GET "+codesPath, h.account(h.getCodes))
@@ -58,6 +59,9 @@ func (h *Handler) mountAccount(m *httpserve.Mux) {
 	m.Handle("GET "+confirmPath, h.account(h.getConfirm))
 	m.Handle("POST "+confirmPath, h.account(h.postConfirm))
 	m.Handle("GET "+confirmPath+"/{attempt}", h.account(h.getConfirmAttempt))
+	m.Handle("POST "+confirmPath+"/{attempt}/duo/start", h.account(h.postConfirmDuo))
+	m.Handle("POST "+confirmPath+"/{attempt}/duo/ways", h.account(h.postConfirmDuo))
+	m.Handle("POST "+confirmPath+"/{attempt}/continue", h.account(h.postConfirmReady))
 	m.Handle("POST "+confirmPath+"/{attempt}", h.account(h.postConfirmAttempt))
 
 	m.Handle("GET "+devicesPath, h.account(h.getDevices))

@@ -46,7 +46,7 @@ const (
 var minor = map[string]bool{
 	"sign_in.begun": true, "step_up.begun": true, "factor.proved": true, "factor.begun": true, "factor.given_up": true,
 	"session.confirmed": true, "user.created": true, "code.sent": true, "backup_codes.saved": true, "session.renamed": true,
-	"email.change_begun": true,
+	"email.change_begun": true, "factor.asked": true, "factor.approved": true,
 }
 
 // The kinds of event to choose from; the text is the catalogue's
@@ -73,6 +73,9 @@ func isUnusual(e authn.Event) bool {
 	case "session.new_browser", "password.known_to_others", "factor.locked", "bypass_code.used":
 		return true
 	case "factor.refused", "sign_in.refused":
+		if reason := e.Personal.Detail["reason"]; reason == "denied" || reason == "fraud" {
+			return true // a person said that it was not them
+		}
 		tries, err := strconv.Atoi(e.Personal.Detail["tries"])
 		return err == nil && tries >= leftFrom
 	}
@@ -97,6 +100,9 @@ func (v *View) Event(e authn.Event) string {
 	key := "event." + e.Type
 	if e.Actor == "" && v.texts.Has(key+".nobody") {
 		// At sign-in: the password was right, and that does not say who it was.
+		if own := key + ".nobody." + e.Personal.Detail["reason"]; v.texts.Has(own) {
+			return v.T(own)
+		}
 		return v.T(key + ".nobody")
 	}
 	for _, detail := range []string{"reason", "method", "acr"} {

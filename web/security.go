@@ -164,6 +164,9 @@ func (h *Handler) wayRows(r *http.Request, v *View, cur session.Current, ru rule
 	if h.offers(authn.Email) {
 		rows = append(rows, h.mailWay(v, cur, ru))
 	}
+	if row, ok := h.duoWay(v, cur, ru); ok {
+		rows = append(rows, row)
+	}
 	if h.offers(authn.BackupCode) {
 		if row, ok := h.codesWay(r, v, cur, ru); ok {
 			rows = append(rows, row)
