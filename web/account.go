@@ -90,7 +90,7 @@ var noSuccess = []string{"changed_elsewhere", "codes_over", "mail_moved", "not_s
 // "page.done." + name.
 var done = []string{
 	"address", "address_cancelled", "app_off", "app_on", "app_replaced", "cancelled", "changed_elsewhere", "codes_made", "codes_over", "codes_saved", "device_ended",
-	"device_named", "mail_moved", "mail_off", "mail_on", "mail_removed", "mail_saved", "not_sent", "others", "password", "profile", "secured", "secured_email", "usual",
+	"device_named", "duo_off", "duo_on", "mail_moved", "mail_off", "mail_on", "mail_removed", "mail_saved", "not_sent", "others", "password", "profile", "secured", "secured_email", "usual",
 }
 
 // doneCookie stands behind what "?done=" says. The act sets it, so that a link
@@ -179,13 +179,15 @@ func (h *Handler) pageAgain(w http.ResponseWriter, r *http.Request, _ session.Cu
 func pageOf(at string) string {
 	dir, verb := path.Split(at)
 	switch dir = strings.TrimSuffix(dir, "/"); {
-	case verb == "confirm" || verb == "cancel" || verb == "send":
+	case strings.HasSuffix(dir, "/duo") && strings.HasPrefix(at, confirmPath+"/"):
+		return strings.TrimSuffix(dir, "/duo")
+	case slices.Contains([]string{"confirm", "cancel", "send", "continue", "start", "ways", "code"}, verb):
 		return dir
 	case strings.HasPrefix(at, devicesPath):
 		return devicesPath
 	case strings.HasPrefix(at, codesPath):
 		return codesPath // also after a second click on "Make new codes"
-	case strings.HasPrefix(at, confirmPath+"/"), at == appOffPath, at == mailOffPath,
+	case strings.HasPrefix(at, confirmPath+"/"), at == appOffPath, at == mailOffPath, at == duoOffPath,
 		at == passwordPath, at == addressPath, at == accountPath:
 		return at
 	}
