@@ -27,7 +27,7 @@ func (p Phone) read() (string, error) {
 	}
 	n, err := phone.Parse(p.Typed, home)
 	if err != nil {
-		code := phone.Code(err)
+		code := phone.Problem(err)
 		return "", &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "phone", Code: code, Key: "field.phone." + code}}}
 	}
 	if len(p.Countries) > 0 && !slices.Contains(p.Countries, n.Country) {

@@ -34,6 +34,10 @@ const (
 	HelpAskedAdmin  authn.Template = "help_asked_admin"
 	SecuredAdmin    authn.Template = "secured_admin"
 	ProviderChanged authn.Template = "provider_changed"
+	// TextsWarning and TextsStopped: a budget of texts is nearly used up, or none are
+	// sent (requirement B3).
+	TextsWarning authn.Template = "texts_warning"
+	TextsStopped authn.Template = "texts_stopped"
 	// CompanyRecovered: the operator let an owner in again (requirement H6).
 	CompanyRecovered authn.Template = "company_recovered"
 
@@ -135,6 +139,7 @@ type shape struct {
 	wasnt  bool   // says what to do if it wasn't you
 	admin  bool   // Letter.User is somebody else than the reader
 	plural string // the argument that is the Count of the body
+	choose string // the argument that chooses among subjects, titles and bodies; empty: "variant"
 	sms    bool   // can also go as a text message
 }
 
@@ -162,7 +167,9 @@ var shapes = map[authn.Template]shape{
 	InvitationAccepted:   {wasnt: true},
 	HelpAskedAdmin:       {admin: true},
 	SecuredAdmin:         {admin: true},
-	ProviderChanged:      {admin: true},
+	ProviderChanged:      {admin: true, choose: "channel"},
+	TextsWarning:         {admin: true, choose: "scope"},
+	TextsStopped:         {admin: true, choose: "scope"},
 	CompanyRecovered:     {admin: true},
 	Code:                 {code: true, sms: true},
 	CodeSetup:            {code: true, sms: true},

@@ -79,7 +79,7 @@ func (s *Service) mergeDuo(p authn.Provider, ch DuoChange) (authn.DuoSettings, e
 	fields := s.c.Duo.Check(d)
 	for i := range fields {
 		if again && fields[i].Name == "skey" {
-			fields[i].Code = "again"
+			fields[i].Code, fields[i].Key = "again", "field.again_secret"
 		}
 	}
 	if len(fields) > 0 {
@@ -136,8 +136,8 @@ func (s *Service) removeDuo(ctx context.Context, by author, from int64) (DuoStat
 	return s.DuoOf(ctx, by.keys.Company)
 }
 
-// TestDuo tries a Duo application without saving it: is it there and is the clock
-// right, then are the keys. A zero change tries what is saved.
+// TestDuo tries a Duo application without saving it: is it there ("connect"), do the
+// clocks agree ("clock"), are the keys right ("sign_in"). A zero change tries what is saved.
 //
 // Errors: Forbidden, StepUpRequired, PolicyForbids, Invalid, TooManyRequests.
 func (s *Service) TestDuo(ctx context.Context, w Who, ch DuoChange) (Result, error) {
@@ -177,7 +177,17 @@ func (s *Service) TryDuo(ctx context.Context, d authn.DuoSettings) (Result, erro
 	if err != nil {
 		return Result{}, fmt.Errorf("provider: %w", err)
 	}
-	return Result{Steps: steps, Took: time.Since(start), OK: len(steps) > 0 && steps[len(steps)-1].OK}, nil
+	return Result{Steps: apart(steps), Took: time.Since(start), OK: len(steps) > 0 && steps[len(steps)-1].OK}, nil
+}
+
+// apart makes two steps of the first, which tells of the host and of the clocks.
+func apart(steps []authn.MailStep) []authn.MailStep {
+	if len(steps) == 0 || !steps[0].OK {
+		return steps
+	}
+	host, clock := steps[0], authn.MailStep{Stage: "clock", OK: true, Reason: steps[0].Reason, Ahead: steps[0].Ahead}
+	host.Reason, host.Ahead = "", 0
+	return append([]authn.MailStep{host, clock}, steps[1:]...)
 }
 
 // Settings are a company's for a kind of proof, as its method reads them; nil: it

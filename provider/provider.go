@@ -119,14 +119,16 @@ func New(c Config) (*Service, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	return &Service{c: c, life: c.Lifetimes.WithDefaults(), kept: map[key]keptSender{}, noted: map[string]note{}, texts: map[string]textChain{}}, nil
 }
 
 // Health is how sending goes.
 type Health string
 
-// The states of a company's mail.
+// The states of a company's mail, of its texts, and of each provider of those.
 const (
+	None    Health = "none"    // nothing is sent: neither the company nor the server can
 	Server  Health = "server"  // the company has no settings of its own
 	Untried Health = "untried" // nothing was sent since they were saved
 	Working Health = "working"
@@ -553,22 +555,4 @@ func (s *Service) try(ctx context.Context, m authn.MailSettings, message authn.M
 	out.Steps, out.Took = steps, took
 	out.OK = len(steps) > 0 && steps[len(steps)-1].OK
 	return out, nil
-}
-
-// Words put a step of a test into a sentence, and say what to do where it did not
-// go well; text gives the sentence of a key of the catalogue.
-func Words(s authn.MailStep, text func(key string) string, has func(key string) bool) (what, do string) {
-	switch {
-	case s.OK && s.Reason != "" && has("admin.provider.reason."+s.Reason):
-		return text("admin.provider.reason." + s.Reason), ""
-	case s.OK:
-		return text("admin.provider.done." + s.Stage), ""
-	case !has("admin.provider.reason." + s.Reason):
-		s.Reason = "other"
-	}
-	what = text("admin.provider.reason." + s.Reason)
-	if key := "admin.provider.todo." + s.Reason; has(key) {
-		do = text(key)
-	}
-	return what, do
 }

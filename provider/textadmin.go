@@ -19,7 +19,7 @@ type TextState struct {
 	Version   int64
 	Settings  authn.TextSettings     // as they count; secrets taken out
 	HasSecret []bool                 // by provider
-	Health    []authn.ProviderHealth // by provider; Name says which
+	Health    []authn.ProviderHealth // by provider
 	Server    bool                   // the operator has a provider, for companies without
 	Offered   bool                   // people can use texts
 	UpdatedAt time.Time
@@ -93,8 +93,18 @@ func (s *Service) TextsOf(ctx context.Context, company string) (TextState, error
 	if st.Usage, err = s.usage(ctx, company); err != nil {
 		return st, err
 	}
-	if st.Health, err = s.c.Store.ProviderHealth(ctx, company, authn.SMS, p.Version); err != nil {
+	health, err := s.c.Store.ProviderHealth(ctx, company, authn.SMS, p.Version)
+	if err != nil {
 		return st, fmt.Errorf("provider: %w", err)
+	}
+	for i, x := range st.Settings.Providers {
+		h := authn.ProviderHealth{Name: linkName(i, x)}
+		for _, noted := range health {
+			if noted.Name == h.Name {
+				h = noted
+			}
+		}
+		st.Health = append(st.Health, h)
 	}
 	spent, err := s.c.Store.Budgets(ctx, company, s.c.Now())
 	for _, x := range spent {
@@ -122,7 +132,7 @@ func (s *Service) mergeTexts(p authn.Provider, ch TextChange) (authn.TextSetting
 		fields = append(fields, authn.Field{Name: name, Code: code, Args: args})
 	}
 	if len(t.Providers) > maxProviders {
-		wrong("providers", "too_many", map[string]any{"Max": maxProviders})
+		fields = append(fields, authn.Field{Name: "providers", Code: "too_many", Key: "field.at_most", Args: map[string]any{"Max": maxProviders}})
 	}
 	if len(t.Providers) == 0 && s.c.Text == nil && len(s.c.Texts.Providers) == 0 {
 		wrong("providers", "required", nil)
@@ -147,13 +157,15 @@ func (s *Service) mergeProvider(i int, p *authn.TextProvider, saved authn.TextSe
 		*f = strings.TrimSpace(*f)
 	}
 	if p.Secret == "" {
+		again := false
 		for _, old := range saved.Providers {
 			if old.Target() == p.Target() {
 				p.Secret = old.Secret
 			}
+			again = again || old.Driver == p.Driver
 		}
-		if p.Secret == "" && len(saved.Providers) > 0 && slices.Contains(d.Fields(), "secret") {
-			return []authn.Field{{Name: place + "secret", Code: "again"}}
+		if p.Secret == "" && again && slices.Contains(d.Fields(), "secret") {
+			return []authn.Field{{Name: place + "secret", Code: "again", Key: "field.again_secret"}}
 		}
 	}
 	_, err := d.Open(*p)
@@ -192,7 +204,7 @@ func (s *Service) cleanLimits(t *authn.TextSettings) []authn.Field {
 	case len(countries) == 0 && fields == nil:
 		wrong("countries", "required", nil)
 	case len(countries) > maxCountries:
-		wrong("countries", "too_many", map[string]any{"Max": maxCountries})
+		fields = append(fields, authn.Field{Name: "countries", Code: "too_many", Key: "field.at_most", Args: map[string]any{"Max": maxCountries}})
 	}
 	t.Currency = strings.ToUpper(strings.TrimSpace(t.Currency))
 	if t.Currency != "" && (len(t.Currency) != 3 || strings.Trim(t.Currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
@@ -252,6 +264,9 @@ func (s *Service) setTexts(ctx context.Context, by author, ch TextChange) (TextS
 //
 // Errors: as SetTexts.
 func (s *Service) RemoveTexts(ctx context.Context, w Who, from int64) (TextState, error) {
+	if !s.HasTexts() {
+		return TextState{}, authn.NotFound
+	}
 	if err := s.Ready(ctx, w); err != nil {
 		return TextState{}, err
 	}
@@ -277,11 +292,15 @@ type TextResult struct {
 }
 
 // TestTexts sends a text to a number through provider n of the settings, without
-// saving them; a zero change tries what is saved. It costs what any text does.
+// saving them; a zero change tries what is saved. country is where a number without
+// a country code is from; empty: the company's own. It costs what any text does.
 //
-// Errors: Forbidden, StepUpRequired, PolicyForbids, Invalid (field to, and those of
-// SetTexts), TooManyRequests.
+// Errors: NotFound, Forbidden, StepUpRequired, PolicyForbids, Invalid (fields to and
+// provider, and those of SetTexts), TooManyRequests.
 func (s *Service) TestTexts(ctx context.Context, w Who, ch TextChange, n int, to, country string) (TextResult, error) {
+	if !s.HasTexts() {
+		return TextResult{}, authn.NotFound
+	}
 	rows, err := s.view(ctx, w, s.fresh)
 	if err != nil {
 		return TextResult{}, err
@@ -290,22 +309,12 @@ func (s *Service) TestTexts(ctx context.Context, w Who, ch TextChange, n int, to
 }
 
 func (s *Service) testTexts(ctx context.Context, by author, rows authn.Rows, ch TextChange, n int, to, country string) (TextResult, error) {
-	p, err := s.c.Store.Provider(ctx, by.keys.Company, authn.SMS)
+	t, rules, err := s.triedTexts(ctx, by.keys.Company, ch)
 	if err != nil {
 		return TextResult{}, fmt.Errorf("provider: %w", err)
 	}
-	t, err := decodeTexts(p.Settings)
-	if err == nil && len(ch.Providers)+len(ch.Countries) > 0 {
-		if t, err = s.mergeTexts(p, ch); err == nil {
-			p.Settings, err = json.Marshal(t)
-		}
-	}
-	if err != nil {
-		return TextResult{}, fmt.Errorf("provider: %w", err)
-	}
-	rules, err := s.rules(p)
-	if err != nil {
-		return TextResult{}, err
+	if country == "" && len(rules.Countries) > 0 {
+		country = rules.Countries[0]
 	}
 	number, err := phone.Parse(to, country)
 	if err != nil {
@@ -333,9 +342,26 @@ func (s *Service) testTexts(ctx context.Context, by author, rows authn.Rows, ch 
 	return tryText(ctx, sender, m), nil
 }
 
+// triedTexts are the settings that a test is about, and the limits that count for it.
+func (s *Service) triedTexts(ctx context.Context, company string, ch TextChange) (t, counts authn.TextSettings, err error) {
+	p, err := s.c.Store.Provider(ctx, company, authn.SMS)
+	if err != nil {
+		return t, counts, err
+	}
+	if len(ch.Providers)+len(ch.Countries) == 0 {
+		if t, err = decodeTexts(p.Settings); err == nil {
+			counts, err = s.rules(p)
+		}
+		return t, counts, err
+	}
+	t, err = s.mergeTexts(p, ch)
+	return t, s.bounded(t), err
+}
+
 // badNumber says what is wrong with a number that was typed.
 func badNumber(err error) error {
-	return &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "to", Code: "invalid", Key: "field.phone." + phone.Code(err)}}}
+	code := phone.Problem(err)
+	return &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "to", Code: code, Key: "field.phone." + code}}}
 }
 
 // testText writes the message of a test.

@@ -51,8 +51,10 @@ func TestFollow_rul33(t *testing.T) {
 			return authn.Answered{Reason: "denied", Message: "Login request denied."}, nil
 		}, authn.Answered{Reason: "denied", Message: "Login request denied."}},
 		"no reason": {func(context.Context) (authn.Answered, error) { return authn.Answered{}, nil }, authn.Answered{Reason: "failed"}},
-		"an error":  {func(context.Context) (authn.Answered, error) { return authn.Answered{Approved: true}, errors.New("down") }, authn.Answered{Reason: "failed"}},
-		"a panic":   {func(context.Context) (authn.Answered, error) { panic("what is this") }, authn.Answered{Reason: "failed"}},
+		"an error": {func(context.Context) (authn.Answered, error) {
+			return authn.Answered{Approved: true}, errors.New("down")
+		}, authn.Answered{Reason: "failed"}},
+		"a panic": {func(context.Context) (authn.Answered, error) { panic("what is this") }, authn.Answered{Reason: "failed"}},
 		"nobody answers": {func(ctx context.Context) (authn.Answered, error) {
 			<-ctx.Done()
 			return authn.Answered{}, ctx.Err()
@@ -132,7 +134,9 @@ func TestDetail(t *testing.T) {
 
 // Which challenge counts: the newest of the factor for the page, an approval for a proof.
 func TestLastAndApproval_rul14(t *testing.T) {
-	c := func(id, factor string, o authn.Outside) authn.Challenge { return authn.Challenge{ID: id, Factor: factor, Outcome: o} }
+	c := func(id, factor string, o authn.Outside) authn.Challenge {
+		return authn.Challenge{ID: id, Factor: factor, Outcome: o}
+	}
 	sent := []authn.Challenge{c("1", "fac_1", authn.Approved), c("2", "fac_1", authn.Waiting), c("3", "fac_2", authn.Approved), c("4", "fac_1", authn.NotOutside)}
 	if got := remote.Last(sent, "fac_1"); got == nil || got.ID != "2" {
 		t.Errorf("last: %+v", got)

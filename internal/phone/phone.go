@@ -47,21 +47,19 @@ var (
 	ErrPremium   = errors.New("phone: a number with a tariff of its own")
 )
 
-// codes are the codes of a field that holds a number; each has its text, field.phone.….
-var codes = []struct {
-	err  error
-	code string
-}{
-	{ErrEmpty, "required"}, {ErrNoCountry, "no_country"}, {ErrLetters, "letters"}, {ErrShort, "too_few"},
-	{ErrLong, "too_many"}, {ErrNotMobile, "not_mobile"}, {ErrPremium, "premium"},
-}
-
-// Code is an error of Parse in a word: "required", "no_country", "letters",
-// "too_few", "too_many", "not_mobile", "premium" or "invalid".
-func Code(err error) string {
-	for _, c := range codes {
-		if errors.Is(err, c.err) {
-			return c.code
+// Problem is a word for an error of Parse: "required", "no_country", "letters",
+// "too_few", "too_many", "invalid", "not_mobile" or "premium". The catalogue has a
+// text for each, "field.phone." + word.
+func Problem(err error) string {
+	for _, p := range []struct {
+		err  error
+		word string
+	}{
+		{ErrEmpty, "required"}, {ErrNoCountry, "no_country"}, {ErrLetters, "letters"}, {ErrShort, "too_few"},
+		{ErrLong, "too_many"}, {ErrNotMobile, "not_mobile"}, {ErrPremium, "premium"},
+	} {
+		if errors.Is(err, p.err) {
+			return p.word
 		}
 	}
 	return "invalid"

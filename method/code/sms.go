@@ -44,8 +44,9 @@ type numberData struct {
 func (*SMS) Begin(_ context.Context, r authn.Request) (authn.Shown, error) {
 	n, err := phone.Parse(r.Phone, r.Country)
 	if err != nil {
-		code := phone.Code(err)
-		return authn.Shown{}, &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "phone", Code: code, Key: "field.phone." + code}}}
+		code := phone.Problem(err)
+		field := authn.Field{Name: "phone", Code: code, Key: "field.phone." + code}
+		return authn.Shown{}, &authn.Error{Code: authn.Invalid, Fields: []authn.Field{field}}
 	}
 	data, err := json.Marshal(numberData{Ends: n.Ends(), Country: n.Country})
 	if err != nil {
