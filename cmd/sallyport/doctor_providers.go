@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -111,26 +110,23 @@ func companyTexts(ctx context.Context, companies []authn.Company, p *provider.Se
 		v := viewTexts(c, st)
 		for _, x := range v.Providers {
 			if x.Failed != "" {
-				_, reason, _ := strings.Cut(x.Failed, " ")
-				words, known := textWords[reason]
-				if !known {
-					words = textWords["other"]
-				}
-				list = append(list, warn(words[1], "%s: %s did not take the last message (%s): %s", c.Slug, x.Driver, x.Failed, words[0]))
+				stage, reason, _ := strings.Cut(x.Failed, " ")
+				what, do := stepWords(authn.SMS, authn.MailStep{Stage: stage, Reason: reason})
+				list = append(list, warn(do, "%s: the last message through %s failed (%s). %s", c.Slug, x.Driver, x.Failed, what))
 			}
 		}
 		for _, u := range v.Usage {
 			if u.Percent >= provider.WarnAt {
 				list = append(list, warn("raise it if these are real people: `sallyport provider set sms --company "+c.Slug+"`; look for abuse first",
-					"%s: %d %% of the limit %s are used", c.Slug, u.Percent, strings.ReplaceAll(u.Scope, "_", " ")))
+					"%s: %d %% of the texts that it may send %s are used", c.Slug, u.Percent, scopeWords[u.Scope]))
 			}
 		}
 	}
 	if len(list) == 0 {
-		list = []finding{ok("the providers of %s took their last messages", count(int64(len(looked)), "company", "companies"))}
+		list = []finding{ok("no provider of %s failed to take its last message", count(int64(len(looked)), "company", "companies"))}
 	}
 	if left := len(companies) - len(looked); left > 0 {
-		list = append(list, warn("", "%s were not looked at", count(int64(left), "company", "companies")))
+		list = append(list, warn("", "not looked at: %s", count(int64(left), "company", "companies")))
 	}
 	return list
 }
@@ -184,16 +180,16 @@ func duoFinding(slug string, r provider.Result, err error) finding {
 	var said []string
 	for _, step := range t.Steps {
 		said = append(said, step.Text)
-		if step.OK && step.Cure != "" {
-			return warn(step.Cure, "%s: %s", slug, step.Text)
-		}
 	}
-	text := fmt.Sprintf("%s: %s", slug, strings.Join(said, ". "))
-	if r.OK {
-		return ok("%s", text)
-	}
-	if words := strings.TrimSpace(clip(t.Code) + " " + clip(t.Reply)); words != "" {
+	text := slug + ": " + strings.Join(said, " ")
+	if words := strings.TrimSpace(clip(t.Code) + " " + clip(t.Reply)); words != "" && !r.OK {
 		text += " (" + words + ")"
 	}
-	return fail(t.Cure, "%s", text)
+	switch {
+	case !r.OK:
+		return fail(t.Cure, "%s", text)
+	case t.Cure != "": // of a clock that is off
+		return warn(t.Cure, "%s", text)
+	}
+	return ok("%s", text)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/provider"
+	"github.com/sallyport-mfa/sallyport/text"
 )
 
 func (g *providerGroup) test() *cobra.Command {
@@ -77,36 +78,27 @@ func (p *program) showTried(t tried) error {
 	return nil
 }
 
-// textWords say for each reason of a driver what it means and what to do.
-var textWords = map[string][2]string{
-	"credentials": {"The provider does not accept account and secret", "Copy both again from its console; account and secret must belong together."},
-	"funds":       {"The account has no money left, or reached its spending limit", "Pay in, or raise the limit in the provider's console."},
-	"from":        {"The provider does not send from this sender", "Use a number or name that the account owns and that may write to this country; many countries want names registered first."},
-	"number":      {"The provider says that this number takes no text messages", "Try another number."},
-	"country":     {"The account may not send to this country", "Switch the country on in the provider's console (Twilio: Geo Permissions; AWS: out of the SMS sandbox)."},
-	"blocked":     {"The recipient opted out, or the carrier filters the message", "The recipient can write START to the sender; otherwise ask the provider."},
-	"throttled":   {"The provider wants fewer messages at a time", "Wait a minute; raise the rate there if it happens again."},
-	"unreachable": {"The provider cannot be reached from here", "Look at the firewall: https to the provider must be open. For a webhook, look at its address, egress.ports and egress.private."},
-	"timeout":     {"No answer came in time; the message may have been sent", "Look whether it arrived before you test again; then look at the firewall and the provider's status page."},
-	"permission":  {"The account may not send text messages", "Allow it in the provider's console; with AWS the key needs sns:Publish."},
-	"garbled":     {"What answers is not the provider; the message may have been sent", "Something between here and there answers instead, such as a proxy."},
-	"down":        {"The provider has a failure of its own", "Look at its status page; a second provider takes over meanwhile."},
-	"trial":       {"It is a trial account, which writes to confirmed numbers only", "Confirm the number at the provider, or upgrade the account."},
-	"redirect":    {"The address leads on to another, which is not followed", "Set the address where it ends."},
-	"other":       {"The provider did not take the message", "Its own words say why."},
+// operatorCures take the place of the catalogue's, which speak to an owner: by
+// channel and reason.
+var operatorCures = map[string]string{
+	"sms unreachable": "Look at the firewall: https to the provider must be open. For a webhook, look at its address, egress.ports and egress.private.",
+	"duo unreachable": "Look at the firewall: port 443 to the API hostname must be open.",
+	"duo clock":       "Set the clock of this machine, and run NTP: authenticator apps go by it too.",
+}
+
+// stepWords say what a step of a test means, and what to do about it.
+func stepWords(channel authn.Kind, s authn.MailStep) (what, do string) {
+	texts := text.Default()
+	what, do = provider.WordsOf(channel, s, func(key string) string { return texts.Text(text.English, key, nil) }, texts.Has)
+	if cure := operatorCures[string(channel)+" "+s.Reason]; cure != "" {
+		do = cure
+	}
+	return what, do
 }
 
 func viewTextTest(company string, r provider.TextResult) tried {
 	t := tried{Company: company, OK: r.OK, Millis: r.Took.Milliseconds(), Stage: r.Stage, Reason: r.Reason, Code: r.Code, Reply: r.Reply}
-	if r.OK {
-		t.Text = "The provider took the message. It should arrive within a minute"
-		return t
-	}
-	words, known := textWords[r.Reason]
-	if !known {
-		words = textWords["other"]
-	}
-	t.Text, t.Cure = words[0], words[1]
+	t.Text, t.Cure = stepWords(authn.SMS, r.Step())
 	return t
 }
 
@@ -145,6 +137,12 @@ func (g *providerGroup) testSMS() *cobra.Command {
 	return c
 }
 
+// scopeWords say what a budget counts.
+var scopeWords = map[string]string{
+	"company_day": "today", "company_month": "this month", "number": "to this number", "number_day": "to this number", "user": "from the command line",
+	"prefix": "to numbers like this one", "dial": "to this country", "came_back_prefix": "to numbers like this one", "came_back_dial": "to this country",
+}
+
 // notTested says why a test did not begin.
 func notTested(err error, company authn.Company, n int, st provider.TextState) error {
 	e := authn.AsError(err)
@@ -155,51 +153,21 @@ func notTested(err error, company authn.Company, n int, st provider.TextState) e
 	case e.Key == "error.text_country":
 		return say(e.Code, "to: text messages of %s go to %s only; `sallyport provider set sms --countries` changes that", company.Slug, strings.Join(st.Settings.Countries, ", "))
 	case errors.As(err, &b):
-		return say(e.Code, "the limit %s of %s is used up until %s; a test costs what any text does", strings.ReplaceAll(b.Scope, "_", " "), company.Slug, b.Until.UTC().Format("2006-01-02 15:04 MST"))
+		return say(e.Code, "%s may send no more texts %s until %s; a test costs what any text does", company.Slug, scopeWords[b.Scope], b.Until.UTC().Format("2006-01-02 15:04 MST"))
 	case e.Code == authn.TooManyRequests:
 		return say(e.Code, "%s made %d tests within the hour; try again in %s", company.Slug, provider.TestsPerHour, spell(e.RetryAfter))
 	}
 	return err
 }
 
-// duoWords say for each reason of Duo what it means and what to do.
-var duoWords = map[string][2]string{
-	"clock":       {"Duo's clock and this machine's are too far apart", "Set the clock of this machine, and run NTP: authenticator apps go by it too."},
-	"credentials": {"Duo does not accept the keys", "Copy integration key, secret key and API hostname again, all from the same application."},
-	"host":        {"There is no such Duo", "Copy the API hostname again."},
-	"permission":  {"The keys are not of an \"Auth API\" application, or it is switched off", "Add an application of the kind \"Auth API\" in Duo."},
-	"throttled":   {"Duo wants fewer requests", "Try again in a few minutes."},
-	"unreachable": {"Duo cannot be reached from here", "Look at the firewall: port 443 to the API hostname must be open."},
-	"timeout":     {"Duo did not answer in time", "Try again; then look at the firewall and at Duo's status page."},
-	"down":        {"Duo has a failure of its own", "Look at Duo's status page; people use their other ways meanwhile."},
-	"garbled":     {"What answers is not Duo", "Something between here and Duo answers instead, such as a proxy."},
-	"other":       {"Duo refuses", "Its own words say why."},
-}
-
 func viewDuoTest(company string, r provider.Result) tried {
 	t := tried{Company: company, OK: r.OK, Millis: r.Took.Milliseconds()}
 	for _, s := range r.Steps {
-		x := duoTried{Stage: s.Stage, OK: s.OK, Millis: s.Took.Milliseconds(), Code: s.Code, Reply: s.Reply}
-		words, known := duoWords[s.Reason]
-		switch {
-		case !s.OK && !known:
-			words = duoWords["other"]
-			fallthrough
-		case !s.OK:
-			x.Text, x.Cure = words[0], words[1]
-			t.Stage, t.Reason, t.Code, t.Reply = s.Stage, s.Reason, s.Code, s.Reply
-		case s.Stage == "connect":
-			x.Text = "Duo answers, and the clocks agree"
-			if s.Reason == "clock" {
-				x.Text, x.Cure = fmt.Sprintf("Duo answers; its clock is %s away from this machine's", spell(s.Ahead)), words[1]
-			}
-		default:
-			x.Text = "Duo accepts the keys"
+		what, do := stepWords(authn.Duo, s)
+		t.Steps = append(t.Steps, duoTried{Stage: s.Stage, OK: s.OK, Millis: s.Took.Milliseconds(), Text: what, Cure: do, Code: s.Code, Reply: s.Reply})
+		if do != "" || t.Cure == "" {
+			t.Text, t.Cure, t.Stage, t.Reason, t.Code, t.Reply = what, do, s.Stage, s.Reason, s.Code, s.Reply
 		}
-		t.Steps = append(t.Steps, x)
-	}
-	if n := len(t.Steps); n > 0 {
-		t.Text, t.Cure = t.Steps[n-1].Text, t.Steps[n-1].Cure
 	}
 	return t
 }
