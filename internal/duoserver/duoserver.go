@@ -20,8 +20,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +47,11 @@ type Config struct {
 	NoPortal bool
 	// Poll is how long a long poll waits for news; 0: 10 s.
 	Poll time.Duration
+	// Lives is how long a push or a call waits for the person; 0: without end.
+	Lives time.Duration
+	// Passcodes is how many unused passcodes each person has at any time, as if an
+	// app made them; 0: those of their User and no more.
+	Passcodes int
 	// Strangers is what preauth answers for a name that Duo does not know; empty: "enroll".
 	Strangers string
 }
@@ -201,8 +208,29 @@ func (s *Server) addUser(u User) *User {
 	if u.Result == "" {
 		u.Result = "auth"
 	}
+	s.restock(&u)
 	s.users[strings.ToLower(u.Username)] = &u
 	return &u
+}
+
+// restock makes passcodes for those that were used.
+func (s *Server) restock(u *User) {
+	for len(u.Passcodes) < s.c.Passcodes {
+		u.Passcodes = append(u.Passcodes, randomDigits(6))
+	}
+}
+
+// Users are the people that Duo knows, by name.
+func (s *Server) Users() []User {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []User
+	for _, name := range slices.Sorted(maps.Keys(s.users)) {
+		u := *s.users[name]
+		u.Devices, u.Passcodes = slices.Clone(u.Devices), slices.Clone(u.Passcodes)
+		list = append(list, u)
+	}
+	return list
 }
 
 // SetAhead puts the server's clock ahead, or behind with a negative d.
@@ -246,14 +274,17 @@ func (s *Server) Pushes() []Push {
 	defer s.mu.Unlock()
 	var list []Push
 	for _, id := range s.order {
-		if a := s.asks[id]; !a.verify {
+		a := s.asks[id]
+		s.expire(a)
+		if !a.verify {
 			list = append(list, a.Push)
 		}
 	}
 	return list
 }
 
-var errNoAsk = errors.New("there is no such request, or it is over")
+// ErrOver is the answer to whoever answers what nobody asks (any more).
+var ErrOver = errors.New("there is no such request, or it is over")
 
 // Set moves a transaction that waits to a result, status and message of any kind.
 func (s *Server) Set(txid, result, status, message string) error {
@@ -264,14 +295,26 @@ func (s *Server) Set(txid, result, status, message string) error {
 
 func (s *Server) set(txid, result, status, message string) error {
 	a := s.asks[txid]
+	s.expire(a)
 	if a == nil || a.verify || a.Result != "waiting" {
-		return errNoAsk
+		return ErrOver
 	}
+	s.end(a, result, status, message)
+	return nil
+}
+
+// expire ends what nobody answered in time.
+func (s *Server) expire(a *duoAsk) {
+	if a != nil && !a.verify && a.Result == "waiting" && s.c.Lives > 0 && s.now().Sub(a.At) >= s.c.Lives {
+		s.end(a, "deny", "timeout", "Login timed out.")
+	}
+}
+
+func (s *Server) end(a *duoAsk, result, status, message string) {
 	a.Result, a.Status, a.message = result, status, message
 	a.version++
 	close(a.news)
 	a.news = make(chan struct{})
-	return nil
 }
 
 // Approve is the person's yes. At a verified push they typed the right number.

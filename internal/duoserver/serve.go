@@ -131,7 +131,7 @@ func (s *Server) auth(_ *http.Request, form url.Values) (any, *duoFail) {
 	if ask == nil {
 		ask = s.newAsk(p)
 	} else {
-		p.TxID, p.Number, p.At = ask.TxID, ask.Number, ask.At
+		p.TxID, p.Number, p.At = ask.TxID, ask.Number, s.now()
 		ask.Push, ask.verify = p, false
 	}
 	s.begin(u, ask, form.Get("passcode"))
@@ -183,6 +183,7 @@ func (s *Server) begin(u *User, a *duoAsk, passcode string) {
 		a.Result, a.Status, a.message = "deny", "sent", "New SMS passcodes sent."
 	case slices.Contains(u.Passcodes, passcode):
 		u.Passcodes = slices.DeleteFunc(u.Passcodes, func(c string) bool { return c == passcode })
+		s.restock(u)
 		a.Result, a.Status, a.message = "allow", "allow", "Success. Logging you in..."
 	default:
 		a.Result, a.Status, a.message = "deny", "deny", "Incorrect passcode. Please try again."
@@ -204,6 +205,7 @@ func (s *Server) authStatus(r *http.Request, form url.Values) (any, *duoFail) {
 			s.mu.Unlock()
 			return nil, &duoFail{40002, "Invalid request parameters", "txid"}
 		}
+		s.expire(a)
 		if a.version > a.told || a.Result != "waiting" || over {
 			a.told = a.version
 			answer := a.answer()
