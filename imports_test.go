@@ -46,7 +46,7 @@ var mayImport = map[string][]string{
 	"internal/egress":    {},
 	"internal/duoserver": {},
 	"internal/phone":     {},
-	"message/*":          {"authn", "internal/egress"},
+	"message/*":          {"authn", "internal/egress", "message/httpsend"},
 	"internal/httpserve": {"authn"},
 	"notice":             {"authn", "text"},
 	"method/*":           {"authn", "otp", "internal/phone"},
@@ -73,7 +73,7 @@ var handlers = append([]string{"authn", "text", "otp", "internal/httpserve", "in
 
 // wired are the only packages whose non-test files may know a database or a
 // method by name; everything else gets them through authn's interfaces.
-var wired = []string{"cmd/*", "internal/demo", "sallyporttest", "store/*", "method/*"}
+var wired = []string{"cmd/*", "internal/demo", "sallyporttest", "store/*", "method/*", "message/*"}
 
 // badNames say nothing about what is in a folder.
 var badNames = []string{"util", "utils", "helper", "helpers", "common", "model", "models", "service", "services", "handler", "handlers", "misc", "shared", "lib"}

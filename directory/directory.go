@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/mail"
 	"regexp"
 	"slices"
 	"strings"
@@ -211,7 +210,7 @@ func (s *Service) build(company authn.Company, n NewUser, now time.Time) (authn.
 	if n.Email == "" {
 		return u, logins, nil
 	}
-	if u.Email, err = checkEmail(n.Email); err != nil {
+	if u.Email, err = authn.CleanEmail(n.Email); err != nil {
 		return u, nil, err
 	}
 	address, _ := authn.CanonicalLogin(u.Email)
@@ -222,19 +221,6 @@ func (s *Service) build(company authn.Company, n NewUser, now time.Time) (authn.
 		logins = append(logins, authn.Login{Name: address, Kind: "email"})
 	}
 	return u, logins, nil
-}
-
-// checkEmail accepts a bare address of RFC 5322 with a domain.
-func checkEmail(s string) (string, error) {
-	s = strings.TrimSpace(s)
-	a, err := mail.ParseAddress(s)
-	if err != nil || a.Name != "" || a.Address != s || len(s) > authn.MaxLogin {
-		return "", authn.InvalidField("email", "invalid", nil)
-	}
-	if _, ok := authn.CanonicalLogin(s); !ok {
-		return "", authn.InvalidField("email", "invalid", nil)
-	}
-	return s, nil
 }
 
 func (s *Service) password(ctx context.Context, c authn.Company, u *authn.User, field, password string, now time.Time) (authn.Write, error) {

@@ -282,12 +282,17 @@ func (s *Service) TestTexts(ctx context.Context, w Who, ch TextChange, n int, to
 	if err != nil {
 		return TextResult{}, fmt.Errorf("provider: %w", err)
 	}
-	t, err := decodeTexts(p.Settings)
+	t, err := s.rules(p)
 	if err == nil && len(ch.Providers)+len(ch.Countries) > 0 {
-		t, err = s.mergeTexts(p, ch)
+		if t, err = s.mergeTexts(p, ch); err == nil {
+			t = s.bounded(t)
+		}
 	}
 	if err != nil {
 		return TextResult{}, fmt.Errorf("provider: %w", err)
+	}
+	if p.Settings == nil && len(ch.Providers) == 0 {
+		t.Providers = nil // the operator's, which tested finds
 	}
 	number, err := phone.Parse(to, country)
 	if err != nil {
@@ -303,7 +308,7 @@ func (s *Service) TestTexts(ctx context.Context, w Who, ch TextChange, n int, to
 	if err != nil {
 		return TextResult{}, fmt.Errorf("provider: test message: %w", err)
 	}
-	spent, err := price(t.WithDefaults(), authn.TextAsk{To: number.E164, User: rows.User.ID, Address: w.Client.Address, Now: now})
+	spent, err := price(t, authn.TextAsk{To: number.E164, User: rows.User.ID, Address: w.Client.Address, Now: now})
 	if err != nil {
 		return TextResult{}, err
 	}
