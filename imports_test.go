@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 	"remote":             {"authn"},
 	"signin":             {"authn", "policy", "remote"},
 	"enroll":             {"authn", "policy", "remote"},
-	"directory":          {"authn", "policy"},
+	"directory":          {"authn", "policy", "internal/phone"},
 	"provider":           {"authn", "directory", "policy", "internal/phone"}, // who may is directory.Can's to say
 	"store":              {"authn", "keyring"},
 	"store/*":            {"authn", "keyring", "store"}, // the words of its errors, and the key in its Config

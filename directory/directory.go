@@ -142,11 +142,13 @@ type NewUser struct {
 	Roles    []string // built-in roles; empty: member
 	Require  bool     // two-factor is required of this person
 	Password string   // empty: cannot sign in yet
+	Phone    Phone    // their contact number; the operator vouches for it
 }
 
 // CreateUser adds a person.
 //
-// Errors: Invalid (fields login, email, name, audience, roles, password), Conflict.
+// Errors: Invalid (fields login, email, name, audience, roles, password, phone),
+// PolicyForbids (error.text_country), Conflict.
 func (s *Service) CreateUser(ctx context.Context, company authn.Company, n NewUser) (authn.User, error) {
 	now := s.c.Now()
 	u, logins, err := s.build(company, n, now)
@@ -206,6 +208,12 @@ func (s *Service) build(company authn.Company, n NewUser, now time.Time) (authn.
 	}
 	if u.Name, err = authn.CleanName("name", n.Name, 100); err != nil {
 		return u, nil, err
+	}
+	if n.Phone.Typed != "" {
+		if u.Phone, err = n.Phone.read(); err != nil {
+			return u, nil, err
+		}
+		u.PhoneTrustedAt = now
 	}
 	if n.Email == "" {
 		return u, logins, nil

@@ -52,7 +52,8 @@ func (s *Service) rules(p authn.Provider) (authn.TextSettings, error) {
 	return s.bounded(own), err
 }
 
-// bounded are the settings of a company as they count.
+// bounded are a company's settings within what the operator allows: whoever sends
+// through providers of their own is free.
 func (s *Service) bounded(own authn.TextSettings) authn.TextSettings {
 	own = own.WithDefaults()
 	if len(own.Providers) > 0 {

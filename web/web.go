@@ -51,6 +51,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/internal/phone"
 	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
@@ -95,6 +96,7 @@ type Handler struct {
 	manual *manual
 
 	methods map[authn.Kind]authn.Method
+	lands   map[string][]phone.Country // by language
 }
 
 // New checks the configuration and parses the pages.
@@ -123,7 +125,10 @@ func New(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{c: c, layout: layout, pages: pages, manual: manual, methods: map[authn.Kind]authn.Method{}}
+	h := &Handler{c: c, layout: layout, pages: pages, manual: manual, methods: map[authn.Kind]authn.Method{}, lands: map[string][]phone.Country{}}
+	for _, lang := range c.Texts.Languages() {
+		h.lands[lang] = phone.Countries(lang)
+	}
 	for _, m := range c.Methods {
 		h.methods[m.Kind()] = m
 	}

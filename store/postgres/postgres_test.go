@@ -289,7 +289,7 @@ func TestBudgetRunsTwice(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(f.Log.String(), "40P01") || runs != 3 {
+	if !strings.Contains(f.Log.String(), "40P01") || runs < 3 {
 		t.Errorf("%d runs: it was not run again", runs)
 	}
 	list, err := f.Store.Budgets(ctx, a.company, now)
