@@ -45,14 +45,14 @@ var mayImport = map[string][]string{
 	"audit":              {"authn"},
 	"internal/egress":    {},
 	"internal/phone":     {},
-	"message/*":          {"authn", "internal/egress"},
+	"message/*":          {"authn", "internal/egress", "message/httpsend"},
 	"internal/httpserve": {"authn"},
 	"notice":             {"authn", "text"},
 	"method/*":           {"authn", "otp", "internal/phone"},
 	"remote":             {"authn"},
 	"signin":             {"authn", "policy", "remote"},
 	"enroll":             {"authn", "policy", "remote"},
-	"directory":          {"authn", "policy"},
+	"directory":          {"authn", "policy", "internal/phone"},
 	"provider":           {"authn", "directory", "policy", "internal/phone"}, // who may is directory.Can's to say
 	"store":              {"authn", "keyring"},
 	"store/*":            {"authn", "keyring", "store"}, // the words of its errors, and the key in its Config
@@ -72,7 +72,7 @@ var handlers = append([]string{"authn", "text", "otp", "internal/httpserve", "in
 
 // wired are the only packages whose non-test files may know a database or a
 // method by name; everything else gets them through authn's interfaces.
-var wired = []string{"cmd/*", "internal/demo", "sallyporttest", "store/*", "method/*"}
+var wired = []string{"cmd/*", "internal/demo", "sallyporttest", "store/*", "method/*", "message/*"}
 
 // badNames say nothing about what is in a folder.
 var badNames = []string{"util", "utils", "helper", "helpers", "common", "model", "models", "service", "services", "handler", "handlers", "misc", "shared", "lib"}

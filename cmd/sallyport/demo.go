@@ -65,7 +65,7 @@ func (p *program) demo(ctx context.Context, address, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	k, err := methods(true)
+	k, err := methods(reach{mail: true})
 	if err != nil {
 		return err
 	}
