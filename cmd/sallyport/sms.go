@@ -143,14 +143,14 @@ func addPort(l *loader, v string) error {
 	return nil
 }
 
-// mostTexts is the largest limit that package provider takes, of texts and of money.
-const mostTexts = 10_000_000
+// maxLimit is the largest limit that package provider takes, of texts and of money.
+const maxLimit = 10_000_000
 
 func setCount(field func(*authn.TextSettings) *int) func(*loader, string) error {
 	return func(l *loader, v string) error {
 		n, err := strconv.Atoi(v)
-		if err != nil || n < 1 || n > mostTexts {
-			return fmt.Errorf("must be a number of messages, 1 to %d", mostTexts)
+		if err != nil || n < 1 || n > maxLimit {
+			return fmt.Errorf("must be a number of messages, 1 to %d", maxLimit)
 		}
 		*field(&l.c.SMS.Limits) = n
 		return nil
@@ -178,7 +178,7 @@ func parseMoney(v string) (int64, error) {
 		return 0, errMoney
 	}
 	n, err := strconv.ParseInt(whole+(part + "000")[:3], 10, 64)
-	if err != nil || n == 0 || n > mostTexts*1000 {
+	if err != nil || n == 0 || n > maxLimit*1000 {
 		return 0, errMoney
 	}
 	return n, nil
