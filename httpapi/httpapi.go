@@ -10,6 +10,7 @@
 //   - none: beginning an attempt, a link's token in the body, and the document;
 //   - an attempt token, or the cookie of the browser that began the attempt;
 //   - a session token, or the session cookie;
+//   - a delivery report: its provider's signature, outside /api (receipt);
 //   - for the administration, that or the key of a program, and the permission
 //     that the route names (allowed);
 //   - to begin, send, follow and confirm a way to verify, either of the last two
@@ -139,6 +140,18 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("PUT /api/v1/providers/email", a.inSession(a.setMailProvider))
 	m.Handle("DELETE /api/v1/providers/email", a.inSession(a.removeMailProvider))
 	m.Handle("POST /api/v1/providers/email/test", a.inSession(a.testMailProvider))
+	m.Handle("GET /api/v1/providers/sms", a.inSession(a.smsProvider))
+	m.Handle("PUT /api/v1/providers/sms", a.inSession(a.setSMSProvider))
+	m.Handle("DELETE /api/v1/providers/sms", a.inSession(a.removeSMSProvider))
+	m.Handle("POST /api/v1/providers/sms/test", a.inSession(a.testSMSProvider))
+	m.Handle("GET /api/v1/providers/duo", a.inSession(a.duoProvider))
+	m.Handle("PUT /api/v1/providers/duo", a.inSession(a.setDuoProvider))
+	m.Handle("DELETE /api/v1/providers/duo", a.inSession(a.removeDuoProvider))
+	m.Handle("POST /api/v1/providers/duo/test", a.inSession(a.testDuoProvider))
+
+	// Not of the API: reports of providers, at the address of provider.ReceiptPath.
+	m.Handle("GET /callbacks/texts/{company}/{name}", http.HandlerFunc(a.receipt))
+	m.Handle("POST /callbacks/texts/{company}/{name}", http.HandlerFunc(a.receipt))
 }
 
 // forAnyone serves a route that takes no credential. One that is shown all the

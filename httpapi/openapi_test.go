@@ -662,20 +662,39 @@ var scenes = map[string]scene{
 	"change_password paused":            wrong(policy.FreeTries, object{"current": "not the right one", "new": newPassword}),
 
 	"mail_provider server":                  nil,
-	"mail_provider own":                     savedMail,
+	"mail_provider own":                     saved("email", mailOf("smtp.example.com")),
 	"set_mail_provider saved":               nil,
 	"set_mail_provider conflict":            nil,
 	"set_mail_provider step_up_required":    later(11 * time.Minute),
-	"remove_mail_provider removed":          savedMail,
+	"remove_mail_provider removed":          saved("email", mailOf("smtp.example.com")),
 	"remove_mail_provider step_up_required": later(11 * time.Minute),
 	"test_mail_provider sent":               nil,
 	"test_mail_provider refused":            nil,
 	"test_mail_provider step_up_required":   later(11 * time.Minute),
-	"test_mail_provider tests_spent": func(w *world, _ sallyporttest.Person, c *call) {
-		for range provider.TestsPerHour {
-			w.do(*c).want(200)
-		}
-	},
+	"test_mail_provider tests_spent":        times(provider.TestsPerHour),
+	"sms_provider none":                     nil,
+	"sms_provider own":                      saved("sms", smsOf()),
+	"set_sms_provider saved":                nil,
+	"set_sms_provider conflict":             nil,
+	"set_sms_provider step_up_required":     later(11 * time.Minute),
+	"remove_sms_provider removed":           saved("sms", smsOf()),
+	"remove_sms_provider step_up_required":  later(11 * time.Minute),
+	"test_sms_provider sent":                nil,
+	"test_sms_provider refused":             nil,
+	"test_sms_provider step_up_required":    later(11 * time.Minute),
+	"test_sms_provider budget_spent":        times(3),
+	"duo_provider none":                     nil,
+	"duo_provider own":                      saved("duo", duoOf()),
+	"set_duo_provider saved":                nil,
+	"set_duo_provider conflict":             nil,
+	"set_duo_provider step_up_required":     later(11 * time.Minute),
+	"remove_duo_provider removed":           saved("duo", duoOf()),
+	"remove_duo_provider step_up_required":  later(11 * time.Minute),
+	"test_duo_provider works":               pretendDuo,
+	"test_duo_provider refused":             pretendDuo,
+	"test_duo_provider step_up_required":    later(11 * time.Minute),
+	"test_duo_provider tests_spent":         times(provider.TestsPerHour),
+
 	"audit_events by_type": func(_ *world, _ sallyporttest.Person, c *call) { c.path += "?type=company.created" },
 	"audit_events none": func(_ *world, p sallyporttest.Person, c *call) {
 		c.path += "?limit=10&type=password.&target=" + p.ID
@@ -686,9 +705,25 @@ var scenes = map[string]scene{
 	"step_up need_password": plain(false),
 }
 
-// savedMail gives the company a mail server of its own.
-func savedMail(w *world, _ sallyporttest.Person, c *call) {
-	w.do(call{method: "PUT", path: "/api/v1/providers/email", bearer: c.bearer, body: mailOf("smtp.example.com")}).want(200)
+// saved gives the company a provider of its own.
+func saved(channel string, body object) scene {
+	return func(w *world, _ sallyporttest.Person, c *call) {
+		w.do(call{method: "PUT", path: "/api/v1/providers/" + channel, bearer: c.bearer, body: body}).want(200)
+	}
+}
+
+// times makes the same request before.
+func times(n int) scene {
+	return func(w *world, _ sallyporttest.Person, c *call) {
+		for range n {
+			w.do(*c).want(200)
+		}
+	}
+}
+
+// pretendDuo lets a Duo answer.
+func pretendDuo(w *world, _ sallyporttest.Person, _ *call) {
+	w.Duo = sallyporttest.NewDuo(w.t, sallyporttest.DuoConfig{Now: w.Clock.Now})
 }
 
 // turn makes a request one about another attempt.
@@ -753,7 +788,7 @@ func stage(t testing.TB, opts ...sallyporttest.Option) (*world, sallyporttest.Pe
 	opts = append([]sallyporttest.Option{func(c *sallyport.Config) {
 		f.Store, c.Store = c.Store, f
 		m.around(c)
-	}}, opts...)
+	}, withTwilio(t)}, opts...)
 	w := &world{Server: readyDuo(t, sallyporttest.NewServer(t, opts...)), t: t, failing: f, mail: m}
 	u, err := w.Directory.CreateUser(t.Context(), w.Company, directory.NewUser{
 		Login: "maya", Name: "Maya Lindqvist", Email: "maya@acme.example", Verified: true, Password: sallyporttest.Password,

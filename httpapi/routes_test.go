@@ -197,6 +197,30 @@ var routes = []route{
 	{"POST /api/v1/providers/email/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(w.owner(p), "POST", "/api/v1/providers/email/test", mailOf("smtp.example.com"))
 	}, 200},
+	{"GET /api/v1/providers/sms", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/providers/sms", nil)
+	}, 200},
+	{"PUT /api/v1/providers/sms", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "PUT", "/api/v1/providers/sms", smsOf())
+	}, 200},
+	{"DELETE /api/v1/providers/sms", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "DELETE", "/api/v1/providers/sms", nil)
+	}, 200},
+	{"POST /api/v1/providers/sms/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "POST", "/api/v1/providers/sms/test", smsTestOf())
+	}, 200},
+	{"GET /api/v1/providers/duo", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/providers/duo", nil)
+	}, 200},
+	{"PUT /api/v1/providers/duo", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "PUT", "/api/v1/providers/duo", duoOf())
+	}, 200},
+	{"DELETE /api/v1/providers/duo", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "DELETE", "/api/v1/providers/duo", nil)
+	}, 200},
+	{"POST /api/v1/providers/duo/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "POST", "/api/v1/providers/duo/test", duoOf())
+	}, 200},
 	{"GET /api/v1/audit/events", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		w.promote(p.User, directory.Administrator)
 		return w.inSession(p, "GET", "/api/v1/audit/events", nil)
@@ -540,7 +564,14 @@ func TestBadInputOnEveryRoute(t *testing.T) {
 			one, _ := json.Marshal(value)
 			send(fmt.Sprintf(`{%s,%q:%s}`, inner, name, one)).field(name, "duplicate")
 			send(fmt.Sprintf(`{%s,%q:%s}`, inner, strings.ToUpper(name), one)).field(strings.ToUpper(name), "unknown")
-			for _, wrong := range []any{nil, []any{value}, object{"a": value}, 1.5, -1} {
+			wrongs := []any{nil, object{"a": value}, 1.5, []any{value}, -1}
+			switch value.(type) {
+			case int:
+				wrongs = wrongs[:4]
+			case []any, []string: // what is in it is told by its place
+				wrongs = []any{nil, object{"a": value}, 1.5, -1}
+			}
+			for _, wrong := range wrongs {
 				changed := maps.Clone(body)
 				changed[name] = wrong
 				c := good

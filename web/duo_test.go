@@ -165,17 +165,18 @@ func TestDuoRefusals_D3_rul33(t *testing.T) {
 		play   []sallyporttest.DuoFault
 		status int
 		words  string
+		then   string // when the page is opened again
 	}{
-		"denied":  {user: func(u *sallyporttest.DuoUser) { u.Result = "deny" }, status: 403, words: "Duo doesn’t let you verify here"},
-		"enroll":  {user: func(u *sallyporttest.DuoUser) { u.Result = "enroll" }, status: 403, words: "Ask your admin to add you in Duo"},
-		"allow":   {user: func(u *sallyporttest.DuoUser) { u.Result = "allow" }, status: 403, words: "without asking"},
-		"unknown": {user: func(u *sallyporttest.DuoUser) { u.Result = "perhaps" }, status: 403, words: "Duo doesn’t let you verify here"},
-		"down":    {play: []sallyporttest.DuoFault{{Status: 500}}, status: 503, words: "Duo isn’t answering"},
-		"garbled": {play: []sallyporttest.DuoFault{{Body: "<html>"}}, status: 503, words: "Duo isn’t answering"},
+		"denied":  {user: func(u *sallyporttest.DuoUser) { u.Result = "deny" }, status: 403, words: "Duo does not let this account sign in", then: "Duo doesn’t let you verify here"},
+		"enroll":  {user: func(u *sallyporttest.DuoUser) { u.Result = "enroll" }, status: 403, words: "Duo does not know you", then: "Duo doesn’t let you verify here"},
+		"allow":   {user: func(u *sallyporttest.DuoUser) { u.Result = "allow" }, status: 403, words: "without asking", then: "Duo doesn’t let you verify here"},
+		"unknown": {user: func(u *sallyporttest.DuoUser) { u.Result = "perhaps" }, status: 403, words: "Duo does not let this account sign in", then: "Duo doesn’t let you verify here"},
+		"down":    {play: []sallyporttest.DuoFault{{Status: 500}}, status: 503, words: "Duo isn’t answering", then: "Duo isn’t answering"},
+		"garbled": {play: []sallyporttest.DuoFault{{Body: "<html>"}}, status: 503, words: "Duo isn’t answering", then: "Duo isn’t answering"},
 		"no phone": {user: func(u *sallyporttest.DuoUser) {
 			u.Devices = []sallyporttest.DuoDevice{{ID: "DH1", Type: "token", Name: "0"}}
 		},
-			status: 422, words: "Duo can’t reach you that way"},
+			status: 422, words: "Duo can’t reach you that way", then: "Duo could not finish that"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +194,7 @@ func TestDuoRefusals_D3_rul33(t *testing.T) {
 			if b.get(at).want(200, at); len(s.Duo.Pushes()) != 0 || b.cookie("sallyport_session") != "" {
 				t.Error("somebody was asked, or let in")
 			}
-			b.shows("#problem", "Duo")
+			b.shows("#problem", c.then)
 			if c.play != nil {
 				s.Clock.Advance(31 * time.Second) // and it answers again
 				b.press(pushButton).want(200, at).shows("h1", "Answer on your phone")
@@ -428,7 +429,7 @@ func TestDuoSetUpRefused_D2_rul33(t *testing.T) {
 		status int
 		words  string
 	}{
-		{sallyporttest.DuoUser{Result: "deny"}, nil, 403, "Duo doesn’t let you verify here"},
+		{sallyporttest.DuoUser{Result: "deny"}, nil, 403, "Duo does not let this account"},
 		{sallyporttest.DuoUser{Result: "allow"}, nil, 403, "without asking"},
 		{sallyporttest.DuoUser{}, []sallyporttest.DuoFault{{Status: 500}}, 503, "Nothing was changed"},
 	} {
