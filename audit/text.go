@@ -9,6 +9,9 @@ func TextKey(e authn.Event, has func(key string) bool) string {
 	key := "event." + e.Type
 	if e.Actor == "" && has(key+".nobody") {
 		// At sign-in: the password was right, and that does not say who it was.
+		if own := key + ".nobody." + e.Personal.Detail["reason"]; has(own) {
+			return own
+		}
 		return key + ".nobody"
 	}
 	for _, detail := range []string{"reason", "method", "acr", "channel"} {

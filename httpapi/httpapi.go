@@ -13,7 +13,7 @@
 //   - a delivery report: its provider's signature, outside /api (receipt);
 //   - for the administration, that or the key of a program, and the permission
 //     that the route names (allowed);
-//   - to begin, send and confirm a way to verify, either of the last two
+//   - to begin, send, follow and confirm a way to verify, either of the last two
 //     (inSetUp): a sign-in may ask for a way, and then sets up what it began
 //     itself and nothing else (ruling 1).
 //
@@ -35,8 +35,9 @@
 //
 // # What never leaves
 //
-// The secret of an authenticator app, and backup codes, are in one answer, the
-// one that makes them (std-25). Answers are built from the structs of this package, field by field,
+// The secret of an authenticator app, the addresses of a set-up at Duo, and backup
+// codes, are in one answer, the one that makes them (std-25). A number is masked,
+// but to whoever types it. Answers are built from the structs of this package, field by field,
 // never from rows of the store (cve-59).
 package httpapi
 
@@ -118,6 +119,8 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("PATCH /api/v1/account", a.inSession(a.changeAccount))
 	m.Handle("GET /api/v1/account/factors", a.inSession(a.factors, "limit", "cursor"))
 	m.Handle("POST /api/v1/account/factors", a.inSetUp(a.beginFactor))
+	m.Handle("GET /api/v1/account/factors/{id}", a.inSetUp(a.factor))
+	m.Handle("POST /api/v1/account/factors/{id}/challenge", a.inSetUp(a.challengeFactor))
 	m.Handle("POST /api/v1/account/factors/{id}/send", a.inSetUp(a.sendFactor))
 	m.Handle("POST /api/v1/account/factors/{id}/confirm", a.inSetUp(a.confirmFactor))
 	m.Handle("PATCH /api/v1/account/factors/{id}", a.inSession(a.changeFactor))

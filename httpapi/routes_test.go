@@ -117,7 +117,24 @@ var routes = []route{
 		c.path = w.sent(c.bearer) + "/send"
 		return c
 	}, 200},
-	// The same three for a sign-in that asks for a way to be set up.
+	{"GET /api/v1/account/factors/{id}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(p, "GET", "/api/v1/account/factors/{id}", nil)
+	}, 200},
+	{"POST /api/v1/account/factors/{id}/challenge", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		c := w.inSession(p, "POST", "", object{})
+		c.path = w.duoSetUp(p, c.bearer) + "/challenge"
+		return c
+	}, 200},
+	// The same five for a sign-in that asks for a way to be set up.
+	{"GET /api/v1/account/factors/{id}", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
+		_, token := w.opened(p)
+		a := w.post("/api/v1/account/factors", token, object{"method": "totp"}).want(201)
+		return call{method: "GET", path: "/api/v1/account/factors/" + a.str("id"), bearer: token}
+	}, 200},
+	{"POST /api/v1/account/factors/{id}/challenge", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
+		_, token := w.opened(p)
+		return call{method: "POST", path: w.duoSetUp(p, token) + "/challenge", bearer: token, body: object{}}
+	}, 200},
 	{"POST /api/v1/account/factors", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
 		_, token := w.opened(p)
 		return call{method: "POST", path: "/api/v1/account/factors", bearer: token, body: object{"method": "totp"}}
@@ -430,7 +447,7 @@ func TestOthersOnEveryRoute(t *testing.T) {
 				c.body = object{"method": "totp", "replaces": p.Factor}
 				w.do(c).refused(authn.Conflict)
 			}
-			if strings.HasSuffix(r.pattern, "/challenge") || strings.HasSuffix(r.pattern, "/verify") {
+			if strings.HasPrefix(r.pattern, "POST /api/v1/attempts/{id}/challenge") || strings.HasSuffix(r.pattern, "/verify") {
 				c := theirs
 				c.body = object{"method": "totp", "code": w.code(p), "factor": p.Factor}
 				if strings.HasSuffix(c.path, "/challenge") {

@@ -18,6 +18,7 @@ const (
 	PasswordSet          authn.Template = "password_set"
 	PasswordKnown        authn.Template = "password_known"
 	EmailChanged         authn.Template = "email_changed"
+	PhoneChanged         authn.Template = "phone_changed"
 	BackupCodesMade      authn.Template = "backup_codes_made"
 	BackupCodeUsed       authn.Template = "backup_code_used"
 	HelpCodeIssued       authn.Template = "help_code_issued"
@@ -70,6 +71,7 @@ var events = map[string]told{
 	"password.set_by_operator":     {template: PasswordSet},
 	"password.known_to_others":     {template: PasswordKnown, refused: true},
 	"email.changed":                {template: EmailChanged},
+	"phone.changed":                {template: PhoneChanged},
 	"backup_codes.made":            {template: BackupCodesMade},
 	"backup_code.used":             {template: BackupCodeUsed},
 	"bypass_code.issued":           {template: HelpCodeIssued},
@@ -152,6 +154,7 @@ var shapes = map[authn.Template]shape{
 	PasswordSet:          {wasnt: true},
 	PasswordKnown:        {wasnt: true},
 	EmailChanged:         {wasnt: true},
+	PhoneChanged:         {wasnt: true},
 	BackupCodesMade:      {wasnt: true},
 	BackupCodeUsed:       {wasnt: true, plural: "left"},
 	HelpCodeIssued:       {wasnt: true},

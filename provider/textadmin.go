@@ -238,7 +238,11 @@ func (s *Service) SetTexts(ctx context.Context, w Who, ch TextChange) (TextState
 	if err := s.Ready(ctx, w); err != nil {
 		return TextState{}, err
 	}
-	p, err := s.save(ctx, w, authn.SMS, ch.From, func(p authn.Provider) (saving, error) {
+	return s.setTexts(ctx, s.owner(w), ch)
+}
+
+func (s *Service) setTexts(ctx context.Context, by author, ch TextChange) (TextState, error) {
+	p, err := s.save(ctx, by, authn.SMS, ch.From, func(p authn.Provider) (saving, error) {
 		t, err := s.mergeTexts(p, ch)
 		if err != nil {
 			return saving{}, err
@@ -266,7 +270,11 @@ func (s *Service) RemoveTexts(ctx context.Context, w Who, from int64) (TextState
 	if err := s.Ready(ctx, w); err != nil {
 		return TextState{}, err
 	}
-	p, err := s.save(ctx, w, authn.SMS, from, func(authn.Provider) (saving, error) { return saving{}, nil })
+	return s.removeTexts(ctx, s.owner(w), from)
+}
+
+func (s *Service) removeTexts(ctx context.Context, by author, from int64) (TextState, error) {
+	p, err := s.save(ctx, by, authn.SMS, from, func(authn.Provider) (saving, error) { return saving{}, nil })
 	if err != nil {
 		return TextState{}, err
 	}
@@ -297,41 +305,46 @@ func (s *Service) TestTexts(ctx context.Context, w Who, ch TextChange, n int, to
 	if err != nil {
 		return TextResult{}, err
 	}
-	t, counts, err := s.triedTexts(ctx, w, ch)
+	return s.testTexts(ctx, s.owner(w), rows, ch, n, to, country)
+}
+
+func (s *Service) testTexts(ctx context.Context, by author, rows authn.Rows, ch TextChange, n int, to, country string) (TextResult, error) {
+	t, rules, err := s.triedTexts(ctx, by.keys.Company, ch)
 	if err != nil {
 		return TextResult{}, fmt.Errorf("provider: %w", err)
 	}
-	if country == "" && len(counts.Countries) > 0 {
-		country = counts.Countries[0]
+	if country == "" && len(rules.Countries) > 0 {
+		country = rules.Countries[0]
 	}
 	number, err := phone.Parse(to, country)
 	if err != nil {
-		code := phone.Problem(err)
-		return TextResult{}, &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "to", Code: code, Key: "field.phone." + code}}}
+		return TextResult{}, badNumber(err)
 	}
 	sender, host, err := s.tested(t, n)
 	if err != nil {
 		return TextResult{}, err
 	}
-	now := s.c.Now()
-	m, err := s.c.Render(authn.Letter{Company: *rows.Company, User: *rows.User, ID: authn.NewID(authn.MessageID, now, s.c.Random), Channel: authn.SMS,
-		Template: "test", To: number.E164, At: now})
-	if err != nil {
-		return TextResult{}, fmt.Errorf("provider: test message: %w", err)
+	var reader authn.User
+	if rows.User != nil {
+		reader = *rows.User
 	}
-	spent, err := price(counts, authn.TextAsk{To: number.E164, User: rows.User.ID, Address: w.Client.Address, Now: now})
+	m, err := s.testText(*rows.Company, reader, number.E164, by.keys.Now)
 	if err != nil {
 		return TextResult{}, err
 	}
-	if err := s.spendTest(ctx, w, authn.SMS, host, authn.SpendBudget{Of: spent}); err != nil {
+	spent, err := price(rules, authn.TextAsk{To: number.E164, User: by.id(&rows), Address: by.client.Address, Now: by.keys.Now})
+	if err != nil {
+		return TextResult{}, err
+	}
+	if err := s.spendTest(ctx, by, authn.SMS, host, authn.SpendBudget{Of: spent}); err != nil {
 		return TextResult{}, err
 	}
 	return tryText(ctx, sender, m), nil
 }
 
 // triedTexts are the settings that a test is about, and the limits that count for it.
-func (s *Service) triedTexts(ctx context.Context, w Who, ch TextChange) (t, counts authn.TextSettings, err error) {
-	p, err := s.c.Store.Provider(ctx, w.Token.Company, authn.SMS)
+func (s *Service) triedTexts(ctx context.Context, company string, ch TextChange) (t, counts authn.TextSettings, err error) {
+	p, err := s.c.Store.Provider(ctx, company, authn.SMS)
 	if err != nil {
 		return t, counts, err
 	}
@@ -343,6 +356,22 @@ func (s *Service) triedTexts(ctx context.Context, w Who, ch TextChange) (t, coun
 	}
 	t, err = s.mergeTexts(p, ch)
 	return t, s.bounded(t), err
+}
+
+// badNumber says what is wrong with a number that was typed.
+func badNumber(err error) error {
+	code := phone.Problem(err)
+	return &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "to", Code: code, Key: "field.phone." + code}}}
+}
+
+// testText writes the message of a test.
+func (s *Service) testText(c authn.Company, u authn.User, to string, now time.Time) (authn.Message, error) {
+	m, err := s.c.Render(authn.Letter{Company: c, User: u, ID: authn.NewID(authn.MessageID, now, s.c.Random), Channel: authn.SMS,
+		Template: "test", To: to, At: now})
+	if err != nil {
+		return m, fmt.Errorf("provider: test message: %w", err)
+	}
+	return m, nil
 }
 
 // tested is what a test sends through, and its name.

@@ -74,8 +74,8 @@ func isUnusual(e authn.Event) bool {
 	case "session.new_browser", "password.known_to_others", "factor.locked", "bypass_code.used":
 		return true
 	case "factor.refused", "sign_in.refused":
-		if e.Personal.Detail["reason"] == "fraud" {
-			return true
+		if reason := e.Personal.Detail["reason"]; reason == "denied" || reason == "fraud" {
+			return true // a person said that it was not them
 		}
 		tries, err := strconv.Atoi(e.Personal.Detail["tries"])
 		return err == nil && tries >= leftFrom

@@ -82,11 +82,11 @@ func (h *Handler) postDuoAdmin(w http.ResponseWriter, r *http.Request, cur sessi
 	switch f.Get("do") {
 	case "save":
 		if _, err = h.c.Providers.SetDuo(r.Context(), asker(r, cur), ch); err == nil {
-			return h.finish(w, duoPath, "duo_saved")
+			return h.finish(w, duoAdminPath, "duo_saved")
 		}
 	case "remove":
 		if _, err = h.c.Providers.RemoveDuo(r.Context(), asker(r, cur), version); err == nil {
-			return h.finish(w, duoPath, "duo_removed")
+			return h.finish(w, duoAdminPath, "duo_removed")
 		}
 	case "connect":
 		var res provider.Result
@@ -107,7 +107,7 @@ func (h *Handler) refuseDuoAdmin(w http.ResponseWriter, r *http.Request, cur ses
 	case authn.StepUpRequired:
 		return h.askConfirm(w, "duo_provider", "")
 	case authn.Conflict:
-		return h.finish(w, duoPath, "mail_moved")
+		return h.finish(w, duoAdminPath, "mail_moved")
 	case authn.Invalid:
 		v := h.personal(r, cur)
 		p.Errors = map[string]string{}

@@ -97,12 +97,19 @@ func (h *Handler) postWay(w http.ResponseWriter, r *http.Request, s step, form u
 		seeOther(w, s.path)
 		return nil
 	}
+	if kind == authn.SMS {
+		seeOther(w, s.setUp("phone")) // the number comes first
+		return nil
+	}
 	p, err := h.c.Enroll.Begin(r.Context(), s.who(), kind, "")
 	switch e := authn.AsError(err); {
 	case err == nil:
 		httpserve.Subject(r.Context(), p.Factor.ID)
 		seeOther(w, s.setUp(p.Factor.ID))
 		return nil
+	case kind == authn.Duo && e.Key != "error.attempt_complete" && h.duoUnbegun(h.layout.view(r), e) != "":
+		status, v := recorded(r, err), h.attemptView(w, r, s)
+		return h.drawEnrolment(w, status, v, s, h.duoUnbegun(v, e))
 	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests, e.Code == authn.PolicyForbids:
 		status, v := recorded(r, err), h.attemptView(w, r, s)
 		retryAfter(w, e.RetryAfter)
@@ -137,7 +144,10 @@ type wayPage struct {
 	Try  int64     // version of the pending way
 	Send string    // address of the form that sends the code again
 	Sent *sentPart // for ways whose codes are sent; there is no key then
+	To   []Part    // where they went
 	Note sendProblem
+	// Change is the address of the page for another number; empty: none.
+	Change string
 }
 
 func (h *Handler) getWay(w http.ResponseWriter, r *http.Request) error {
@@ -158,14 +168,24 @@ func (h *Handler) drawWay(w http.ResponseWriter, r *http.Request, s step, e *aut
 	if err != nil {
 		return h.setUpOver(w, r, s, err)
 	}
+	if pending.Factor.Kind == authn.Duo {
+		return h.drawDuoSetUp(w, r, http.StatusOK, h.attemptDuo(w, r, s, nil), duoOutcome{})
+	}
 	v := h.attemptView(w, r, s)
 	v.Shape = Sheet
 	base, kind := s.setUp(pending.Factor.ID), pending.Factor.Kind
 	p := wayPage{attemptPage: s.page(), Kind: kind, Try: pending.Version, Send: base + "/send"}
 	if kind.Sent() {
 		v.Shape = Card
-		p.Sent = v.codesOut(pending.Sent, pending.ResendAt, policy.Mask(kind, pending.Address), s.Company.Name)
-		p.Sent.Subject = v.T("mail.code_setup.subject", "Company", s.Company.Name)
+		p.Sent = v.codesOut(pending.Sent, pending.ResendAt, policy.Mask(kind, pending.Address))
+		p.Sent.Slow = v.slowSignIn(kind, s.Company.Name, v.T("mail.code_setup.subject", "Company", s.Company.Name))
+		p.To = v.Rich("page.code.over", "To", p.Sent.To)
+		if p.Sent.Out {
+			p.To = v.Rich("page.code.sent", "To", p.Sent.To, "Until", p.Sent.Until)
+		}
+		if kind == authn.SMS {
+			h.showWayNumber(v, s, &p, pending)
+		}
 	} else if p.App, err = setUpData(v, pending); err != nil {
 		return err
 	}
@@ -187,8 +207,12 @@ func (h *Handler) drawWay(w http.ResponseWriter, r *http.Request, s step, e *aut
 
 // refuse puts into words what was refused, and reports whether it can.
 func (p *wayPage) refuse(w http.ResponseWriter, v *View, e *authn.Error) bool {
-	if e.Code == authn.MessageNotSent || e.Code == authn.TooManyRequests {
+	if e.Code == authn.MessageNotSent || e.Code == authn.TooManyRequests || noTextKey(e) {
 		p.Note = v.sendProblem(w, e)
+		return true
+	}
+	if e.Key == "error.factor_taken" {
+		p.Note = sendProblem{Text: v.Rich("error.number_not_possible")} // whose it is concerns them
 		return true
 	}
 	if e.Code == authn.Locked {
@@ -196,6 +220,9 @@ func (p *wayPage) refuse(w http.ResponseWriter, v *View, e *authn.Error) bool {
 		return true
 	}
 	if known := p.App.explain(w, v, e); known && (p.Kind == appKind || p.App.Pause != nil) {
+		if p.Kind.Sent() {
+			p.App.Refusal.Text = v.T("page.sent.paused")
+		}
 		return true
 	}
 	why, ok := v.answerRefusal(p.Kind, e)
@@ -221,6 +248,9 @@ func (h *Handler) postWayConfirm(w http.ResponseWriter, r *http.Request, s step,
 	case e.Key == "error.attempt_moved":
 		seeOther(w, here) // Reload, or a second click
 		return nil
+	case e.Key == "error.factor_taken":
+		httpserve.Record(r, err)
+		return h.drawWay(w, r, s, e)
 	case e.Code == authn.Conflict, e.Code == authn.Forbidden, e.Code == authn.NotFound, e.Code == authn.Expired && e.Key != codeExpired:
 		return h.setUpOver(w, r, s, err)
 	}
@@ -234,7 +264,7 @@ func (h *Handler) postWaySend(w http.ResponseWriter, r *http.Request, s step, _ 
 	case err == nil:
 		seeOther(w, s.setUp(r.PathValue("factor")))
 		return nil
-	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests:
+	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests, noTextKey(e):
 		httpserve.Record(r, err)
 		return h.drawWay(w, r, s, e)
 	}

@@ -7,9 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/authn"
-	"github.com/sallyport-mfa/sallyport/method/code"
 	"github.com/sallyport-mfa/sallyport/otp"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
@@ -296,39 +294,3 @@ func TestDeniedReasons_rul2(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
-// noNumber is the way of text messages without its form.
-type noNumber struct{ *code.SMS }
-
-func (noNumber) Begin(context.Context, authn.Request) (authn.Shown, error) { return authn.Shown{}, nil }
-
-func (noNumber) Present(authn.Request) (authn.Presented, error) { return authn.Presented{}, nil }
-
-// A kind that is registered appears by itself (requirement J2); one that sends
-// codes sends them when it is chosen, and not by looking.
-func TestAnotherKind_J2(t *testing.T) {
-	s := newServer(t, func(c *sallyport.Config) {
-		c.Methods = append(c.Methods, noNumber{code.NewSMS(true)})
-		c.Senders[authn.SMS] = c.Senders[authn.Email]
-	})
-	s.AddUser(t, s.Company, "omar", false)
-	setPolicy(t, s, ownWay(0))
-	help := bypassCode(t, s, "omar")
-	b := newBrowser(t, s)
-	b.password("omar", sallyporttest.Password).get(b.path+"?way=bypass_code").submit(mainForm, "code", help).want(200, "/signin/att_.*")
-	path := b.path
-	if got := b.doc.all("button.option"); len(got) != 2 || !strings.Contains(got[0].words(), "Recommended") || strings.Contains(got[1].words(), "Recommended") {
-		t.Fatal("the ways: no code by e-mail, which would be no way of one's own")
-	}
-	if sends(s) != 0 {
-		t.Fatal("sent by looking")
-	}
-	b.press("button[value=sms]").want(200, path+"/setup/fac_.*").shows("h1", "text message").shows("#code-hint", "We sent")
-	page := b.path
-	b.get(page).get(page)
-	if sends(s) != 1 {
-		t.Fatalf("%d messages", sends(s))
-	}
-	b.submit(mainForm, "code", wrongFor(s.LastCode(t, "omar@acme.example"))).want(422, page+"/confirm").shows("#code-err", "newest message")
-	b.submit(mainForm, "code", s.LastCode(t, "omar@acme.example")).want(200, path+"/codes")
-}

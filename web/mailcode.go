@@ -12,12 +12,47 @@ import (
 	"github.com/sallyport-mfa/sallyport/signin"
 )
 
-// sentPage is the data of sent.html: the code that was sent to an address, to
-// turn on codes by e-mail (S18) or to confirm a new address of the account.
+// sentFlow is what differs between the pages on which a sent code is entered.
+type sentFlow struct {
+	base            string // of the forms
+	kind            authn.Kind
+	section         string // of the side navigation
+	back            string // where Cancel and the link back lead
+	label, button   string // keys: that link, and the button of a page that is over
+	title, text     string // keys: what the code is for
+	done, cancelled string
+	taken           string // key: the address or number is somebody else's, which is not said; empty: any may be
+}
+
+var sentFlows = []sentFlow{
+	{base: mailPath, kind: authn.Email, section: "security", back: securityPath, label: "page.back", button: "page.back_to_security",
+		title: "page.mail.title", text: "page.mail.text", done: "mail_on", cancelled: "cancelled"},
+	{base: addressPath, kind: authn.Email, section: "profile", back: accountPath, label: "page.nav.profile", button: "page.back_to_profile",
+		title: "page.address.title_code", text: "page.address.text_code", done: "address", cancelled: "address_cancelled", taken: "error.address_not_possible"},
+	{base: phonePath, kind: authn.SMS, section: "security", back: securityPath, label: "page.back", button: "page.back_to_security",
+		title: "page.setup.title.sms", text: "page.mail.text", done: "phone_on", cancelled: "cancelled", taken: "error.number_not_possible"},
+}
+
+// sentFlowOf is the page that an address belongs to.
+func sentFlowOf(r *http.Request) sentFlow {
+	for _, f := range sentFlows {
+		if strings.HasPrefix(r.URL.Path, f.base+"/") {
+			return f
+		}
+	}
+	return sentFlows[0]
+}
+
+// sentPage is the data of sent.html: the code that was sent to an address or a
+// number, to turn on codes that go there (S17, S18) or to confirm a new address of
+// the account.
 type sentPage struct {
 	Base, Back, BackLabel string // of the forms; where Cancel and the link back lead
 	Text                  string // what the code is for
-	Address               string
+	To                    []Part // where it went
+	Change                string // address of the page for another number; empty: none
+	Keeps                 []Part // what works until this does; empty: nothing
+	Slow                  slow
 	Version               int64
 	Until                 Part // zero: no code is out
 	Again                 sendAgain
@@ -86,29 +121,23 @@ func pendingMail(factors []authn.Factor) *authn.Factor {
 	return factorIn(factors, authn.Email, authn.Pending)
 }
 
-// sentBase is the page that an address belongs to: of codes by e-mail, or of the
-// account's address.
-func sentBase(r *http.Request) string {
-	if strings.HasPrefix(r.URL.Path, addressPath+"/") {
-		return addressPath
-	}
-	return mailPath
-}
-
 func (h *Handler) getSent(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	return h.drawSent(w, r, cur, sentBase(r), r.PathValue("factor"), nil)
+	return h.drawSent(w, r, cur, nil)
 }
 
-func (h *Handler) drawSent(w http.ResponseWriter, r *http.Request, cur session.Current, base, factor string, e *authn.Error) error {
-	v := h.personal(r, cur)
-	pending, err := h.c.Enroll.Show(r.Context(), who(r, cur), factor)
-	if err == nil && pending.Factor.Kind != authn.Email {
+func (h *Handler) drawSent(w http.ResponseWriter, r *http.Request, cur session.Current, e *authn.Error) error {
+	v, flow := h.personal(r, cur), sentFlowOf(r)
+	pending, err := h.c.Enroll.Show(r.Context(), who(r, cur), r.PathValue("factor"))
+	if err == nil && pending.Factor.Kind != flow.kind {
 		err = authn.NotFound
 	}
 	if err != nil {
-		return h.sentGone(w, r, v, base, err)
+		return h.sentGone(w, r, v, flow, err)
 	}
-	p := v.sentData(base, pending)
+	p := v.sentData(flow, pending)
+	if flow.kind == authn.SMS {
+		h.showNumber(v, &p, pending)
+	}
 	status := http.StatusOK
 	if e != nil {
 		status = httpserve.Status(e.Code)
@@ -120,17 +149,13 @@ func (h *Handler) drawSent(w http.ResponseWriter, r *http.Request, cur session.C
 	return h.draw(w, status, "sent.html", v)
 }
 
-func (v *View) sentData(base string, pending enroll.Pending) sentPage {
-	at := base + "/" + pending.Factor.ID
-	p := sentPage{Base: at, Back: securityPath, BackLabel: v.T("page.back"), Address: pending.Address, Version: pending.Version,
-		Again: v.again(len(pending.Sent) > 0, pending.ResendAt, at+"/send"), Text: v.T("page.mail.text")}
-	v.Section, v.Title = "security", v.T("page.mail.title")
-	if base == addressPath {
-		p.Back, p.BackLabel, p.Text = accountPath, v.T("page.nav.profile"), v.T("page.address.text_code")
-		v.Section, v.Title = "profile", v.T("page.address.title_code")
-	}
+func (v *View) sentData(flow sentFlow, pending enroll.Pending) sentPage {
+	at := flow.base + "/" + pending.Factor.ID
+	p := sentPage{Base: at, Back: flow.back, BackLabel: v.T(flow.label), Version: pending.Version, Slow: v.slowSetUp(flow.kind),
+		Again: v.again(len(pending.Sent) > 0, pending.ResendAt, at+"/send"), Text: v.T(flow.text), To: v.Rich("page.sent.over", "Address", pending.Address)}
+	v.Section, v.Title = flow.section, v.T(flow.title)
 	if n := len(pending.Sent); n > 0 {
-		p.Until = v.Seconds(pending.Sent[n-1].ExpiresAt)
+		p.Until, p.To = v.Seconds(pending.Sent[n-1].ExpiresAt), v.Rich("page.sent.to", "Address", pending.Address)
 	}
 	return p
 }
@@ -138,7 +163,7 @@ func (v *View) sentData(base string, pending enroll.Pending) sentPage {
 // explain puts what went wrong into words and reports whether it can.
 func (p *sentPage) explain(w http.ResponseWriter, v *View, e *authn.Error) bool {
 	switch {
-	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests, e.Code == authn.Conflict:
+	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests, e.Code == authn.Conflict, noTextKey(e):
 		retryAfter(w, e.RetryAfter)
 		p.Problem = httpserve.Message(v.texts, v.Lang, e)
 		return true
@@ -156,8 +181,11 @@ func (p *sentPage) explain(w http.ResponseWriter, v *View, e *authn.Error) bool 
 }
 
 func (h *Handler) postSentConfirm(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	base, factor := sentBase(r), r.PathValue("factor")
-	here := base + "/" + factor
+	flow, factor := sentFlowOf(r), r.PathValue("factor")
+	here, done := flow.base+"/"+factor, flow.done
+	if flow.kind == authn.SMS && activePhone(cur.Factors) != nil {
+		done = "phone_replaced"
+	}
 	version, err := strconv.ParseInt(r.PostForm.Get("version"), 10, 64)
 	if err != nil || version <= 0 {
 		seeOther(w, here)
@@ -169,58 +197,51 @@ func (h *Handler) postSentConfirm(w http.ResponseWriter, r *http.Request, cur se
 	case err == nil:
 		h.changed(w, r, changed)
 		if len(changed.Codes) > 0 {
-			return h.finish(w, codesPath, "mail_on")
+			return h.finish(w, codesPath, done)
 		}
-		if base == addressPath {
-			return h.finish(w, accountPath, "address")
-		}
-		return h.finish(w, securityPath, "mail_on")
+		return h.finish(w, flow.back, done)
 	case e.Key == "error.attempt_moved":
 		seeOther(w, here) // Reload, or a second click
 		return nil
-	case e.Code == authn.Conflict && base == addressPath && e.Key != "error.factor_confirmed":
-		// The address is somebody else's. That is not said: whose it is concerns them.
+	case e.Key == "error.factor_taken", e.Code == authn.Conflict && flow.base == addressPath && e.Key != "error.factor_confirmed":
+		// It is somebody else's. That is not said: whose it is concerns them.
 		httpserve.Record(r, err)
-		return h.drawSent(w, r, cur, base, factor, &authn.Error{Code: authn.Conflict, Key: "error.address_not_possible"})
+		return h.drawSent(w, r, cur, &authn.Error{Code: authn.Conflict, Key: flow.taken})
 	case e.Code == authn.Conflict, e.Code == authn.NotFound, e.Code == authn.Expired && e.Key != "error.code_expired":
-		return h.sentGone(w, r, h.personal(r, cur), base, err)
+		return h.sentGone(w, r, h.personal(r, cur), flow, err)
 	}
 	httpserve.Record(r, err)
-	return h.drawSent(w, r, cur, base, factor, e)
+	return h.drawSent(w, r, cur, e)
 }
 
 // postSentAgain sends the code again.
 func (h *Handler) postSentAgain(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	base, factor := sentBase(r), r.PathValue("factor")
+	flow, factor := sentFlowOf(r), r.PathValue("factor")
 	_, err := h.c.Enroll.Send(r.Context(), who(r, cur), factor)
 	switch e := authn.AsError(err); {
 	case err == nil, e.Key == "error.send_wait":
-		seeOther(w, base+"/"+factor)
+		seeOther(w, flow.base+"/"+factor)
 		return nil
 	case e.Code == authn.Conflict, e.Code == authn.NotFound, e.Code == authn.Expired:
-		return h.sentGone(w, r, h.personal(r, cur), base, err)
+		return h.sentGone(w, r, h.personal(r, cur), flow, err)
 	default:
 		httpserve.Record(r, err)
-		return h.drawSent(w, r, cur, base, factor, e)
+		return h.drawSent(w, r, cur, e)
 	}
 }
 
 // sentGone is for a code page that is over, or was replaced by a later one.
-func (h *Handler) sentGone(w http.ResponseWriter, r *http.Request, v *View, base string, err error) error {
+func (h *Handler) sentGone(w http.ResponseWriter, r *http.Request, v *View, flow sentFlow, err error) error {
 	e := authn.AsError(err)
-	back, button := securityPath, v.T("page.back_to_security")
-	v.Section = "security"
-	if base == addressPath {
-		back, button, v.Section = accountPath, v.T("page.back_to_profile"), "profile"
-	}
+	v.Section = flow.section
 	switch e.Code {
 	case authn.Conflict:
-		seeOther(w, back) // a second click: it is on already
+		seeOther(w, flow.back) // a second click: it is on already
 		return nil
 	case authn.Expired, authn.NotFound:
 		httpserve.Record(r, err)
 		v.Title = v.T("page.setup.gone_title")
-		return h.drawGone(w, httpserve.Status(e.Code), v, gone{Text: v.T("page.setup.gone_text"), Button: button, Action: back})
+		return h.drawGone(w, httpserve.Status(e.Code), v, gone{Text: v.T("page.setup.gone_text"), Button: v.T(flow.button), Action: flow.back})
 	}
 	return err
 }
@@ -228,14 +249,11 @@ func (h *Handler) sentGone(w http.ResponseWriter, r *http.Request, v *View, base
 // postSentCancel gives up what is pending; the address of a way that counts is
 // not one to remove it by.
 func (h *Handler) postSentCancel(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	back, name := securityPath, "cancelled"
-	if sentBase(r) == addressPath {
-		back, name = accountPath, "address_cancelled"
-	}
 	if err := h.giveUp(r, cur); err != nil {
 		return err
 	}
-	return h.finish(w, back, name)
+	flow := sentFlowOf(r)
+	return h.finish(w, flow.back, flow.cancelled)
 }
 
 // giveUp ends the pending set-up in the address.

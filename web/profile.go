@@ -7,12 +7,14 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/internal/phone"
 	"github.com/sallyport-mfa/sallyport/session"
 )
 
 // profilePage is the data of profile.html.
 type profilePage struct {
 	Name, Login, Email string
+	Phone              string // contact number; not the one for codes
 	Verified           bool
 	Locale             string
 	Locales            []Choice
@@ -26,6 +28,11 @@ func (h *Handler) getProfile(w http.ResponseWriter, r *http.Request, cur session
 
 func (h *Handler) drawProfile(w http.ResponseWriter, status int, v *View, cur session.Current, p profilePage) error {
 	p.Login, p.Email, p.Verified = cur.User.Login, cur.User.Email, !cur.User.EmailVerifiedAt.IsZero()
+	if p.Phone = cur.User.Phone; p.Phone != "" {
+		if n, err := phone.FromE164(p.Phone); err == nil {
+			p.Phone = n.International
+		}
+	}
 	p.MayChange = h.offers(authn.Email)
 	if languages := v.Languages(); len(languages) > 1 {
 		p.Locales = append(p.Locales, Choice{Label: v.T("page.profile.language_auto"), Chosen: p.Locale == ""})

@@ -164,6 +164,12 @@ func (h *Handler) wayRows(r *http.Request, v *View, cur session.Current, ru rule
 	if h.offers(authn.Email) {
 		rows = append(rows, h.mailWay(v, cur, ru))
 	}
+	if row, ok := h.phoneWay(v, cur, ru); ok {
+		rows = append(rows, row)
+	}
+	if row, ok := h.duoWay(v, cur, ru); ok {
+		rows = append(rows, row)
+	}
 	if h.offers(authn.BackupCode) {
 		if row, ok := h.codesWay(r, v, cur, ru); ok {
 			rows = append(rows, row)
@@ -174,12 +180,12 @@ func (h *Handler) wayRows(r *http.Request, v *View, cur session.Current, ru rule
 
 // way is what the rows of the person's own ways have in common.
 func (h *Handler) way(v *View, cur session.Current, ru rules, k authn.Kind, id, off string) (wayRow, *authn.Factor) {
-	row := wayRow{ID: id, Icon: icons[k], Name: v.T("page.way." + string(k))}
+	row := wayRow{ID: id, Icon: wayIcon(k), Name: v.T("page.way." + string(k))}
 	f := factorIn(cur.Factors, k, authn.Confirmed, authn.Asleep)
 	if f == nil {
 		return row, nil
 	}
-	if ru.doc.TwoFactor == policy.Off {
+	if _, here := h.traits(cur.Company)(k); !here || ru.doc.TwoFactor == policy.Off {
 		row.ByCompany = true
 		row.Details = append(row.Details, v.Rich("page.security.asleep"))
 		return row, f
@@ -371,7 +377,7 @@ func (h *Handler) untilBanner(v *View, cur session.Current, ru rules) *banner {
 	if kind == "" {
 		return nil
 	}
-	b := &banner{ID: "fallback", Icon: "info", Text: v.Rich("page.security.banner_fallback", "Address", policy.Mask(kind, cur.User.Email))}
+	b := &banner{ID: "fallback", Icon: "info", Text: v.Rich("page.security.banner_fallback", "Address", policy.Mask(kind, policy.Contact(kind, cur.User)))}
 	if h.offers(appKind) {
 		b.Label, b.Post, b.Name = v.T("page.security.banner_app"), appPath, "replaces"
 	}

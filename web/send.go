@@ -10,16 +10,42 @@ import (
 	"github.com/sallyport-mfa/sallyport/policy"
 )
 
-// sentPart is what the page says about the codes of one way (S5). The server
+// sentPart is what the page says about the codes of one way (S4, S5). The server
 // counts; the page only shows.
 type sentPart struct {
-	To      string // masked
-	Out     bool   // a code is out
-	Until   Part   // when the newest is over
-	Again   []Part // if it was sent more than once
-	Subject string // of the message to look for
-	More    bool   // another code can be asked for in this sign-in
-	Wait    int    // seconds until then; 0: now
+	To    string // masked
+	Out   bool   // a code is out
+	Until Part   // when the newest is over
+	Again []Part // if it was sent more than once
+	Slow  slow
+	More  bool // another code can be asked for in this sign-in
+	Wait  int  // seconds until then; 0: now
+}
+
+// slow is what can be done about a message that does not come.
+type slow struct {
+	Title string
+	Lines [][]Part
+}
+
+func (v *View) slow(lines ...[]Part) slow { return slow{Title: v.T("page.code.slow"), Lines: lines} }
+
+// slowSignIn is that in a sign-in; subject is what an e-mail says first.
+func (v *View) slowSignIn(k authn.Kind, company, subject string) slow {
+	if k == authn.SMS {
+		return v.slow(v.Rich("page.code.slow_text_wait"), v.Rich("page.code.slow_text_signal"), v.Rich("page.code.slow_text_blocked"),
+			v.Rich("page.code.slow_text_number", "Company", company))
+	}
+	return v.slow(v.Rich("page.code.slow_look", "Company", company, "Subject", subject), v.Rich("page.code.slow_wait"), v.Rich("page.code.slow_spam"),
+		v.Rich("page.code.slow_address", "Company", company))
+}
+
+// slowSetUp is that where the address or number may be wrong.
+func (v *View) slowSetUp(k authn.Kind) slow {
+	if k == authn.SMS {
+		return v.slow(v.Rich("page.code.slow_text_check"), v.Rich("page.code.slow_text_wait"), v.Rich("page.code.slow_text_signal"), v.Rich("page.code.slow_text_blocked"))
+	}
+	return v.slow(v.Rich("page.sent.trouble_text"))
 }
 
 // sendProblem is why no code was sent.
@@ -27,6 +53,8 @@ type sendProblem struct {
 	Text    []Part
 	Until   []Part // when it can be tried again; empty: not said
 	NotSent bool   // the provider did not take it
+	Instead bool   // another way is more use than another try
+	Never   bool   // another try would end alike
 }
 
 // sentFor are the codes that are out for one way, oldest first.
@@ -41,11 +69,13 @@ func sentFor(sent []authn.Challenge, factor string) []authn.Challenge {
 }
 
 func (v *View) sentPart(s step, o policy.Offer) *sentPart {
-	return v.codesOut(sentFor(s.Sent, o.Factor), s.ResendAt(o.Factor), o.SentTo, s.Company.Name)
+	p := v.codesOut(sentFor(s.Sent, o.Factor), s.ResendAt(o.Factor), o.SentTo)
+	p.Slow = v.slowSignIn(o.Kind, s.Company.Name, v.T("mail.code.subject", "Code", "…", "Company", s.Company.Name))
+	return p
 }
 
-func (v *View) codesOut(out []authn.Challenge, at time.Time, to, company string) *sentPart {
-	p := &sentPart{To: to, Out: len(out) > 0, More: true, Subject: v.T("mail.code.subject", "Code", "…", "Company", company)}
+func (v *View) codesOut(out []authn.Challenge, at time.Time, to string) *sentPart {
+	p := &sentPart{To: to, Out: len(out) > 0, More: true}
 	if !p.Out {
 		return p
 	}
@@ -78,12 +108,12 @@ func (h *Handler) postSend(w http.ResponseWriter, r *http.Request, s step, form 
 		return nil
 	}
 	e := authn.AsError(err)
-	switch e.Code {
-	case authn.MessageNotSent, authn.TooManyRequests, authn.Paused, authn.Locked:
-	case authn.Conflict, authn.Invalid:
+	switch {
+	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests, e.Code == authn.Paused, e.Code == authn.Locked, noTextKey(e):
+	case e.Code == authn.Conflict, e.Code == authn.Invalid:
 		h.asItIs(w, s, form)
 		return nil
-	case authn.Expired, authn.NotFound:
+	case e.Code == authn.Expired, e.Code == authn.NotFound:
 		return h.attemptOver(w, r, s, err)
 	default:
 		return err
@@ -108,17 +138,33 @@ func (h *Handler) postSend(w http.ResponseWriter, r *http.Request, s step, form 
 func (v *View) sendProblem(w http.ResponseWriter, e *authn.Error) sendProblem {
 	switch {
 	case e.Code == authn.MessageNotSent:
-		return sendProblem{Text: v.Rich("error.message_not_sent"), NotSent: true}
+		return v.notSent()
+	case noTextKey(e):
+		return sendProblem{Text: v.Rich(e.Key), Instead: true, Never: true}
 	case e.Key == "error.send_wait":
 		retryAfter(w, e.RetryAfter)
 		return sendProblem{Text: v.Rich("page.code.too_early", "Time", v.Seconds(v.now.Add(e.RetryAfter)))}
 	}
 	retryAfter(w, e.RetryAfter)
-	p := sendProblem{Text: v.Rich("page.code.send_limit")}
+	p := sendProblem{Text: v.Rich("page.code.send_limit"), Instead: true}
+	if e.Key == "error.message_budget" {
+		p.Text = v.Rich("page.code.text_budget")
+	}
 	if until := v.pauseOf(v.now.Add(e.RetryAfter)); until != nil {
 		p.Until = v.Rich("page.pause", "Count", until.Minutes, "Until", until.Until)
 	}
 	return p
+}
+
+// notSent is the problem of a code that the provider did not take.
+func (v *View) notSent() sendProblem {
+	return sendProblem{Text: v.Rich("error.message_not_sent"), NotSent: true, Instead: true}
+}
+
+// noTextKey reports whether a company sends no text messages to a number at all;
+// the error's key says why.
+func noTextKey(e *authn.Error) bool {
+	return e.Key == "error.text_country" || e.Key == "error.text_number"
 }
 
 // sendButton is what the part "send" is drawn with.

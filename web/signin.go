@@ -131,6 +131,10 @@ func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request) error {
 	if st.Session != nil {
 		return h.completed(w, r, st)
 	}
+	if st.NotSent != nil {
+		httpserve.Record(r, st.NotSent)
+		return h.finish(w, r.URL.Path+"/"+st.Attempt.ID, "not_sent")
+	}
 	seeOther(w, r.URL.Path+"/"+st.Attempt.ID)
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
-	"github.com/sallyport-mfa/sallyport/internal/phone"
 	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/session"
 )
@@ -27,6 +26,7 @@ type textsPage struct {
 	Add     []Choice // the drivers; none: the list is full
 	Home    []Choice
 	Others  []Choice
+	Lang    string // of the names of countries
 	Chosen  int
 	Through []Choice // what a test can go through
 
@@ -255,22 +255,14 @@ func (v *View) Limit(id, value, wrong, hint string) limitField {
 // place is the name of a field of a provider in the form.
 func place(i int, name string) string { return fmt.Sprintf("p%d_%s", i, name) }
 
-// countryNames are all countries in a language, made once.
-func (h *Handler) countryNames(lang string) []phone.Country {
-	if list, ok := h.regions.Load(lang); ok {
-		return list.([]phone.Country)
-	}
-	list := phone.Countries(lang)
-	h.regions.Store(lang, list)
-	return list
-}
-
 func (h *Handler) fillCountries(v *View, p *textsPage) {
 	home := ""
 	if len(p.Form.Countries) > 0 {
 		home = p.Form.Countries[0]
 	}
-	for _, c := range h.countryNames(v.Lang) {
+	lands, lang := h.landsFor(v)
+	p.Lang = lang
+	for _, c := range lands {
 		label := c.Name + " (+" + c.Dial + ")"
 		p.Home = append(p.Home, Choice{Value: c.Code, Label: label, Chosen: c.Code == home})
 		also := c.Code != home && slices.Contains(p.Form.Countries, c.Code)

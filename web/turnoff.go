@@ -17,6 +17,7 @@ type turnOffPage struct {
 	Left     []string // the ways that stay, by name
 	Codes    bool     // backup codes end with it
 	Last     bool     // policy asks for one, and this is the last: no button
+	LastText string   // why
 	Why      []string
 }
 
@@ -28,8 +29,10 @@ type turnOff struct {
 }
 
 var turnOffs = map[string]turnOff{
-	appOffPath:  {kind: appKind, act: "app_off", done: "app_off"},
-	mailOffPath: {kind: authn.Email, act: "mail_off", done: "mail_off"},
+	appOffPath:   {kind: appKind, act: "app_off", done: "app_off"},
+	duoOffPath:   {kind: authn.Duo, act: "duo_off", done: "duo_off"},
+	mailOffPath:  {kind: authn.Email, act: "mail_off", done: "mail_off"},
+	phoneOffPath: {kind: authn.SMS, act: "phone_off", done: "phone_off"},
 }
 
 func (h *Handler) getTurnOff(w http.ResponseWriter, r *http.Request, cur session.Current) error {
@@ -85,7 +88,10 @@ func (h *Handler) drawTurnOff(w http.ResponseWriter, r *http.Request, status int
 	}
 	p.Codes = len(p.Left) == 0 && codesOf(cur.Factors) != nil
 	if p.Last {
-		p.Why = v.why(demands(ru, cur), cur.Company.Name)
+		p.Why, p.LastText = v.why(demands(ru, cur), cur.Company.Name), v.T(v.of("page.off.last", f.Kind))
+		if len(p.Left) > 0 {
+			p.LastText = v.T("page.off.last_strong")
+		}
 	}
 	v.Section, v.Title, v.Data = "security", v.T("page.off.title_"+string(f.Kind)), p
 	return h.draw(w, status, "turnoff.html", v)

@@ -38,16 +38,30 @@ func (h *Handler) drawCode(w http.ResponseWriter, status int, v *View, s step, o
 		if !p.Sent.Out {
 			v.Title = v.T(v.of("page.send.title", o.Kind))
 		}
+		p.Hint = v.sentHint(p, o.Kind)
 	case lettered(o.Kind):
 		p.Hint = v.Rich("page.code.hint." + string(o.Kind))
 	default:
 		p.Hint = v.Rich("page.code.find", "Company", s.Company.Name)
 	}
-	if problem.NotSent {
+	if problem.Instead {
 		p.Ways = v.ways(s, func(other policy.Offer) bool { return other.Usable() && wayID(other) != p.Way })
 	}
 	v.Failed, v.Data = why.Text != "" || problem.Text != nil, p
 	return h.draw(w, status, "code.html", v)
+}
+
+// sentHint says where a code went, or will go.
+func (v *View) sentHint(p codePage, k authn.Kind) []Part {
+	switch {
+	case p.Problem.NotSent:
+		return v.Rich("page.code.not_sent")
+	case p.Sent.Out:
+		return v.Rich(v.of("page.code.sent", k), "To", p.Sent.To, "Until", p.Sent.Until)
+	case p.Refusal.Text != "":
+		return v.Rich(v.of("page.code.over", k), "To", p.Sent.To)
+	}
+	return v.Rich(v.of("page.send.text", k), "To", p.Sent.To)
 }
 
 // of is the key for a kind, where the catalogue has one of its own.
@@ -132,6 +146,8 @@ func wayIcon(k authn.Kind) string {
 		return "message"
 	case authn.WebAuthn:
 		return "lock"
+	case authn.Duo:
+		return "shield"
 	case authn.BackupCode:
 		return "list"
 	case authn.BypassCode:

@@ -44,7 +44,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/audit"
@@ -52,6 +51,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/internal/phone"
 	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
@@ -96,7 +96,7 @@ type Handler struct {
 	manual *manual
 
 	methods map[authn.Kind]authn.Method
-	regions sync.Map // of language: []phone.Country
+	lands   map[string][]phone.Country // by language
 }
 
 // New checks the configuration and parses the pages.
@@ -125,7 +125,10 @@ func New(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &Handler{c: c, layout: layout, pages: pages, manual: manual, methods: map[authn.Kind]authn.Method{}}
+	h := &Handler{c: c, layout: layout, pages: pages, manual: manual, methods: map[authn.Kind]authn.Method{}, lands: map[string][]phone.Country{}}
+	for _, lang := range c.Texts.Languages() {
+		h.lands[lang] = phone.Countries(lang)
+	}
 	for _, m := range c.Methods {
 		h.methods[m.Kind()] = m
 	}
@@ -147,7 +150,7 @@ const (
 	invitationPath = "/invitation"
 	providerPath   = "/admin/providers/email"
 	textsPath      = "/admin/providers/texts"
-	duoPath        = "/admin/providers/duo"
+	duoAdminPath   = "/admin/providers/duo"
 )
 
 // Mount registers all pages, a line each.
@@ -172,8 +175,8 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("POST "+providerPath, h.account(h.postProvider))
 	m.Handle("GET "+textsPath, h.account(h.getTextsAdmin))
 	m.Handle("POST "+textsPath, h.account(h.postTextsAdmin))
-	m.Handle("GET "+duoPath, h.account(h.getDuoAdmin))
-	m.Handle("POST "+duoPath, h.account(h.postDuoAdmin))
+	m.Handle("GET "+duoAdminPath, h.account(h.getDuoAdmin))
+	m.Handle("POST "+duoAdminPath, h.account(h.postDuoAdmin))
 
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)

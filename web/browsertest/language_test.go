@@ -14,7 +14,7 @@ import (
 // every vowel of ours has an accent. Names of people, companies and browsers are
 // not ours, and the name of a language is in that language.
 const plain = `(() => {
-	const known = new Set(['Acme', 'Projects', 'Test', 'maya', 'omar', 'nora', 'acme', 'example', 'Chrome', 'Linux', 'nothing']);
+	const known = new Set(['Acme', 'Projects', 'Test', 'maya', 'omar', 'nora', 'acme', 'example', 'Chrome', 'Linux', 'nothing', 'Sweden']);
 	const found = new Set();
 	const look = s => { for (const w of s.split(/[^\p{L}]+/u)) if (/^[A-Za-z]{3,}$/.test(w) && /[aeiouy]/.test(w) && !known.has(w)) found.add(w); };
 	const walk = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
