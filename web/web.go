@@ -153,6 +153,8 @@ const (
 	signOutPath    = "/signout"
 	invitationPath = "/invitation"
 	providerPath   = "/admin/providers/email"
+	textsPath      = "/admin/providers/texts"
+	duoAdminPath   = "/admin/providers/duo"
 )
 
 // Mount registers all pages, a line each.
@@ -175,6 +177,10 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 
 	m.Handle("GET "+providerPath, h.account(h.getProvider))
 	m.Handle("POST "+providerPath, h.account(h.postProvider))
+	m.Handle("GET "+textsPath, h.account(h.getTextsAdmin))
+	m.Handle("POST "+textsPath, h.account(h.postTextsAdmin))
+	m.Handle("GET "+duoAdminPath, h.account(h.getDuoAdmin))
+	m.Handle("POST "+duoAdminPath, h.account(h.postDuoAdmin))
 
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)
