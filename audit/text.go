@@ -3,15 +3,18 @@ package audit
 import "github.com/sallyport-mfa/sallyport/authn"
 
 // TextKey is the catalogue key of what an event says: of its type, and where
-// there is one, of the type with its reason, method or strength. has asks the
+// there is one, of the type with its reason, method, strength or channel. has asks the
 // catalogue.
 func TextKey(e authn.Event, has func(key string) bool) string {
 	key := "event." + e.Type
 	if e.Actor == "" && has(key+".nobody") {
 		// At sign-in: the password was right, and that does not say who it was.
+		if own := key + ".nobody." + e.Personal.Detail["reason"]; has(own) {
+			return own
+		}
 		return key + ".nobody"
 	}
-	for _, detail := range []string{"reason", "method", "acr"} {
+	for _, detail := range []string{"reason", "method", "acr", "channel"} {
 		if d := e.Personal.Detail[detail]; d != "" && has(key+"."+d) {
 			return key + "." + d
 		}

@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"net/mail"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -29,6 +30,20 @@ func CleanName(field, s string, limit int) (string, error) {
 		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d' {
 			return "", InvalidField(field, "invalid", nil)
 		}
+	}
+	return s, nil
+}
+
+// CleanEmail accepts a bare address of RFC 5322 with a domain, at most MaxLogin
+// bytes, and trims it. Invalid, field "email", otherwise.
+func CleanEmail(s string) (string, error) {
+	s = strings.TrimSpace(s)
+	a, err := mail.ParseAddress(s)
+	if err != nil || a.Name != "" || a.Address != s || len(s) > MaxLogin {
+		return "", InvalidField("email", "invalid", nil)
+	}
+	if _, ok := CanonicalLogin(s); !ok {
+		return "", InvalidField("email", "invalid", nil)
 	}
 	return s, nil
 }

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/mail"
 	"regexp"
 	"slices"
 	"strings"
@@ -143,11 +142,13 @@ type NewUser struct {
 	Roles    []string // built-in roles; empty: member
 	Require  bool     // two-factor is required of this person
 	Password string   // empty: cannot sign in yet
+	Phone    Phone    // their contact number; the operator vouches for it
 }
 
 // CreateUser adds a person.
 //
-// Errors: Invalid (fields login, email, name, audience, roles, password), Conflict.
+// Errors: Invalid (fields login, email, name, audience, roles, password, phone),
+// PolicyForbids (error.text_country), Conflict.
 func (s *Service) CreateUser(ctx context.Context, company authn.Company, n NewUser) (authn.User, error) {
 	now := s.c.Now()
 	u, logins, err := s.build(company, n, now)
@@ -208,10 +209,16 @@ func (s *Service) build(company authn.Company, n NewUser, now time.Time) (authn.
 	if u.Name, err = authn.CleanName("name", n.Name, 100); err != nil {
 		return u, nil, err
 	}
+	if n.Phone.Typed != "" {
+		if u.Phone, err = n.Phone.read(); err != nil {
+			return u, nil, err
+		}
+		u.PhoneTrustedAt = now
+	}
 	if n.Email == "" {
 		return u, logins, nil
 	}
-	if u.Email, err = checkEmail(n.Email); err != nil {
+	if u.Email, err = authn.CleanEmail(n.Email); err != nil {
 		return u, nil, err
 	}
 	address, _ := authn.CanonicalLogin(u.Email)
@@ -222,19 +229,6 @@ func (s *Service) build(company authn.Company, n NewUser, now time.Time) (authn.
 		logins = append(logins, authn.Login{Name: address, Kind: "email"})
 	}
 	return u, logins, nil
-}
-
-// checkEmail accepts a bare address of RFC 5322 with a domain.
-func checkEmail(s string) (string, error) {
-	s = strings.TrimSpace(s)
-	a, err := mail.ParseAddress(s)
-	if err != nil || a.Name != "" || a.Address != s || len(s) > authn.MaxLogin {
-		return "", authn.InvalidField("email", "invalid", nil)
-	}
-	if _, ok := authn.CanonicalLogin(s); !ok {
-		return "", authn.InvalidField("email", "invalid", nil)
-	}
-	return s, nil
 }
 
 func (s *Service) password(ctx context.Context, c authn.Company, u *authn.User, field, password string, now time.Time) (authn.Write, error) {

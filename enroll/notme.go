@@ -99,6 +99,9 @@ func (s *Service) secure(rows *authn.Rows, c authn.Client, revert bool, now time
 		}
 		detail["reason"] = "email_reverted"
 	}
+	if !u.PhoneTrustedAt.IsZero() && !u.PhoneTrustedAt.Before(rows.Link.CreatedAt) {
+		u.PhoneTrustedAt = time.Time{} // as with the factors below
+	}
 	for _, f := range rows.Factors {
 		// What was confirmed with the event or after it may be a thief's: left in
 		// place it would be the further proof that the next sign-in asks for.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/otp"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
@@ -78,6 +79,35 @@ func TestNotMeIsNoWayRoundAnApp_rul2(t *testing.T) {
 		}
 		if stranded := st.Need.State == authn.Denied && st.Need.Denied == policy.Stranded; stranded != (had >= policy.NotMeLives) {
 			t.Errorf("an app for %s, replaced and taken back: %+v", had, st.Need)
+		}
+	}
+}
+
+// A number that came with the event, or after it, gets no codes any more; one from
+// before stays trusted.
+func TestNotMeTakesTrustInNumbers_rul2_rul35(t *testing.T) {
+	for name, after := range map[string]bool{"before": false, "with the event": true} {
+		w := newWorld(t)
+		p := w.AddUser(t, w.Company, "maya", false)
+		number := directory.Phone{Typed: "+46701740605"}
+		if err := w.Directory.SetPhone(t.Context(), w.Company, p.ID, number); err != nil {
+			t.Fatal(err)
+		}
+		if !after {
+			w.Clock.Advance(time.Hour)
+			if err := w.Directory.SetRequire(t.Context(), w.Company, p.ID, true); err != nil {
+				t.Fatal(err)
+			}
+			w.Clock.Advance(time.Hour)
+			if err := w.Directory.SetPassword(t.Context(), w.Company, p.ID, "another long evening"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := w.Enroll.Secure(t.Context(), w.linkIn(p.Email, "/not-me/"), authn.Client{}); err != nil {
+			t.Fatal(err)
+		}
+		if u := w.rows(p).User; u.Phone == "" || u.PhoneTrustedAt.IsZero() != after {
+			t.Errorf("%s: trusted at %v", name, u.PhoneTrustedAt)
 		}
 	}
 }

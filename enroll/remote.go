@@ -12,10 +12,11 @@ import (
 )
 
 // elsewhere reports whether the person still has to set themselves up at the
-// outside service. While that cannot be asked they still have to.
+// outside service. While that cannot be asked they still have to. Whom it is
+// asking by now it knows: the page that waits for them asks it nothing more.
 func (s *Service) elsewhere(ctx context.Context, m authn.Enroller, rows *authn.Rows, f authn.Factor, secret []byte, w Who) bool {
 	other, ok := m.(authn.Elsewhere)
-	if !ok {
+	if last := remote.Last(rows.Challenges, f.ID); !ok || last != nil && last.Outcome != authn.Refusal {
 		return false
 	}
 	settings, err := s.settings(ctx, rows.Company.ID, f.Kind)
@@ -50,7 +51,7 @@ func (s *Service) Options(ctx context.Context, w Who, id string) (Pending, remot
 		err = &authn.Error{Code: authn.PolicyForbids, Key: "error.duo_denied"}
 	}
 	if err != nil {
-		_ = s.outside(ctx, w, remote.Failed(c, "unavailable"), authn.Asked)
+		_ = s.outside(ctx, w, remote.Failed(c, remote.Reason(err)), authn.Asked)
 		return Pending{}, remote.Detail{}, fmt.Errorf("enroll: options: %w", err)
 	}
 	c.Detail = remote.Detail{Options: found.List, Code: found.Code, Message: found.Message}.Encode()
@@ -79,7 +80,7 @@ func (s *Service) Start(ctx context.Context, w Who, id, option string) (Pending,
 		err = &authn.Error{Code: authn.PolicyForbids, Key: "error.duo_allow"} // it never enrols (ruling 33)
 	}
 	if err != nil {
-		_ = s.outside(ctx, w, remote.Failed(c, "unavailable"), authn.Asked)
+		_ = s.outside(ctx, w, remote.Failed(c, remote.Reason(err)), authn.Asked)
 		return Pending{}, fmt.Errorf("enroll: start: %w", err)
 	}
 	c = remote.Began(c, begun, s.now())

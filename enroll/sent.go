@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/mail"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -179,7 +177,7 @@ func (s *Service) Send(ctx context.Context, w Who, id string) (Pending, error) {
 //
 // Errors: StepUpRequired, Invalid (field email), TooManyRequests, MessageNotSent.
 func (s *Service) BeginEmail(ctx context.Context, w Who, email string) (Pending, error) {
-	email, err := checkEmail(email)
+	email, err := authn.CleanEmail(email)
 	if err != nil {
 		return Pending{}, err
 	}
@@ -230,19 +228,6 @@ func (s *Service) BeginEmail(ctx context.Context, w Who, email string) (Pending,
 func same(canonical, email string) bool {
 	c, ok := authn.CanonicalLogin(email)
 	return ok && c == canonical
-}
-
-// checkEmail accepts a bare address of RFC 5322 with a domain.
-func checkEmail(s string) (string, error) {
-	s = strings.TrimSpace(s)
-	a, err := mail.ParseAddress(s)
-	if err != nil || a.Name != "" || a.Address != s || len(s) > authn.MaxLogin {
-		return "", authn.InvalidField("email", "invalid", nil)
-	}
-	if _, ok := authn.CanonicalLogin(s); !ok {
-		return "", authn.InvalidField("email", "invalid", nil)
-	}
-	return s, nil
 }
 
 // moveAddress makes the confirmed address the account's. The old one is told,

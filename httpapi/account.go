@@ -20,6 +20,7 @@ type account struct {
 	Name          string         `json:"name"`
 	Email         string         `json:"email,omitempty"`
 	EmailVerified bool           `json:"email_verified"`
+	Phone         string         `json:"phone,omitempty"` // for contact, E.164; apart from numbers that codes go to
 	Locale        string         `json:"locale,omitempty"`
 	Audience      authn.Audience `json:"audience"`
 	Roles         []string       `json:"roles"`
@@ -66,7 +67,7 @@ func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error
 		return account{}, err
 	}
 	out := account{
-		ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: !u.EmailVerifiedAt.IsZero(), Locale: u.Locale,
+		ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: !u.EmailVerifiedAt.IsZero(), Phone: u.Phone, Locale: u.Locale,
 		Audience: u.Audience, Roles: u.Roles, Company: refOf(c.Company),
 		TwoFactorRequired: policy.Demanded(doc, u), Why: []reason{}, Methods: a.Enroll.Ways(c.Company, doc, u, false),
 	}
@@ -144,9 +145,14 @@ func (a *API) changeAccount(w http.ResponseWriter, r *http.Request, c caller) er
 	var in struct {
 		Name   given `json:"name"`
 		Locale given `json:"locale"`
+		Phone  given `json:"phone"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
+	}
+	if in.Phone.set {
+		// Codes may go there, so that it is an administrator's to say (ruling 2).
+		return &authn.Error{Code: authn.PolicyForbids, Key: "error.phone_of_admin"}
 	}
 	u := c.User
 	if in.Name.set || in.Locale.set {

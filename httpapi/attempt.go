@@ -27,6 +27,17 @@ type attempt struct {
 	Denied     policy.Denial   `json:"denied,omitempty"`
 	Detail     string          `json:"detail,omitempty"`
 	Session    *issued         `json:"session,omitempty"`
+	// Sent is the code that went out with the password, NotSent why none did; only
+	// where the company's rules send one.
+	Sent    *challenged `json:"sent,omitempty"`
+	NotSent *notSent    `json:"not_sent,omitempty"`
+}
+
+// notSent is why a code was not sent that was not asked for.
+type notSent struct {
+	Code       authn.Code `json:"code"`
+	Detail     string     `json:"detail"`
+	RetryAfter int        `json:"retry_after,omitempty"` // seconds
 }
 
 // way is one way to go on. With a state of need_enrolment it is a kind that may
@@ -43,6 +54,8 @@ type way struct {
 	// Of the code that is out.
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	ResendAt  *time.Time `json:"resend_at,omitempty"`
+	// Duo is what was asked there last; nil: nothing.
+	Duo *outside `json:"duo,omitempty"`
 }
 
 // show is an attempt without any token.
@@ -80,8 +93,11 @@ func (a *API) show(r *http.Request, st signin.Status) (attempt, error) {
 func wayOf(o policy.Offer, st signin.Status) way {
 	out := way{Method: o.Kind, Factor: o.Factor, Name: o.Name, SentTo: o.SentTo, Preferred: o.Preferred, Fallback: o.Fallback,
 		Locked: o.Locked, PausedUntil: maybe(o.PausedUntil)}
+	if o.Kind.Remote() {
+		out.Duo = outsideOf(st.Sent, o.Factor)
+	}
 	for _, c := range st.Sent {
-		if o.Factor != "" && c.Factor == o.Factor {
+		if o.Factor != "" && c.Factor == o.Factor && c.Kind.Sent() {
 			out.ExpiresAt, out.ResendAt = maybe(c.ExpiresAt), maybe(st.ResendAt(o.Factor))
 		}
 	}
@@ -188,8 +204,27 @@ func (a *API) begun(w http.ResponseWriter, r *http.Request, st signin.Status, co
 	if out.State != authn.Complete && out.State != authn.Denied {
 		out.Token = st.Token.Reveal()
 	}
+	out.Sent, out.NotSent = atOnce(r, st)
 	httpserve.Subject(r.Context(), st.Company.ID, st.User.ID, st.Attempt.ID)
 	return httpserve.WriteJSON(w, http.StatusCreated, out)
+}
+
+// atOnce is what was sent with the password, or why nothing was.
+func atOnce(r *http.Request, st signin.Status) (*challenged, *notSent) {
+	if st.NotSent != nil {
+		p := httpserve.NewProblem(r, authn.AsError(st.NotSent))
+		return nil, &notSent{Code: p.Code, Detail: p.Detail, RetryAfter: p.RetryAfter}
+	}
+	for _, offer := range st.Need.Offers {
+		for _, c := range st.Sent {
+			if offer.Kind.Sent() && c.Factor == offer.Factor {
+				out := sentOf(signin.Sent{Offer: offer, ExpiresAt: c.ExpiresAt, ResendAt: st.ResendAt(c.Factor)})
+				out.Factor = c.Factor
+				return &out, nil
+			}
+		}
+	}
+	return nil, nil
 }
 
 // language is the person's own, else the browser's.
@@ -263,20 +298,22 @@ func (a *API) challenge(w http.ResponseWriter, r *http.Request, o opener) error 
 	var in struct {
 		Method authn.Kind `json:"method" required:"true"`
 		Factor string     `json:"factor"`
+		Option given      `json:"option"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
+	}
+	if in.Method.Remote() {
+		return a.ask(w, r, o, in.Method, in.Factor, in.Option)
+	}
+	if in.Option.set {
+		return authn.InvalidField("option", "unknown", nil)
 	}
 	_, sent, err := a.SignIn.Challenge(r.Context(), o.Opener, in.Method, in.Factor)
 	if err != nil {
 		return a.offering(r, o, err)
 	}
-	return httpserve.WriteJSON(w, http.StatusOK, struct {
-		Method    authn.Kind `json:"method"`
-		SentTo    string     `json:"sent_to,omitempty"`
-		ExpiresAt *time.Time `json:"expires_at,omitempty"`
-		ResendAt  *time.Time `json:"resend_at,omitempty"`
-	}{sent.Offer.Kind, sent.Offer.SentTo, maybe(sent.ExpiresAt), maybe(sent.ResendAt)})
+	return httpserve.WriteJSON(w, http.StatusOK, sentOf(sent))
 }
 
 // verify is POST /attempts/{id}/verify.

@@ -36,8 +36,11 @@ func factorOf(f authn.Factor, u authn.User, lane authn.Lane) factor {
 		Locked:    f.Counts[lane].Tries >= policy.Share(lane),
 		CreatedAt: stamp(f.CreatedAt), ConfirmedAt: maybe(f.ConfirmAt), LastUsedAt: maybe(f.LastUsedAt), ExpiresAt: maybe(f.ExpiresAt),
 	}
-	if f.Kind == authn.Email {
+	switch f.Kind {
+	case authn.Email:
 		out.SentTo = policy.Mask(f.Kind, u.Email)
+	case authn.SMS:
+		out.SentTo = policy.Mask(f.Kind, policy.Ends(f))
 	}
 	if f.Kind == authn.BackupCode {
 		out.Left = &f.Left
@@ -119,6 +122,8 @@ type pending struct {
 	ExpiresAt time.Time         `json:"expires_at"`
 	TOTP      *appSetup         `json:"totp,omitempty"`
 	Email     *codeSent         `json:"email,omitempty"`
+	SMS       *codeSent         `json:"sms,omitempty"`
+	Duo       *duoSetup         `json:"duo,omitempty"`
 }
 
 type appSetup struct {
@@ -134,17 +139,37 @@ type codeSent struct {
 	ResendAt  *time.Time `json:"resend_at,omitempty"`
 }
 
-func (a *API) pendingOf(r *http.Request, p enroll.Pending) (pending, error) {
+// standing is a pending factor without anything that opens it.
+func standing(p enroll.Pending) pending {
 	out := pending{ID: p.Factor.ID, Method: p.Factor.Kind, State: p.Factor.State, ExpiresAt: stamp(p.Factor.ExpiresAt)}
-	if p.Shown.URI != "" {
+	if p.Factor.Kind.Remote() {
+		out.Duo = duoOf(p, false)
+	}
+	n := len(p.Sent)
+	if n == 0 || !p.Factor.Kind.Sent() {
+		return out
+	}
+	sent := &codeSent{SentTo: policy.Mask(p.Factor.Kind, p.Address), ExpiresAt: stamp(p.Sent[n-1].ExpiresAt), ResendAt: maybe(p.ResendAt)}
+	if p.Factor.Kind == authn.SMS {
+		out.SMS = sent
+	} else {
+		out.Email = sent
+	}
+	return out
+}
+
+// pendingOf is a factor whose set-up has just begun.
+func (a *API) pendingOf(r *http.Request, p enroll.Pending) (pending, error) {
+	out := standing(p)
+	switch p.Factor.Kind {
+	case authn.TOTP:
 		svg, err := qrcode.SVG(p.Shown.URI, a.Texts.Text(a.language(r, p.User), "page.setup.qr_label", nil))
 		if err != nil {
 			return pending{}, fmt.Errorf("httpapi: set-up: %w", err)
 		}
 		out.TOTP = &appSetup{Secret: p.Shown.Key, URI: p.Shown.URI, QR: svg}
-	}
-	if n := len(p.Sent); n > 0 {
-		out.Email = &codeSent{SentTo: policy.Mask(p.Factor.Kind, p.Address), ExpiresAt: stamp(p.Sent[n-1].ExpiresAt), ResendAt: maybe(p.ResendAt)}
+	case authn.Duo:
+		out.Duo = duoOf(p, true)
 	}
 	return out, nil
 }
@@ -154,11 +179,23 @@ func (a *API) beginFactor(w http.ResponseWriter, r *http.Request, s setter) erro
 	var in struct {
 		Method   authn.Kind `json:"method" required:"true"`
 		Replaces string     `json:"replaces"`
+		Phone    given      `json:"phone"`
+		Country  given      `json:"country"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	p, err := a.Enroll.Begin(r.Context(), s.Who, in.Method, in.Replaces)
+	p, err := enroll.Pending{}, error(nil)
+	switch {
+	case in.Method == authn.SMS:
+		p, err = a.Enroll.BeginPhone(r.Context(), s.Who, in.Replaces, in.Phone.value, in.Country.value)
+	case in.Phone.set:
+		err = authn.InvalidField("phone", "unknown", nil)
+	case in.Country.set:
+		err = authn.InvalidField("country", "unknown", nil)
+	default:
+		p, err = a.Enroll.Begin(r.Context(), s.Who, in.Method, in.Replaces)
+	}
 	if err != nil {
 		return a.settable(r, s, err)
 	}
@@ -202,11 +239,7 @@ func (a *API) sendFactor(w http.ResponseWriter, r *http.Request, s setter) error
 	if err != nil {
 		return err
 	}
-	out, err := a.pendingOf(r, p)
-	if err != nil {
-		return err
-	}
-	return httpserve.WriteJSON(w, http.StatusOK, out)
+	return httpserve.WriteJSON(w, http.StatusOK, standing(p))
 }
 
 // confirmed is the answer to a right code: the factor, or the new address; in a
@@ -222,7 +255,7 @@ type confirmed struct {
 // confirmFactor is POST /account/factors/{id}/confirm.
 func (a *API) confirmFactor(w http.ResponseWriter, r *http.Request, s setter) error {
 	var in struct {
-		Code string `json:"code" required:"true"`
+		Code string `json:"code"` // none: an outside service has approved
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err

@@ -10,9 +10,10 @@
 //   - none: beginning an attempt, a link's token in the body, and the document;
 //   - an attempt token, or the cookie of the browser that began the attempt;
 //   - a session token, or the session cookie;
+//   - a delivery report: its provider's signature, outside /api (receipt);
 //   - for the administration, that or the key of a program, and the permission
 //     that the route names (allowed);
-//   - to begin, send and confirm a way to verify, either of the last two
+//   - to begin, send, follow and confirm a way to verify, either of the last two
 //     (inSetUp): a sign-in may ask for a way, and then sets up what it began
 //     itself and nothing else (ruling 1).
 //
@@ -34,8 +35,9 @@
 //
 // # What never leaves
 //
-// The secret of an authenticator app, and backup codes, are in one answer, the
-// one that makes them (std-25). Answers are built from the structs of this package, field by field,
+// The secret of an authenticator app, the addresses of a set-up at Duo, and backup
+// codes, are in one answer, the one that makes them (std-25). A number is masked,
+// but to whoever types it. Answers are built from the structs of this package, field by field,
 // never from rows of the store (cve-59).
 package httpapi
 
@@ -117,6 +119,8 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("PATCH /api/v1/account", a.inSession(a.changeAccount))
 	m.Handle("GET /api/v1/account/factors", a.inSession(a.factors, "limit", "cursor"))
 	m.Handle("POST /api/v1/account/factors", a.inSetUp(a.beginFactor))
+	m.Handle("GET /api/v1/account/factors/{id}", a.inSetUp(a.factor))
+	m.Handle("POST /api/v1/account/factors/{id}/challenge", a.inSetUp(a.challengeFactor))
 	m.Handle("POST /api/v1/account/factors/{id}/send", a.inSetUp(a.sendFactor))
 	m.Handle("POST /api/v1/account/factors/{id}/confirm", a.inSetUp(a.confirmFactor))
 	m.Handle("PATCH /api/v1/account/factors/{id}", a.inSession(a.changeFactor))
@@ -136,6 +140,18 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("PUT /api/v1/providers/email", a.inSession(a.setMailProvider))
 	m.Handle("DELETE /api/v1/providers/email", a.inSession(a.removeMailProvider))
 	m.Handle("POST /api/v1/providers/email/test", a.inSession(a.testMailProvider))
+	m.Handle("GET /api/v1/providers/sms", a.inSession(a.smsProvider))
+	m.Handle("PUT /api/v1/providers/sms", a.inSession(a.setSMSProvider))
+	m.Handle("DELETE /api/v1/providers/sms", a.inSession(a.removeSMSProvider))
+	m.Handle("POST /api/v1/providers/sms/test", a.inSession(a.testSMSProvider))
+	m.Handle("GET /api/v1/providers/duo", a.inSession(a.duoProvider))
+	m.Handle("PUT /api/v1/providers/duo", a.inSession(a.setDuoProvider))
+	m.Handle("DELETE /api/v1/providers/duo", a.inSession(a.removeDuoProvider))
+	m.Handle("POST /api/v1/providers/duo/test", a.inSession(a.testDuoProvider))
+
+	// Not of the API: reports of providers, at the address of provider.ReceiptPath.
+	m.Handle("GET /callbacks/texts/{company}/{name}", http.HandlerFunc(a.receipt))
+	m.Handle("POST /callbacks/texts/{company}/{name}", http.HandlerFunc(a.receipt))
 }
 
 // forAnyone serves a route that takes no credential. One that is shown all the

@@ -324,10 +324,21 @@ func passwordStepUp(w *world, _ sallyporttest.Person, c *call) {
 // scenes are the examples of single operations: what they need beyond a good
 // request of somebody with an app. nil: nothing.
 var scenes = map[string]scene{
-	"begin need_factor":       nil,
-	"begin complete":          func(w *world, _ sallyporttest.Person, _ *call) { w.AddUser(w.t, w.Company, "lena", false) },
-	"begin fallback":          func(w *world, _ sallyporttest.Person, _ *call) { w.required("lena", "lena@acme.example") },
-	"begin denied":            func(w *world, _ sallyporttest.Person, _ *call) { w.required("omar", "") },
+	"begin need_factor": nil,
+	"begin complete":    func(w *world, _ sallyporttest.Person, _ *call) { w.AddUser(w.t, w.Company, "lena", false) },
+	"begin fallback":    func(w *world, _ sallyporttest.Person, _ *call) { w.required("lena", "lena@acme.example") },
+	"begin denied":      func(w *world, _ sallyporttest.Person, _ *call) { w.required("omar", "") },
+	"begin sms":         nadia,
+	"begin sent_at_once": func(w *world, p sallyporttest.Person, c *call) {
+		nadia(w, p, c)
+		w.SetPolicy(w.t, "acme", func(d *policy.Document) { d.SendAtOnce = true })
+	},
+	"begin not_sent": func(w *world, p sallyporttest.Person, c *call) {
+		nadia(w, p, c)
+		w.SetPolicy(w.t, "acme", func(d *policy.Document) { d.SendAtOnce = true })
+		w.mail.fails.Store(true)
+	},
+	"begin duo":               func(w *world, _ sallyporttest.Person, _ *call) { w.duoed("diego") },
 	"begin wrong_credentials": nil,
 	"begin paused":            wrong(policy.FreeTries, object{"company": "acme", "login": "maya", "password": "not the right one"}),
 	"begin too_many_requests": func(w *world, _ sallyporttest.Person, c *call) { w.do(*c).want(201) },
@@ -341,6 +352,9 @@ var scenes = map[string]scene{
 	},
 	"attempt need_enrolment": func(w *world, p sallyporttest.Person, c *call) { w.turn(c)(w.graceful(p)) },
 	"attempt expired":        later(15 * time.Minute),
+	"attempt waiting":        answered(nil, "", ""),
+	"attempt refused":        answered(deny, "methods.0.duo.outcome", "refused"),
+	"attempt approved":       answered(approve, "state", "ready"),
 
 	"challenge totp": func(_ *world, p sallyporttest.Person, c *call) { c.body.(object)["factor"] = p.Factor },
 	"challenge password": func(w *world, p sallyporttest.Person, c *call) {
@@ -356,6 +370,25 @@ var scenes = map[string]scene{
 	"challenge message_not_sent": func(w *world, _ sallyporttest.Person, c *call) {
 		w.fallback(c)
 		w.mail.fails.Store(true)
+	},
+	"challenge sms":         asNadia,
+	"challenge duo_options": asDiego,
+	"challenge duo_push":    asDiego,
+	"challenge duo_verified": func(w *world, _ sallyporttest.Person, c *call) {
+		d := w.duoed("diego")
+		u := duoUser("diego")
+		u.Verified = true
+		w.Duo.AddUser(u)
+		w.turn(c)(w.begin(d))
+	},
+	"challenge duo_passcodes": asDiego,
+	"challenge policy_forbids": func(w *world, p sallyporttest.Person, c *call) {
+		asNadia(w, p, c)
+		w.UseTexts(w.t, w.Company, func(s *authn.TextSettings) { s.Countries = []string{"PL"} })
+	},
+	"challenge provider_unavailable": func(w *world, p sallyporttest.Person, c *call) {
+		asDiego(w, p, c)
+		garbled(w)
 	},
 	"challenge conflict": finish,
 	"challenge expired":  later(15 * time.Minute),
@@ -400,6 +433,16 @@ var scenes = map[string]scene{
 		}
 		c.body.(object)["code"] = code
 	},
+	"verify sms": func(w *world, p sallyporttest.Person, c *call) {
+		asNadia(w, p, c)
+		w.post(strings.Replace(c.path, "/verify", "/challenge", 1), c.bearer, object{"method": "sms"}).want(200)
+		c.body.(object)["code"] = w.LastCode(w.t, nadiasNumber)
+	},
+	"verify duo_code": asDiego,
+	"verify provider_unavailable": func(w *world, p sallyporttest.Person, c *call) {
+		asDiego(w, p, c)
+		garbled(w)
+	},
 	"verify code_over": func(w *world, _ sallyporttest.Person, c *call) { w.fallback(c) },
 	"verify expired":   later(15 * time.Minute),
 
@@ -439,9 +482,10 @@ var scenes = map[string]scene{
 		c.bearer = w.post("/api/v1/account/backup-codes", c.bearer, object{}).want(201).str("session.token")
 		w.post("/api/v1/account/email", c.bearer, object{"email": "maya@new.example"}).want(201)
 	},
-	"account required":       func(w *world, _ sallyporttest.Person, _ *call) { w.SetTwoFactor(w.t, "acme", policy.Required) },
-	"change_account changed": nil,
-	"change_account nothing": nil,
+	"account required":              func(w *world, _ sallyporttest.Person, _ *call) { w.SetTwoFactor(w.t, "acme", policy.Required) },
+	"change_account changed":        nil,
+	"change_account nothing":        nil,
+	"change_account policy_forbids": nil,
 
 	"factors one":  nil,
 	"factors none": plain(false),
@@ -481,6 +525,49 @@ var scenes = map[string]scene{
 		w.SetTwoFactor(w.t, "acme", policy.Off)
 	},
 
+	"begin_factor sms": func(w *world, _ sallyporttest.Person, _ *call) { w.UseTexts(w.t, w.Company) },
+	"begin_factor duo": func(w *world, _ sallyporttest.Person, _ *call) { w.UseDuo(w.t, w.Company) },
+	"begin_factor duo_known": func(w *world, _ sallyporttest.Person, _ *call) {
+		w.UseDuo(w.t, w.Company)
+		w.Duo.AddUser(duoUser("maya"))
+	},
+	"begin_factor factor_taken": nadia,
+	"begin_factor provider_unavailable": func(w *world, _ sallyporttest.Person, _ *call) {
+		w.UseDuo(w.t, w.Company)
+		garbled(w)
+	},
+
+	"factor active": nil,
+	"factor sms": func(w *world, p sallyporttest.Person, c *call) {
+		c.path = "/api/v1/account/factors/" + w.AddPhone(w.t, p.User, nadiasNumber)
+	},
+	"factor duo_to_enroll": func(w *world, _ sallyporttest.Person, c *call) {
+		w.UseDuo(w.t, w.Company)
+		c.path = "/api/v1/account/factors/" + w.post("/api/v1/account/factors", c.bearer, object{"method": "duo"}).want(201).str("id")
+	},
+	"factor duo_waiting": func(w *world, p sallyporttest.Person, c *call) {
+		atDuo(w, p, c)
+		w.post(c.path+"/challenge", c.bearer, object{"option": "auto"}).want(200)
+	},
+	"factor forbidden": func(w *world, p sallyporttest.Person, c *call) { _, c.bearer = w.begin(p) },
+	"factor conflict":  func(w *world, p sallyporttest.Person, c *call) { _, c.bearer = w.opened(p) },
+	"factor expired": func(w *world, p sallyporttest.Person, c *call) {
+		atDuo(w, p, c)
+		w.Clock.Advance(30 * time.Minute)
+	},
+
+	"challenge_factor options": nil,
+	"challenge_factor push":    nil,
+	"challenge_factor conflict": func(_ *world, p sallyporttest.Person, c *call) {
+		c.path = "/api/v1/account/factors/" + p.Factor + "/challenge"
+	},
+	"challenge_factor expired":   later(30 * time.Minute),
+	"challenge_factor send_wait": func(w *world, _ sallyporttest.Person, c *call) { w.do(*c).want(200) },
+	"challenge_factor policy_forbids": func(w *world, p sallyporttest.Person, _ *call) {
+		w.Duo.AddUser(sallyporttest.DuoUser{Username: p.Login, Result: "deny"})
+	},
+	"challenge_factor provider_unavailable": func(w *world, _ sallyporttest.Person, _ *call) { garbled(w) },
+
 	"send_factor sent": nil,
 	"send_factor conflict": func(_ *world, p sallyporttest.Person, c *call) {
 		c.path = "/api/v1/account/factors/" + p.Factor + "/send"
@@ -510,6 +597,29 @@ var scenes = map[string]scene{
 		a := w.post("/api/v1/account/email", c.bearer, object{"email": "maya@new.example"}).want(201)
 		c.path = "/api/v1/account/factors/" + a.str("id") + "/confirm"
 		c.body.(object)["code"] = w.LastCode(w.t, "maya@new.example")
+	},
+	"confirm_factor sms": func(w *world, _ sallyporttest.Person, c *call) {
+		w.UseTexts(w.t, w.Company)
+		a := w.post("/api/v1/account/factors", c.bearer, object{"method": "sms", "phone": nadiasNumber}).want(201)
+		c.path = "/api/v1/account/factors/" + a.str("id") + "/confirm"
+		c.body.(object)["code"] = w.LastCode(w.t, nadiasNumber)
+	},
+	"confirm_factor duo_approved": func(w *world, p sallyporttest.Person, c *call) {
+		path := w.duoSetUp(p, c.bearer)
+		w.post(path+"/challenge", c.bearer, object{"option": "auto"}).want(200)
+		if err := w.Duo.Approve(w.lastPush().TxID); err != nil {
+			w.t.Fatal(err)
+		}
+		w.until(path, c.bearer, "duo.outcome", "approved")
+		c.path = path + "/confirm"
+	},
+	"confirm_factor policy_forbids": func(w *world, p sallyporttest.Person, c *call) {
+		atDuo(w, p, c)
+		w.Duo.AddUser(sallyporttest.DuoUser{Username: p.Login, Result: "deny"})
+	},
+	"confirm_factor provider_unavailable": func(w *world, p sallyporttest.Person, c *call) {
+		atDuo(w, p, c)
+		garbled(w)
 	},
 	"confirm_factor code_over": func(w *world, _ sallyporttest.Person, c *call) {
 		c.path = w.sent(c.bearer) + "/confirm"
@@ -552,20 +662,39 @@ var scenes = map[string]scene{
 	"change_password paused":            wrong(policy.FreeTries, object{"current": "not the right one", "new": newPassword}),
 
 	"mail_provider server":                  nil,
-	"mail_provider own":                     savedMail,
+	"mail_provider own":                     saved("email", mailOf("smtp.example.com")),
 	"set_mail_provider saved":               nil,
 	"set_mail_provider conflict":            nil,
 	"set_mail_provider step_up_required":    later(11 * time.Minute),
-	"remove_mail_provider removed":          savedMail,
+	"remove_mail_provider removed":          saved("email", mailOf("smtp.example.com")),
 	"remove_mail_provider step_up_required": later(11 * time.Minute),
 	"test_mail_provider sent":               nil,
 	"test_mail_provider refused":            nil,
 	"test_mail_provider step_up_required":   later(11 * time.Minute),
-	"test_mail_provider tests_spent": func(w *world, _ sallyporttest.Person, c *call) {
-		for range provider.TestsPerHour {
-			w.do(*c).want(200)
-		}
-	},
+	"test_mail_provider tests_spent":        times(provider.TestsPerHour),
+	"sms_provider none":                     nil,
+	"sms_provider own":                      saved("sms", smsOf()),
+	"set_sms_provider saved":                nil,
+	"set_sms_provider conflict":             nil,
+	"set_sms_provider step_up_required":     later(11 * time.Minute),
+	"remove_sms_provider removed":           saved("sms", smsOf()),
+	"remove_sms_provider step_up_required":  later(11 * time.Minute),
+	"test_sms_provider sent":                nil,
+	"test_sms_provider refused":             nil,
+	"test_sms_provider step_up_required":    later(11 * time.Minute),
+	"test_sms_provider budget_spent":        times(3),
+	"duo_provider none":                     nil,
+	"duo_provider own":                      saved("duo", duoOf()),
+	"set_duo_provider saved":                nil,
+	"set_duo_provider conflict":             nil,
+	"set_duo_provider step_up_required":     later(11 * time.Minute),
+	"remove_duo_provider removed":           saved("duo", duoOf()),
+	"remove_duo_provider step_up_required":  later(11 * time.Minute),
+	"test_duo_provider works":               pretendDuo,
+	"test_duo_provider refused":             pretendDuo,
+	"test_duo_provider step_up_required":    later(11 * time.Minute),
+	"test_duo_provider tests_spent":         times(provider.TestsPerHour),
+
 	"audit_events by_type": func(_ *world, _ sallyporttest.Person, c *call) { c.path += "?type=company.created" },
 	"audit_events none": func(_ *world, p sallyporttest.Person, c *call) {
 		c.path += "?limit=10&type=password.&target=" + p.ID
@@ -576,9 +705,25 @@ var scenes = map[string]scene{
 	"step_up need_password": plain(false),
 }
 
-// savedMail gives the company a mail server of its own.
-func savedMail(w *world, _ sallyporttest.Person, c *call) {
-	w.do(call{method: "PUT", path: "/api/v1/providers/email", bearer: c.bearer, body: mailOf("smtp.example.com")}).want(200)
+// saved gives the company a provider of its own.
+func saved(channel string, body object) scene {
+	return func(w *world, _ sallyporttest.Person, c *call) {
+		w.do(call{method: "PUT", path: "/api/v1/providers/" + channel, bearer: c.bearer, body: body}).want(200)
+	}
+}
+
+// times makes the same request before.
+func times(n int) scene {
+	return func(w *world, _ sallyporttest.Person, c *call) {
+		for range n {
+			w.do(*c).want(200)
+		}
+	}
+}
+
+// pretendDuo lets a Duo answer.
+func pretendDuo(w *world, _ sallyporttest.Person, _ *call) {
+	w.Duo = sallyporttest.NewDuo(w.t, sallyporttest.DuoConfig{Now: w.Clock.Now})
 }
 
 // turn makes a request one about another attempt.
@@ -642,10 +787,9 @@ func stage(t testing.TB, opts ...sallyporttest.Option) (*world, sallyporttest.Pe
 	m := &flaky{}
 	opts = append([]sallyporttest.Option{func(c *sallyport.Config) {
 		f.Store, c.Store = c.Store, f
-		m.Sender = c.Senders[authn.Email]
-		c.Senders = map[authn.Kind]authn.Sender{authn.Email: m}
-	}}, opts...)
-	w := &world{Server: sallyporttest.NewServer(t, opts...), t: t, failing: f, mail: m}
+		m.around(c)
+	}, withTwilio(t)}, opts...)
+	w := &world{Server: readyDuo(t, sallyporttest.NewServer(t, opts...)), t: t, failing: f, mail: m}
 	u, err := w.Directory.CreateUser(t.Context(), w.Company, directory.NewUser{
 		Login: "maya", Name: "Maya Lindqvist", Email: "maya@acme.example", Verified: true, Password: sallyporttest.Password,
 	})
@@ -749,7 +893,7 @@ func play(t *testing.T, w *world, p sallyporttest.Person, r route, set scene, st
 var varies = map[string]bool{
 	"id": true, "factor": true, "token": true, "request_id": true, "detail": true, "text": true, "message": true, "title": true,
 	"secret": true, "otpauth_uri": true, "qr_svg": true, "next_cursor": true, "fields": true, "agent": true,
-	"took_ms": true, "updated_by": true, "waiting": true,
+	"took_ms": true, "updated_by": true, "waiting": true, "number": true, "portal_url": true,
 }
 
 var moment = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`)
@@ -768,7 +912,7 @@ func compare(path string, want, got any) string {
 			return fmt.Sprintf("%s has the fields %v, the example %v", path, b, a)
 		}
 		for _, k := range a {
-			if _, isText := x[k].(string); varies[k] && (isText || k == "fields" || k == "took_ms" || k == "waiting") {
+			if _, isText := x[k].(string); varies[k] && (isText || k == "fields" || k == "took_ms" || k == "waiting" && y[k] != true) {
 				continue // "factor" is an id here and an object there
 			}
 			if list, _ := y[k].([]any); k == "backup_codes" && len(list) == 10 {

@@ -117,7 +117,24 @@ var routes = []route{
 		c.path = w.sent(c.bearer) + "/send"
 		return c
 	}, 200},
-	// The same three for a sign-in that asks for a way to be set up.
+	{"GET /api/v1/account/factors/{id}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(p, "GET", "/api/v1/account/factors/{id}", nil)
+	}, 200},
+	{"POST /api/v1/account/factors/{id}/challenge", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		c := w.inSession(p, "POST", "", object{})
+		c.path = w.duoSetUp(p, c.bearer) + "/challenge"
+		return c
+	}, 200},
+	// The same five for a sign-in that asks for a way to be set up.
+	{"GET /api/v1/account/factors/{id}", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
+		_, token := w.opened(p)
+		a := w.post("/api/v1/account/factors", token, object{"method": "totp"}).want(201)
+		return call{method: "GET", path: "/api/v1/account/factors/" + a.str("id"), bearer: token}
+	}, 200},
+	{"POST /api/v1/account/factors/{id}/challenge", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
+		_, token := w.opened(p)
+		return call{method: "POST", path: w.duoSetUp(p, token) + "/challenge", bearer: token, body: object{}}
+	}, 200},
 	{"POST /api/v1/account/factors", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
 		_, token := w.opened(p)
 		return call{method: "POST", path: "/api/v1/account/factors", bearer: token, body: object{"method": "totp"}}
@@ -179,6 +196,30 @@ var routes = []route{
 	}, 200},
 	{"POST /api/v1/providers/email/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(w.owner(p), "POST", "/api/v1/providers/email/test", mailOf("smtp.example.com"))
+	}, 200},
+	{"GET /api/v1/providers/sms", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/providers/sms", nil)
+	}, 200},
+	{"PUT /api/v1/providers/sms", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "PUT", "/api/v1/providers/sms", smsOf())
+	}, 200},
+	{"DELETE /api/v1/providers/sms", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "DELETE", "/api/v1/providers/sms", nil)
+	}, 200},
+	{"POST /api/v1/providers/sms/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "POST", "/api/v1/providers/sms/test", smsTestOf())
+	}, 200},
+	{"GET /api/v1/providers/duo", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/providers/duo", nil)
+	}, 200},
+	{"PUT /api/v1/providers/duo", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "PUT", "/api/v1/providers/duo", duoOf())
+	}, 200},
+	{"DELETE /api/v1/providers/duo", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "DELETE", "/api/v1/providers/duo", nil)
+	}, 200},
+	{"POST /api/v1/providers/duo/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "POST", "/api/v1/providers/duo/test", duoOf())
 	}, 200},
 	{"GET /api/v1/audit/events", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		w.promote(p.User, directory.Administrator)
@@ -406,7 +447,7 @@ func TestOthersOnEveryRoute(t *testing.T) {
 				c.body = object{"method": "totp", "replaces": p.Factor}
 				w.do(c).refused(authn.Conflict)
 			}
-			if strings.HasSuffix(r.pattern, "/challenge") || strings.HasSuffix(r.pattern, "/verify") {
+			if strings.HasPrefix(r.pattern, "POST /api/v1/attempts/{id}/challenge") || strings.HasSuffix(r.pattern, "/verify") {
 				c := theirs
 				c.body = object{"method": "totp", "code": w.code(p), "factor": p.Factor}
 				if strings.HasSuffix(c.path, "/challenge") {
@@ -523,7 +564,14 @@ func TestBadInputOnEveryRoute(t *testing.T) {
 			one, _ := json.Marshal(value)
 			send(fmt.Sprintf(`{%s,%q:%s}`, inner, name, one)).field(name, "duplicate")
 			send(fmt.Sprintf(`{%s,%q:%s}`, inner, strings.ToUpper(name), one)).field(strings.ToUpper(name), "unknown")
-			for _, wrong := range []any{nil, []any{value}, object{"a": value}, 1.5, -1} {
+			wrongs := []any{nil, object{"a": value}, 1.5, []any{value}, -1}
+			switch value.(type) {
+			case int:
+				wrongs = wrongs[:4]
+			case []any, []string: // what is in it is told by its place
+				wrongs = []any{nil, object{"a": value}, 1.5, -1}
+			}
+			for _, wrong := range wrongs {
 				changed := maps.Clone(body)
 				changed[name] = wrong
 				c := good

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/method/bypass"
@@ -20,13 +21,34 @@ import (
 type flaky struct {
 	authn.Sender
 	fails atomic.Bool
+	// met is what a message meets before it is taken; nil: nothing.
+	met atomic.Pointer[func(context.Context, authn.Message) error]
 }
 
 func (f *flaky) Send(ctx context.Context, m authn.Message) error {
+	if err := f.meet(ctx, m); err != nil {
+		return err
+	}
+	return f.Sender.Send(ctx, m)
+}
+
+func (f *flaky) meet(ctx context.Context, m authn.Message) error {
 	if f.fails.Load() {
 		return &authn.SendError{Stage: "connect", Code: "cAnArY", Reply: "cAnArY 10.1.2.3"}
 	}
-	return f.Sender.Send(ctx, m)
+	if met := f.met.Load(); met != nil {
+		return (*met)(ctx, m)
+	}
+	return nil
+}
+
+// around puts a flaky sender in front of every channel of a server.
+func (f *flaky) around(c *sallyport.Config) {
+	f.Sender = c.Senders[authn.Email]
+	c.Senders = map[authn.Kind]authn.Sender{authn.Email: f}
+	if d, ok := c.TextDrivers["inbox"]; ok {
+		c.TextDrivers = map[string]authn.TextDriver{"inbox": flakyTexts{d, f}}
+	}
 }
 
 var serial atomic.Int64

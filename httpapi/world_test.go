@@ -38,7 +38,7 @@ type world struct {
 
 func newWorld(t testing.TB, opts ...sallyporttest.Option) *world {
 	t.Helper()
-	s := sallyporttest.NewServer(t, opts...)
+	s := readyDuo(t, sallyporttest.NewServer(t, append([]sallyporttest.Option{withTwilio(t)}, opts...)...))
 	return &world{Server: s, t: t, other: s.AddCompany(t, "globex", "Globex")}
 }
 

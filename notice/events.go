@@ -18,6 +18,7 @@ const (
 	PasswordSet          authn.Template = "password_set"
 	PasswordKnown        authn.Template = "password_known"
 	EmailChanged         authn.Template = "email_changed"
+	PhoneChanged         authn.Template = "phone_changed"
 	BackupCodesMade      authn.Template = "backup_codes_made"
 	BackupCodeUsed       authn.Template = "backup_code_used"
 	HelpCodeIssued       authn.Template = "help_code_issued"
@@ -33,6 +34,10 @@ const (
 	HelpAskedAdmin  authn.Template = "help_asked_admin"
 	SecuredAdmin    authn.Template = "secured_admin"
 	ProviderChanged authn.Template = "provider_changed"
+	// TextsWarning and TextsStopped: a budget of texts is nearly used up, or none are
+	// sent (requirement B3).
+	TextsWarning authn.Template = "texts_warning"
+	TextsStopped authn.Template = "texts_stopped"
 	// CompanyRecovered: the operator let an owner in again (requirement H6).
 	CompanyRecovered authn.Template = "company_recovered"
 
@@ -66,6 +71,7 @@ var events = map[string]told{
 	"password.set_by_operator":     {template: PasswordSet},
 	"password.known_to_others":     {template: PasswordKnown, refused: true},
 	"email.changed":                {template: EmailChanged},
+	"phone.changed":                {template: PhoneChanged},
 	"backup_codes.made":            {template: BackupCodesMade},
 	"backup_code.used":             {template: BackupCodeUsed},
 	"bypass_code.issued":           {template: HelpCodeIssued},
@@ -133,6 +139,7 @@ type shape struct {
 	wasnt  bool   // says what to do if it wasn't you
 	admin  bool   // Letter.User is somebody else than the reader
 	plural string // the argument that is the Count of the body
+	choose string // the argument that chooses among subjects, titles and bodies; empty: "variant"
 	sms    bool   // can also go as a text message
 }
 
@@ -147,6 +154,7 @@ var shapes = map[authn.Template]shape{
 	PasswordSet:          {wasnt: true},
 	PasswordKnown:        {wasnt: true},
 	EmailChanged:         {wasnt: true},
+	PhoneChanged:         {wasnt: true},
 	BackupCodesMade:      {wasnt: true},
 	BackupCodeUsed:       {wasnt: true, plural: "left"},
 	HelpCodeIssued:       {wasnt: true},
@@ -159,7 +167,9 @@ var shapes = map[authn.Template]shape{
 	InvitationAccepted:   {wasnt: true},
 	HelpAskedAdmin:       {admin: true},
 	SecuredAdmin:         {admin: true},
-	ProviderChanged:      {admin: true},
+	ProviderChanged:      {admin: true, choose: "channel"},
+	TextsWarning:         {admin: true, choose: "scope"},
+	TextsStopped:         {admin: true, choose: "scope"},
 	CompanyRecovered:     {admin: true},
 	Code:                 {code: true, sms: true},
 	CodeSetup:            {code: true, sms: true},

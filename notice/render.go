@@ -2,6 +2,7 @@ package notice
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -104,7 +105,7 @@ func (s *Service) Render(l authn.Letter) (authn.Message, error) {
 		// Ruling 15: this one alone may stand where a locked phone shows it.
 		args["Code"] = code
 	}
-	m.Subject = clean1(w.line(w.t+".subject", args))
+	m.Subject = clean1(w.line(w.chosen(sh, "subject"), args))
 	var b bytes.Buffer
 	if err := layout.Execute(&b, p); err != nil {
 		return authn.Message{}, fmt.Errorf("notice: %s: %w", l.Template, err)
@@ -215,7 +216,7 @@ func (w *writer) page(sh shape, code string) (page, error) {
 	if p.Dir == "rtl" {
 		p.Start = "right"
 	}
-	p.Title = w.rich(w.t+".title", nil)
+	p.Title = w.rich(w.chosen(sh, "title"), nil)
 	p.Body = w.body(sh)
 	p.Facts = w.facts(sh)
 	switch {
@@ -248,12 +249,18 @@ func (w *writer) page(sh shape, code string) (page, error) {
 	return p, nil
 }
 
-// body are the paragraphs: body, or the one of the letter's variant, and body2.
-func (w *writer) body(sh shape) [][]part {
-	args, key := map[string]any{}, w.t+".body"
-	if v := w.l.Args["variant"]; v != "" && w.has(key+"."+v) {
+// chosen is the key of a text of the letter, or of its variant where that has one.
+func (w *writer) chosen(sh shape, what string) string {
+	key := w.t + "." + what
+	if v := w.l.Args[cmp.Or(sh.choose, "variant")]; v != "" && w.has(key+"."+v) {
 		key += "." + v
 	}
+	return key
+}
+
+// body are the paragraphs: body, or the one of the letter's variant, and body2.
+func (w *writer) body(sh shape) [][]part {
+	args, key := map[string]any{"Dial": value("+" + digits(w.l.Args["dial"]))}, w.chosen(sh, "body")
 	if sh.plural != "" {
 		if n := count(w.l.Args, sh.plural); n >= 0 {
 			args["Count"] = n
@@ -266,6 +273,16 @@ func (w *writer) body(sh shape) [][]part {
 		list = append(list, w.rich(w.t+".body2", args))
 	}
 	return list
+}
+
+// digits are those of a calling code; nothing else of an argument goes on.
+func digits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // facts are what is known of the event, in rows.

@@ -584,3 +584,38 @@ func TestRender_files(t *testing.T) {
 		}
 	}
 }
+
+// What owners are told of providers names what it is about (rul-19, B3), and
+// nothing of an argument that is no number gets in.
+func TestRender_providers(t *testing.T) {
+	s := service(t, nil)
+	for _, tt := range []struct {
+		tpl                 authn.Template
+		args                map[string]string
+		lang, subject, says string
+	}{
+		{ProviderChanged, map[string]string{"channel": "email"}, "", "Settings for sending messages were changed – Acme Projects", "of the mail server"},
+		{ProviderChanged, map[string]string{"channel": "sms"}, "", "Settings for sending messages were changed – Acme Projects", "of the text messages of Acme Projects"},
+		{ProviderChanged, map[string]string{"channel": "duo"}, "", "The settings of Duo were changed – Acme Projects", "which Duo says who you are"},
+		{ProviderChanged, map[string]string{"channel": "pigeon"}, "", "Settings for sending messages were changed – Acme Projects", "settings of a provider"},
+		{ProviderChanged, map[string]string{"channel": "duo"}, "pl", "Zmieniono ustawienia Duo – Acme Projects", "które Duo"},
+		{TextsWarning, map[string]string{"scope": "company_day"}, "", "Text messages are nearly used up – Acme Projects", "may send today"},
+		{TextsWarning, map[string]string{"scope": "company_month"}, "", "Text messages are nearly used up – Acme Projects", "may send this month"},
+		{TextsStopped, map[string]string{"scope": "company_day"}, "", "Text messages are stopped – Acme Projects", "after midnight UTC"},
+		{TextsStopped, map[string]string{"scope": "company_month"}, "pl", "Wysyłanie SMS-ów zatrzymano – Acme Projects", "następnym miesiącu"},
+		{TextsStopped, map[string]string{"scope": "came_back_dial", "dial": "46"}, "", "Text messages are stopped – Acme Projects", "begin with +46, and"},
+		{TextsStopped, map[string]string{"scope": "came_back_dial", "dial": "4<b>6 http://x"}, "", "Text messages are stopped – Acme Projects", "begin with +46, and"},
+		{TextsStopped, map[string]string{"scope": "came_back_prefix"}, "", "Text messages are stopped – Acme Projects", "neighbouring numbers"},
+	} {
+		l := letter(tt.tpl)
+		tt.args["locale"], l.Args, l.User = tt.lang, tt.args, authn.User{}
+		m := render(t, s, l)
+		got := strings.Join(strings.Fields(m.Text), " ")
+		if m.Subject != tt.subject || !strings.Contains(got, tt.says) || strings.Contains(got, "http") || strings.Contains(m.HTML, "<b>") {
+			t.Errorf("%s %v: %q\n%s", tt.tpl, tt.args, m.Subject, got)
+		}
+		if strings.Contains(got, "Person:") {
+			t.Errorf("%s is about nobody:\n%s", tt.tpl, got)
+		}
+	}
+}

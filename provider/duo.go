@@ -79,7 +79,7 @@ func (s *Service) mergeDuo(p authn.Provider, ch DuoChange) (authn.DuoSettings, e
 	fields := s.c.Duo.Check(d)
 	for i := range fields {
 		if again && fields[i].Name == "skey" {
-			fields[i].Code = "again"
+			fields[i].Code, fields[i].Key = "again", "field.again_secret"
 		}
 	}
 	if len(fields) > 0 {
@@ -98,7 +98,11 @@ func (s *Service) SetDuo(ctx context.Context, w Who, ch DuoChange) (DuoState, er
 	if err := s.Ready(ctx, w); err != nil {
 		return DuoState{}, err
 	}
-	_, err := s.save(ctx, w, authn.Duo, ch.From, func(p authn.Provider) (saving, error) {
+	return s.setDuo(ctx, s.owner(w), ch)
+}
+
+func (s *Service) setDuo(ctx context.Context, by author, ch DuoChange) (DuoState, error) {
+	_, err := s.save(ctx, by, authn.Duo, ch.From, func(p authn.Provider) (saving, error) {
 		d, err := s.mergeDuo(p, ch)
 		if err != nil {
 			return saving{}, err
@@ -109,7 +113,7 @@ func (s *Service) SetDuo(ctx context.Context, w Who, ch DuoChange) (DuoState, er
 	if err != nil {
 		return DuoState{}, err
 	}
-	return s.DuoOf(ctx, w.Token.Company)
+	return s.DuoOf(ctx, by.keys.Company)
 }
 
 // RemoveDuo takes a company's Duo away: whoever has only that needs a help code.
@@ -122,14 +126,18 @@ func (s *Service) RemoveDuo(ctx context.Context, w Who, from int64) (DuoState, e
 	if err := s.Ready(ctx, w); err != nil {
 		return DuoState{}, err
 	}
-	if _, err := s.save(ctx, w, authn.Duo, from, func(authn.Provider) (saving, error) { return saving{}, nil }); err != nil {
-		return DuoState{}, err
-	}
-	return s.DuoOf(ctx, w.Token.Company)
+	return s.removeDuo(ctx, s.owner(w), from)
 }
 
-// TestDuo tries a Duo application without saving it: is it there and is the clock
-// right, then are the keys. A zero change tries what is saved.
+func (s *Service) removeDuo(ctx context.Context, by author, from int64) (DuoState, error) {
+	if _, err := s.save(ctx, by, authn.Duo, from, func(authn.Provider) (saving, error) { return saving{}, nil }); err != nil {
+		return DuoState{}, err
+	}
+	return s.DuoOf(ctx, by.keys.Company)
+}
+
+// TestDuo tries a Duo application without saving it: is it there ("connect"), do the
+// clocks agree ("clock"), are the keys right ("sign_in"). A zero change tries what is saved.
 //
 // Errors: Forbidden, StepUpRequired, PolicyForbids, Invalid, TooManyRequests.
 func (s *Service) TestDuo(ctx context.Context, w Who, ch DuoChange) (Result, error) {
@@ -139,7 +147,11 @@ func (s *Service) TestDuo(ctx context.Context, w Who, ch DuoChange) (Result, err
 	if _, err := s.view(ctx, w, s.fresh); err != nil {
 		return Result{}, err
 	}
-	p, err := s.c.Store.Provider(ctx, w.Token.Company, authn.Duo)
+	return s.testDuo(ctx, s.owner(w), ch)
+}
+
+func (s *Service) testDuo(ctx context.Context, by author, ch DuoChange) (Result, error) {
+	p, err := s.c.Store.Provider(ctx, by.keys.Company, authn.Duo)
 	if err != nil {
 		return Result{}, fmt.Errorf("provider: %w", err)
 	}
@@ -150,7 +162,7 @@ func (s *Service) TestDuo(ctx context.Context, w Who, ch DuoChange) (Result, err
 	if err != nil {
 		return Result{}, fmt.Errorf("provider: %w", err)
 	}
-	if err := s.spendTest(ctx, w, authn.Duo, d.Host); err != nil {
+	if err := s.spendTest(ctx, by, authn.Duo, d.Host); err != nil {
 		return Result{}, err
 	}
 	return s.TryDuo(ctx, d)
@@ -165,7 +177,17 @@ func (s *Service) TryDuo(ctx context.Context, d authn.DuoSettings) (Result, erro
 	if err != nil {
 		return Result{}, fmt.Errorf("provider: %w", err)
 	}
-	return Result{Steps: steps, Took: time.Since(start), OK: len(steps) > 0 && steps[len(steps)-1].OK}, nil
+	return Result{Steps: apart(steps), Took: time.Since(start), OK: len(steps) > 0 && steps[len(steps)-1].OK}, nil
+}
+
+// apart makes two steps of the first, which tells of the host and of the clocks.
+func apart(steps []authn.MailStep) []authn.MailStep {
+	if len(steps) == 0 || !steps[0].OK {
+		return steps
+	}
+	host, clock := steps[0], authn.MailStep{Stage: "clock", OK: true, Reason: steps[0].Reason, Ahead: steps[0].Ahead}
+	host.Reason, host.Ahead = "", 0
+	return append([]authn.MailStep{host, clock}, steps[1:]...)
 }
 
 // Settings are a company's for a kind of proof, as its method reads them; nil: it

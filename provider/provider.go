@@ -119,14 +119,16 @@ func New(c Config) (*Service, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
 	return &Service{c: c, life: c.Lifetimes.WithDefaults(), kept: map[key]keptSender{}, noted: map[string]note{}, texts: map[string]textChain{}}, nil
 }
 
 // Health is how sending goes.
 type Health string
 
-// The states of a company's mail.
+// The states of a company's mail, of its texts, and of each provider of those.
 const (
+	None    Health = "none"    // nothing is sent: neither the company nor the server can
 	Server  Health = "server"  // the company has no settings of its own
 	Untried Health = "untried" // nothing was sent since they were saved
 	Working Health = "working"
@@ -140,7 +142,7 @@ type State struct {
 	Settings    authn.MailSettings // zero without settings of its own
 	HasPassword bool
 	UpdatedAt   time.Time
-	UpdatedBy   string // id of an owner
+	UpdatedBy   string // id of an owner, or directory.Operator
 	SentAt      time.Time
 	FailedAt    time.Time
 	Failed      string // the stage of the last failure
@@ -192,6 +194,19 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) error {
 
 func (s *Service) keys(w Who) authn.Keys {
 	return authn.Keys{Company: w.Token.Company, SessionToken: w.Token, Now: s.c.Now(), Browser: w.Client.Browser}
+}
+
+// author is who changes or tries something.
+type author struct {
+	keys   authn.Keys
+	may    func(*authn.Rows, time.Time) error // asked again in the transaction that writes
+	id     func(*authn.Rows) string           // what events and settings call them
+	client authn.Client
+}
+
+// owner is the person of a session.
+func (s *Service) owner(w Who) author {
+	return author{keys: s.keys(w), may: s.fresh, id: func(rows *authn.Rows) string { return rows.User.ID }, client: w.Client}
 }
 
 func (s *Service) view(ctx context.Context, w Who, may func(*authn.Rows, time.Time) error) (authn.Rows, error) {
@@ -349,7 +364,7 @@ func (s *Service) SetMail(ctx context.Context, w Who, ch Change) (State, error) 
 	if err := s.Ready(ctx, w); err != nil {
 		return State{}, err
 	}
-	p, err := s.save(ctx, w, authn.Email, ch.From, func(p authn.Provider) (saving, error) {
+	p, err := s.save(ctx, s.owner(w), authn.Email, ch.From, func(p authn.Provider) (saving, error) {
 		m, err := s.merge(p, ch)
 		if err != nil {
 			return saving{}, err
@@ -370,7 +385,7 @@ func (s *Service) RemoveMail(ctx context.Context, w Who, from int64) (State, err
 	if err := s.Ready(ctx, w); err != nil {
 		return State{}, err
 	}
-	p, err := s.save(ctx, w, authn.Email, from, func(authn.Provider) (saving, error) { return saving{}, nil })
+	p, err := s.save(ctx, s.owner(w), authn.Email, from, func(authn.Provider) (saving, error) { return saving{}, nil })
 	if err != nil {
 		return State{}, err
 	}
@@ -385,8 +400,9 @@ type saving struct {
 }
 
 // save stores the next version of a channel's settings, and tells all owners.
-func (s *Service) save(ctx context.Context, w Who, channel authn.Kind, from int64, change func(authn.Provider) (saving, error)) (authn.Provider, error) {
-	p, err := s.c.Store.Provider(ctx, w.Token.Company, channel)
+func (s *Service) save(ctx context.Context, by author, channel authn.Kind, from int64, change func(authn.Provider) (saving, error)) (authn.Provider, error) {
+	k := by.keys
+	p, err := s.c.Store.Provider(ctx, k.Company, channel)
 	if err != nil {
 		return p, fmt.Errorf("provider: %w", err)
 	}
@@ -400,7 +416,6 @@ func (s *Service) save(ctx context.Context, w Who, channel authn.Kind, from int6
 	if to.doc == nil && p.Settings == nil {
 		return p, nil
 	}
-	k := s.keys(w)
 	next := authn.Provider{Company: p.Company, Channel: channel, Version: p.Version + 1, Settings: to.doc,
 		Previous: p.Previous, PreviousUntil: p.PreviousUntil, UpdatedAt: k.Now}
 	if !p.PreviousUntil.After(k.Now) {
@@ -409,11 +424,11 @@ func (s *Service) save(ctx context.Context, w Who, channel authn.Kind, from int6
 		next.Previous, next.PreviousUntil = p.Settings, k.Now.Add(TellFor)
 	}
 	err = s.c.Store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
-		if err := s.fresh(rows, k.Now); err != nil {
+		if err := by.may(rows, k.Now); err != nil {
 			return authn.Drop(err)
 		}
-		next.UpdatedBy = rows.User.ID
-		ev := s.event("provider.changed", channel, rows, w, k.Now, to.host)
+		next.UpdatedBy = by.id(rows)
+		ev := s.event("provider.changed", channel, rows, by, to.host)
 		told := authn.Letter{Template: "provider_changed", Channel: authn.Email, At: k.Now, Args: map[string]string{"channel": string(channel)}}
 		if channel == authn.Email {
 			told.Via = viaPrevious
@@ -426,14 +441,15 @@ func (s *Service) save(ctx context.Context, w Who, channel authn.Kind, from int6
 	return next, nil
 }
 
-func (s *Service) event(typ string, channel authn.Kind, rows *authn.Rows, w Who, now time.Time, host string) authn.Event {
+func (s *Service) event(typ string, channel authn.Kind, rows *authn.Rows, by author, host string) authn.Event {
+	now := by.keys.Now
 	ev := authn.Event{Company: rows.Company.ID, ID: authn.NewID(authn.EventID, now, s.c.Random), Type: typ, Result: authn.Succeeded,
-		Actor: rows.User.ID, At: now, Personal: authn.Personal{Agent: w.Client.Agent, Detail: map[string]string{"channel": string(channel)}}}
+		Actor: by.id(rows), At: now, Personal: authn.Personal{Agent: by.client.Agent, Detail: map[string]string{"channel": string(channel)}}}
 	if host != "" {
 		ev.Personal.Detail["host"] = host
 	}
-	if w.Client.Address.IsValid() {
-		ev.Personal.Address = w.Client.Address.String()
+	if by.client.Address.IsValid() {
+		ev.Personal.Address = by.client.Address.String()
 	}
 	return ev
 }
@@ -466,28 +482,27 @@ func (s *Service) Test(ctx context.Context, w Who, ch Change, to string) (Result
 	if err != nil {
 		return Result{}, err
 	}
-	if err := s.spendTest(ctx, w, authn.Email, m.Host); err != nil {
+	if err := s.spendTest(ctx, s.owner(w), authn.Email, m.Host); err != nil {
 		return Result{}, err
 	}
 	return s.try(ctx, m, message)
 }
 
 // spendTest pays for one test, and puts on record what is tried before it is.
-func (s *Service) spendTest(ctx context.Context, w Who, channel authn.Kind, host string, writes ...authn.Write) error {
-	now := s.c.Now()
-	until, ok, err := s.c.Store.SpendTest(ctx, w.Token.Company, channel, now, testWindow, TestsPerHour)
+func (s *Service) spendTest(ctx context.Context, by author, channel authn.Kind, host string, writes ...authn.Write) error {
+	k := by.keys
+	until, ok, err := s.c.Store.SpendTest(ctx, k.Company, channel, k.Now, testWindow, TestsPerHour)
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)
 	}
 	if !ok {
-		return &authn.Error{Code: authn.TooManyRequests, Key: "error.mail_tests", Args: map[string]any{"Most": TestsPerHour}, RetryAfter: until.Sub(now)}
+		return &authn.Error{Code: authn.TooManyRequests, Key: "error.mail_tests", Args: map[string]any{"Most": TestsPerHour}, RetryAfter: until.Sub(k.Now)}
 	}
-	k := s.keys(w)
 	err = s.c.Store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
-		if err := s.fresh(rows, k.Now); err != nil {
+		if err := by.may(rows, k.Now); err != nil {
 			return authn.Drop(err)
 		}
-		return authn.Accept(s.event("provider.tested", channel, rows, w, k.Now, host), writes...)
+		return authn.Accept(s.event("provider.tested", channel, rows, by, host), writes...)
 	})
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)
@@ -540,22 +555,4 @@ func (s *Service) try(ctx context.Context, m authn.MailSettings, message authn.M
 	out.Steps, out.Took = steps, took
 	out.OK = len(steps) > 0 && steps[len(steps)-1].OK
 	return out, nil
-}
-
-// Words put a step of a test into a sentence, and say what to do where it did not
-// go well; text gives the sentence of a key of the catalogue.
-func Words(s authn.MailStep, text func(key string) string, has func(key string) bool) (what, do string) {
-	switch {
-	case s.OK && s.Reason != "" && has("admin.provider.reason."+s.Reason):
-		return text("admin.provider.reason." + s.Reason), ""
-	case s.OK:
-		return text("admin.provider.done." + s.Stage), ""
-	case !has("admin.provider.reason." + s.Reason):
-		s.Reason = "other"
-	}
-	what = text("admin.provider.reason." + s.Reason)
-	if key := "admin.provider.todo." + s.Reason; has(key) {
-		do = text(key)
-	}
-	return what, do
 }

@@ -19,7 +19,7 @@ type TextState struct {
 	Version   int64
 	Settings  authn.TextSettings     // as they count; secrets taken out
 	HasSecret []bool                 // by provider
-	Health    []authn.ProviderHealth // by provider; Name says which
+	Health    []authn.ProviderHealth // by provider
 	Server    bool                   // the operator has a provider, for companies without
 	Offered   bool                   // people can use texts
 	UpdatedAt time.Time
@@ -93,8 +93,18 @@ func (s *Service) TextsOf(ctx context.Context, company string) (TextState, error
 	if st.Usage, err = s.usage(ctx, company); err != nil {
 		return st, err
 	}
-	if st.Health, err = s.c.Store.ProviderHealth(ctx, company, authn.SMS, p.Version); err != nil {
+	health, err := s.c.Store.ProviderHealth(ctx, company, authn.SMS, p.Version)
+	if err != nil {
 		return st, fmt.Errorf("provider: %w", err)
+	}
+	for i, x := range st.Settings.Providers {
+		h := authn.ProviderHealth{Name: linkName(i, x)}
+		for _, noted := range health {
+			if noted.Name == h.Name {
+				h = noted
+			}
+		}
+		st.Health = append(st.Health, h)
 	}
 	spent, err := s.c.Store.Budgets(ctx, company, s.c.Now())
 	for _, x := range spent {
@@ -122,7 +132,7 @@ func (s *Service) mergeTexts(p authn.Provider, ch TextChange) (authn.TextSetting
 		fields = append(fields, authn.Field{Name: name, Code: code, Args: args})
 	}
 	if len(t.Providers) > maxProviders {
-		wrong("providers", "too_many", map[string]any{"Max": maxProviders})
+		fields = append(fields, authn.Field{Name: "providers", Code: "too_many", Key: "field.at_most", Args: map[string]any{"Max": maxProviders}})
 	}
 	if len(t.Providers) == 0 && s.c.Text == nil && len(s.c.Texts.Providers) == 0 {
 		wrong("providers", "required", nil)
@@ -147,13 +157,15 @@ func (s *Service) mergeProvider(i int, p *authn.TextProvider, saved authn.TextSe
 		*f = strings.TrimSpace(*f)
 	}
 	if p.Secret == "" {
+		again := false
 		for _, old := range saved.Providers {
 			if old.Target() == p.Target() {
 				p.Secret = old.Secret
 			}
+			again = again || old.Driver == p.Driver
 		}
-		if p.Secret == "" && len(saved.Providers) > 0 && slices.Contains(d.Fields(), "secret") {
-			return []authn.Field{{Name: place + "secret", Code: "again"}}
+		if p.Secret == "" && again && slices.Contains(d.Fields(), "secret") {
+			return []authn.Field{{Name: place + "secret", Code: "again", Key: "field.again_secret"}}
 		}
 	}
 	_, err := d.Open(*p)
@@ -192,7 +204,7 @@ func (s *Service) cleanLimits(t *authn.TextSettings) []authn.Field {
 	case len(countries) == 0 && fields == nil:
 		wrong("countries", "required", nil)
 	case len(countries) > maxCountries:
-		wrong("countries", "too_many", map[string]any{"Max": maxCountries})
+		fields = append(fields, authn.Field{Name: "countries", Code: "too_many", Key: "field.at_most", Args: map[string]any{"Max": maxCountries}})
 	}
 	t.Currency = strings.ToUpper(strings.TrimSpace(t.Currency))
 	if t.Currency != "" && (len(t.Currency) != 3 || strings.Trim(t.Currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
@@ -226,7 +238,11 @@ func (s *Service) SetTexts(ctx context.Context, w Who, ch TextChange) (TextState
 	if err := s.Ready(ctx, w); err != nil {
 		return TextState{}, err
 	}
-	p, err := s.save(ctx, w, authn.SMS, ch.From, func(p authn.Provider) (saving, error) {
+	return s.setTexts(ctx, s.owner(w), ch)
+}
+
+func (s *Service) setTexts(ctx context.Context, by author, ch TextChange) (TextState, error) {
+	p, err := s.save(ctx, by, authn.SMS, ch.From, func(p authn.Provider) (saving, error) {
 		t, err := s.mergeTexts(p, ch)
 		if err != nil {
 			return saving{}, err
@@ -248,10 +264,17 @@ func (s *Service) SetTexts(ctx context.Context, w Who, ch TextChange) (TextState
 //
 // Errors: as SetTexts.
 func (s *Service) RemoveTexts(ctx context.Context, w Who, from int64) (TextState, error) {
+	if !s.HasTexts() {
+		return TextState{}, authn.NotFound
+	}
 	if err := s.Ready(ctx, w); err != nil {
 		return TextState{}, err
 	}
-	p, err := s.save(ctx, w, authn.SMS, from, func(authn.Provider) (saving, error) { return saving{}, nil })
+	return s.removeTexts(ctx, s.owner(w), from)
+}
+
+func (s *Service) removeTexts(ctx context.Context, by author, from int64) (TextState, error) {
+	p, err := s.save(ctx, by, authn.SMS, from, func(authn.Provider) (saving, error) { return saving{}, nil })
 	if err != nil {
 		return TextState{}, err
 	}
@@ -269,48 +292,86 @@ type TextResult struct {
 }
 
 // TestTexts sends a text to a number through provider n of the settings, without
-// saving them; a zero change tries what is saved. It costs what any text does.
+// saving them; a zero change tries what is saved. country is where a number without
+// a country code is from; empty: the company's own. It costs what any text does.
 //
-// Errors: Forbidden, StepUpRequired, PolicyForbids, Invalid (field to, and those of
-// SetTexts), TooManyRequests.
+// Errors: NotFound, Forbidden, StepUpRequired, PolicyForbids, Invalid (fields to and
+// provider, and those of SetTexts), TooManyRequests.
 func (s *Service) TestTexts(ctx context.Context, w Who, ch TextChange, n int, to, country string) (TextResult, error) {
+	if !s.HasTexts() {
+		return TextResult{}, authn.NotFound
+	}
 	rows, err := s.view(ctx, w, s.fresh)
 	if err != nil {
 		return TextResult{}, err
 	}
-	p, err := s.c.Store.Provider(ctx, w.Token.Company, authn.SMS)
+	return s.testTexts(ctx, s.owner(w), rows, ch, n, to, country)
+}
+
+func (s *Service) testTexts(ctx context.Context, by author, rows authn.Rows, ch TextChange, n int, to, country string) (TextResult, error) {
+	t, rules, err := s.triedTexts(ctx, by.keys.Company, ch)
 	if err != nil {
 		return TextResult{}, fmt.Errorf("provider: %w", err)
 	}
-	t, err := decodeTexts(p.Settings)
-	if err == nil && len(ch.Providers)+len(ch.Countries) > 0 {
-		t, err = s.mergeTexts(p, ch)
-	}
-	if err != nil {
-		return TextResult{}, fmt.Errorf("provider: %w", err)
+	if country == "" && len(rules.Countries) > 0 {
+		country = rules.Countries[0]
 	}
 	number, err := phone.Parse(to, country)
 	if err != nil {
-		return TextResult{}, authn.InvalidField("to", "invalid", nil)
+		return TextResult{}, badNumber(err)
 	}
 	sender, host, err := s.tested(t, n)
 	if err != nil {
 		return TextResult{}, err
 	}
-	now := s.c.Now()
-	m, err := s.c.Render(authn.Letter{Company: *rows.Company, User: *rows.User, ID: authn.NewID(authn.MessageID, now, s.c.Random), Channel: authn.SMS,
-		Template: "test", To: number.E164, At: now})
-	if err != nil {
-		return TextResult{}, fmt.Errorf("provider: test message: %w", err)
+	var reader authn.User
+	if rows.User != nil {
+		reader = *rows.User
 	}
-	spent, err := price(t.WithDefaults(), authn.TextAsk{To: number.E164, User: rows.User.ID, Address: w.Client.Address, Now: now})
+	m, err := s.testText(*rows.Company, reader, number.E164, by.keys.Now)
 	if err != nil {
 		return TextResult{}, err
 	}
-	if err := s.spendTest(ctx, w, authn.SMS, host, authn.SpendBudget{Of: spent}); err != nil {
+	spent, err := price(rules, authn.TextAsk{To: number.E164, User: by.id(&rows), Address: by.client.Address, Now: by.keys.Now})
+	if err != nil {
+		return TextResult{}, err
+	}
+	if err := s.spendTest(ctx, by, authn.SMS, host, authn.SpendBudget{Of: spent}); err != nil {
 		return TextResult{}, err
 	}
 	return tryText(ctx, sender, m), nil
+}
+
+// triedTexts are the settings that a test is about, and the limits that count for it.
+func (s *Service) triedTexts(ctx context.Context, company string, ch TextChange) (t, counts authn.TextSettings, err error) {
+	p, err := s.c.Store.Provider(ctx, company, authn.SMS)
+	if err != nil {
+		return t, counts, err
+	}
+	if len(ch.Providers)+len(ch.Countries) == 0 {
+		if t, err = decodeTexts(p.Settings); err == nil {
+			counts, err = s.rules(p)
+		}
+		return t, counts, err
+	}
+	t, err = s.mergeTexts(p, ch)
+	return t, s.bounded(t), err
+}
+
+// badNumber says what is wrong with a number that was typed.
+func badNumber(err error) error {
+	code := phone.Problem(err)
+	return &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "to", Code: code, Key: "field.phone." + code}}}
+}
+
+// testText writes the message of a test.
+func (s *Service) testText(c authn.Company, u authn.User, to string, now time.Time) (authn.Message, error) {
+	m, err := s.c.Render(authn.Letter{Company: c, User: u, ID: authn.NewID(authn.MessageID, now, s.c.Random), Channel: authn.SMS,
+		Template: "test", To: to, At: now})
+	if err != nil {
+		return m, fmt.Errorf("provider: test message: %w", err)
+	}
+	return m, nil
 }
 
 // tested is what a test sends through, and its name.

@@ -45,20 +45,26 @@ func decodeTexts(b []byte) (t authn.TextSettings, err error) {
 // rules are a company's settings as they count: where it sends through the
 // operator's providers, no further than the operator allows.
 func (s *Service) rules(p authn.Provider) (authn.TextSettings, error) {
-	server := s.c.Texts.WithDefaults()
 	if p.Settings == nil {
-		return server, nil
+		return s.c.Texts.WithDefaults(), nil
 	}
 	own, err := decodeTexts(p.Settings)
-	if err != nil || len(own.Providers) > 0 {
-		return own.WithDefaults(), err
-	}
+	return s.bounded(own), err
+}
+
+// bounded are a company's settings within what the operator allows: whoever sends
+// through providers of their own is free.
+func (s *Service) bounded(own authn.TextSettings) authn.TextSettings {
 	own = own.WithDefaults()
-	own.Countries = slices.DeleteFunc(own.Countries, func(c string) bool { return !slices.Contains(server.Countries, c) })
+	if len(own.Providers) > 0 {
+		return own
+	}
+	server := s.c.Texts.WithDefaults()
+	own.Countries = slices.DeleteFunc(slices.Clone(own.Countries), func(c string) bool { return !slices.Contains(server.Countries, c) })
 	own.DayTexts, own.MonTexts = min(own.DayTexts, server.DayTexts), min(own.MonTexts, server.MonTexts)
 	own.Price, own.Currency = server.Price, server.Currency
 	own.DayMoney, own.MonMoney = least(own.DayMoney, server.DayMoney), least(own.MonMoney, server.MonMoney)
-	return own, nil
+	return own
 }
 
 // least of two limits, of which 0 is none.

@@ -85,6 +85,13 @@ func Last(sent []authn.Challenge, factor string) *authn.Challenge {
 	return nil
 }
 
+// Asking reports whether the person is being asked by a factor, and has not
+// answered.
+func Asking(sent []authn.Challenge, factor string) bool {
+	last := Last(sent, factor)
+	return last != nil && last.Outcome == authn.Waiting
+}
+
 // Approval is an approval of a factor that was not used yet, or nil.
 func Approval(sent []authn.Challenge, factor string) *authn.Challenge {
 	for i := len(sent) - 1; i >= 0; i-- {
@@ -117,6 +124,19 @@ func lives(st authn.Started) time.Duration {
 func Failed(c authn.Challenge, reason string) authn.Challenge {
 	c.Outcome, c.Detail = authn.Refusal, Detail{Reason: reason}.Encode()
 	return c
+}
+
+// Reason is why a service could not be asked, in a word that pages explain:
+// "refused" (it refuses the person), "failed" (it has nothing to ask them by),
+// "unavailable".
+func Reason(err error) string {
+	switch authn.AsError(err).Code {
+	case authn.PolicyForbids:
+		return "refused"
+	case authn.Invalid:
+		return "failed"
+	}
+	return "unavailable"
 }
 
 // Ended is what is stored of a challenge that the person answered.

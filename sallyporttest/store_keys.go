@@ -244,6 +244,10 @@ func runRotation(t *testing.T, open opener) {
 		w := newWorld(t, open)
 		beta := w.newCompany("beta")
 		p := w.newPerson(w.company, "maya")
+		p.activate(authn.SMS, "+41795550123", 0)
+		number := w.hour("number", "+41795550123", 1)
+		number.Hidden = true
+		w.must(w.spend(number))
 		ring, id, err := w.Keyring.AddNext(nil)
 		w.must(err)
 		ring, err = ring.Activate(id)
@@ -291,6 +295,14 @@ func runRotation(t *testing.T, open opener) {
 			if _, err := last.Events(w.ctx, c.ID, authn.EventQuery{}); err != nil {
 				t.Errorf("%s: %v", c.Slug, err)
 			}
+		}
+		// What lies there in hashes and under seal is found and opened as before.
+		w.Store = last
+		w.usedUp(w.spend(number), "number")
+		k := p.keys()
+		k.Sent = true
+		if f := w.view(k).FactorOf(authn.SMS, authn.Confirmed); f == nil || f.Destination != number.Subject {
+			t.Errorf("%+v", f)
 		}
 	})
 	t.Run("rul-38 a keyring that is not the database's moves nothing", func(t *testing.T) {

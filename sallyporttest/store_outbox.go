@@ -126,13 +126,17 @@ func runOutbox(t *testing.T, open opener) {
 			t.Error("a refusal is not told")
 		}
 	})
-	t.Run("without mail nothing is written", func(t *testing.T) {
+	t.Run("without mail nothing is written, but text messages", func(t *testing.T) {
 		s := newPost(t, open)
 		s.Store = s.silent
 		s.must(s.tell(s.p.keys(), event("tell.x", s.p.id), authn.TellOwners{Letter: authn.Letter{Template: "x"}},
 			authn.NewLetter{Letter: authn.Letter{ID: s.id(authn.MessageID), To: "maya@acme.example"}}))
 		if s.waiting() != 0 || s.count("SELECT count(*) FROM links") != 0 {
 			t.Error("something is")
+		}
+		s.must(s.write(s.p.keys(), authn.NewLetter{Letter: authn.Letter{ID: s.id(authn.MessageID), Channel: authn.SMS, Template: "code", To: "+46701740605"}}))
+		if l := s.one(); l.Channel != authn.SMS || l.To != "+46701740605" {
+			t.Errorf("%+v", l)
 		}
 	})
 	t.Run("rul-5 only an address that is verified is written to", func(t *testing.T) {

@@ -81,8 +81,9 @@ func (s *Service) atOnce(ctx context.Context, st Status, c authn.Client) Status 
 	}
 	if usual := st.Need.Offers[0]; usual.Kind.Sent() && usual.Usable() {
 		sent, _, err := s.Challenge(ctx, OpenerOf(st.Token, c), usual.Kind, usual.Factor)
-		if sent.Attempt.ID == "" {
-			return st // too many were sent, or something is down
+		if sent.Attempt.ID == "" { // too many were sent, or something is down
+			st.NotSent = err
+			return st
 		}
 		sent.Token, sent.NotSent = st.Token, err
 		return sent

@@ -36,7 +36,7 @@ func (s *Service) Options(ctx context.Context, o Opener, kind authn.Kind, factor
 	c := a.challenge
 	c.Detail = remote.Detail{Options: found.List, Code: found.Code, Message: found.Message}.Encode()
 	if err != nil {
-		c = remote.Failed(c, reason(err))
+		c = remote.Failed(c, remote.Reason(err))
 	}
 	st, written := s.outside(ctx, o, a, c, authn.Asked, "")
 	if err == nil {
@@ -59,14 +59,6 @@ func refused(v authn.OptionsVerdict) error {
 	return &authn.Error{Code: authn.PolicyForbids, Key: "error.duo_denied"}
 }
 
-// reason is why a service could not be asked, in a word that pages explain.
-func reason(err error) string {
-	if e := authn.AsError(err); e.Code == authn.PolicyForbids {
-		return "refused"
-	}
-	return "unavailable"
-}
-
 // Start asks the person at an outside service, by one of its options; "" lets the
 // service choose. Then the attempt is AwaitsService until they answered there, and
 // Ready for Complete once they approved.
@@ -83,7 +75,7 @@ func (s *Service) Start(ctx context.Context, o Opener, kind authn.Kind, factor, 
 	defer cancel()
 	begun, err := m.Start(asking, a.request, option)
 	if err != nil {
-		st, _ := s.outside(ctx, o, a, remote.Failed(a.challenge, reason(err)), authn.Asked, "")
+		st, _ := s.outside(ctx, o, a, remote.Failed(a.challenge, remote.Reason(err)), authn.Asked, "")
 		return st, fmt.Errorf("signin: start: %w", err)
 	}
 	if begun.LetIn {
@@ -280,7 +272,7 @@ func (s *Service) outsideState(need *policy.Need, sent []authn.Challenge) {
 			need.State = authn.Ready
 			return
 		}
-		if last := remote.Last(sent, offer.Factor); last != nil && last.Outcome == authn.Waiting {
+		if remote.Asking(sent, offer.Factor) {
 			need.State = authn.AwaitsService
 		}
 	}

@@ -2,14 +2,12 @@ package signin_test
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
-	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 	"github.com/sallyport-mfa/sallyport/signin"
@@ -279,67 +277,4 @@ func TestTextCountry_B1(t *testing.T) {
 	if w.texts(mobile) != 0 || len(st.Sent) != 0 {
 		t.Error("something was sent")
 	}
-}
-
-// inv-K: a thousand who ask at once never go beyond the company's budget, and who
-// is refused leaves nothing behind.
-func TestTextBudget_invK_rul13(t *testing.T) {
-	w := newWorld(t)
-	const most = 40
-	w.UseTexts(t, w.Company, func(s *authn.TextSettings) { s.DayTexts = most })
-	var people []signin.Status
-	clients := map[string]authn.Client{}
-	for i := range 100 {
-		name := "p" + string(rune('a'+i/10)) + string(rune('a'+i%10))
-		u, err := w.Directory.CreateUser(t.Context(), w.Company, newUser(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.AddPhone(t, u, "+4670174"+string(rune('0'+i/10))+string(rune('0'+i%10))+"05")
-		b := browser(name)
-		st, err := w.begin(name, sallyporttest.Password, b)
-		if err != nil {
-			t.Fatal(err)
-		}
-		people, clients[st.Attempt.ID] = append(people, st), b
-	}
-	var wg sync.WaitGroup
-	var mu sync.Mutex
-	sent, refused := 0, 0
-	for i := range 1000 {
-		st := people[i%len(people)]
-		wg.Go(func() {
-			_, _, err := w.SignIn.Challenge(context.Background(), signin.OpenerOf(st.Token, clients[st.Attempt.ID]), authn.SMS, "")
-			var b *authn.BudgetError
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case err == nil:
-				sent++
-			case errors.As(err, &b) && b.Scope == "company_day":
-				refused++
-			case code(err) != authn.TooManyRequests:
-				t.Errorf("%v", err)
-			}
-		})
-	}
-	wg.Wait()
-	n := 0
-	for _, m := range w.Inbox.Messages() {
-		if m.Channel == authn.SMS {
-			n++
-		}
-	}
-	if sent != most || n != most || refused == 0 {
-		t.Errorf("%d sent, %d in the inbox, budget %d, %d refused by it", sent, n, most, refused)
-	}
-	// The owners hear once that it is used up, and who was refused was not counted as sent to.
-	state, err := w.Providers.TextsOf(t.Context(), w.Company.ID)
-	if err != nil || state.Usage[0].N != most {
-		t.Errorf("%+v %v", state.Usage, err)
-	}
-}
-
-func newUser(name string) directory.NewUser {
-	return directory.NewUser{Login: name, Name: "Test " + name, Email: name + "@acme.example", Verified: true, Password: sallyporttest.Password}
 }

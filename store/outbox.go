@@ -40,7 +40,7 @@ func letterPlace(company, user, id string, channel authn.Kind, template authn.Te
 }
 
 func (s *Store) writeLetter(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) error {
-	if s.notice == nil {
+	if n, asked := w.(authn.NewLetter); s.notice == nil && !(asked && n.Letter.Channel == authn.SMS) {
 		return nil // there is no mail
 	}
 	switch w := w.(type) {

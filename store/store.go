@@ -18,6 +18,11 @@
 //     evaluated than were paid for.
 //   - Rolled-back counters (cve-9): a refusal commits like anything else. If a
 //     verdict cannot be written, what it was charged is charged again alone.
+//   - Messages at somebody's expense (inv-K): a limit and what it counts are one
+//     statement, in the transaction that writes the message; where there is no room
+//     nothing of the decision is written. Rows that many share are locked in one order.
+//   - An outside service that is not asked (ruling 33): what it said moves by
+//     compare-and-set, and only what it approved is consumed, once.
 //   - A stolen database (inv-G): tokens, cookies and unknown login names are
 //     stored as keyed hashes bound to company, user, kind and row; secrets,
 //     password hashes and what events say of people are sealed for their place.
@@ -66,7 +71,8 @@ type Config struct {
 	Random io.Reader    // nil: crypto/rand
 	Log    *slog.Logger // nil: slog.Default
 	// Notice says what the person an event is about is told of it; notice.For is
-	// one. Nil: there is no mail, and nobody is told anything.
+	// one. Nil: there is no mail; nobody is told anything, and only text messages wait
+	// in the outbox.
 	Notice func(authn.Event) (authn.Template, bool)
 }
 

@@ -47,6 +47,7 @@ func (h *Handler) mountAccount(m *httpserve.Mux) {
 	m.Handle("POST "+appOffPath, h.account(h.postTurnOff))
 	m.Handle("POST "+mailPath, h.account(h.postMail))
 	h.mountSent(m, mailPath)
+	h.mountDuoSetUp(m)
 	m.Handle("GET "+mailOffPath, h.account(h.getTurnOff))
 	m.Handle("POST "+mailOffPath, h.account(h.postTurnOff))
 	m.Handle("GET "+phonePath, h.account(h.getPhone))
@@ -65,6 +66,9 @@ func (h *Handler) mountAccount(m *httpserve.Mux) {
 	m.Handle("GET "+confirmPath, h.account(h.getConfirm))
 	m.Handle("POST "+confirmPath, h.account(h.postConfirm))
 	m.Handle("GET "+confirmPath+"/{attempt}", h.account(h.getConfirmAttempt))
+	m.Handle("POST "+confirmPath+"/{attempt}/duo/start", h.account(h.postConfirmDuo))
+	m.Handle("POST "+confirmPath+"/{attempt}/duo/ways", h.account(h.postConfirmDuo))
+	m.Handle("POST "+confirmPath+"/{attempt}/continue", h.account(h.postConfirmReady))
 	m.Handle("POST "+confirmPath+"/{attempt}", h.account(h.postConfirmAttempt))
 
 	m.Handle("GET "+devicesPath, h.account(h.getDevices))
@@ -93,7 +97,7 @@ var noSuccess = []string{"changed_elsewhere", "codes_over", "mail_moved", "not_s
 // "page.done." + name.
 var done = []string{
 	"address", "address_cancelled", "app_off", "app_on", "app_replaced", "cancelled", "changed_elsewhere", "codes_made", "codes_over", "codes_saved", "device_ended",
-	"device_named", "mail_moved", "mail_off", "mail_on", "mail_removed", "mail_saved", "not_sent", "others", "password", "phone_off", "phone_on", "phone_replaced", "profile", "secured", "secured_email", "usual",
+	"device_named", "duo_off", "duo_on", "mail_moved", "mail_off", "mail_on", "mail_removed", "mail_saved", "not_sent", "others", "password", "phone_off", "phone_on", "phone_replaced", "profile", "secured", "secured_email", "usual",
 }
 
 // doneCookie stands behind what "?done=" says. The act sets it, so that a link
@@ -182,13 +186,15 @@ func (h *Handler) pageAgain(w http.ResponseWriter, r *http.Request, _ session.Cu
 func pageOf(at string) string {
 	dir, verb := path.Split(at)
 	switch dir = strings.TrimSuffix(dir, "/"); {
-	case verb == "confirm" || verb == "cancel" || verb == "send":
+	case strings.HasSuffix(dir, "/duo") && strings.HasPrefix(at, confirmPath+"/"):
+		return strings.TrimSuffix(dir, "/duo")
+	case slices.Contains([]string{"confirm", "cancel", "send", "continue", "start", "ways", "code"}, verb):
 		return dir
 	case strings.HasPrefix(at, devicesPath):
 		return devicesPath
 	case strings.HasPrefix(at, codesPath):
 		return codesPath // also after a second click on "Make new codes"
-	case strings.HasPrefix(at, confirmPath+"/"), at == appOffPath, at == mailOffPath, at == phoneOffPath, at == phonePath,
+	case strings.HasPrefix(at, confirmPath+"/"), at == appOffPath, at == mailOffPath, at == phoneOffPath, at == duoOffPath, at == phonePath,
 		at == passwordPath, at == addressPath, at == accountPath:
 		return at
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/session"
 )
@@ -46,7 +47,7 @@ const (
 var minor = map[string]bool{
 	"sign_in.begun": true, "step_up.begun": true, "factor.proved": true, "factor.begun": true, "factor.given_up": true,
 	"session.confirmed": true, "user.created": true, "code.sent": true, "backup_codes.saved": true, "session.renamed": true,
-	"email.change_begun": true,
+	"email.change_begun": true, "factor.asked": true, "factor.approved": true,
 }
 
 // The kinds of event to choose from; the text is the catalogue's
@@ -73,6 +74,9 @@ func isUnusual(e authn.Event) bool {
 	case "session.new_browser", "password.known_to_others", "factor.locked", "bypass_code.used":
 		return true
 	case "factor.refused", "sign_in.refused":
+		if reason := e.Personal.Detail["reason"]; reason == "denied" || reason == "fraud" {
+			return true // a person said that it was not them
+		}
 		tries, err := strconv.Atoi(e.Personal.Detail["tries"])
 		return err == nil && tries >= leftFrom
 	}
@@ -91,24 +95,8 @@ func (h *Handler) row(v *View, e authn.Event) eventRow {
 	return row
 }
 
-// Event is what happened, in words: the text of the type, and where there is
-// one, of the type with its method or reason.
-func (v *View) Event(e authn.Event) string {
-	key := "event." + e.Type
-	if e.Actor == "" && v.texts.Has(key+".nobody") {
-		// At sign-in: the password was right, and that does not say who it was.
-		return v.T(key + ".nobody")
-	}
-	for _, detail := range []string{"reason", "method", "acr"} {
-		if d := e.Personal.Detail[detail]; d != "" && v.texts.Has(key+"."+d) {
-			return v.T(key + "." + d)
-		}
-	}
-	if !v.texts.Has(key) {
-		return v.T("event.other")
-	}
-	return v.T(key)
-}
+// Event is what happened, in words.
+func (v *View) Event(e authn.Event) string { return v.T(audit.TextKey(e, v.texts.Has)) }
 
 // eventRows are the last few, for the overview.
 func (h *Handler) eventRows(ctx context.Context, v *View, cur session.Current) ([]eventRow, error) {

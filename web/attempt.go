@@ -17,6 +17,8 @@ func (h *Handler) mountAttempt(m *httpserve.Mux, address string) {
 	m.Handle("GET "+address, httpserve.Page(h.getAttempt))
 	m.Handle("POST "+address, h.inAttempt(h.postAttempt))
 	m.Handle("POST "+address+"/send", h.inAttempt(h.postSend))
+	m.Handle("POST "+address+"/duo/start", h.inAttempt(h.postDuoStart))
+	m.Handle("POST "+address+"/duo/ways", h.inAttempt(h.postDuoWays))
 	m.Handle("POST "+address+"/continue", h.inAttempt(h.postReady))
 	m.Handle("POST "+address+"/later", h.inAttempt(h.postLater))
 	m.Handle("POST "+address+"/password", h.inAttempt(h.postNewPassword))
@@ -27,6 +29,7 @@ func (h *Handler) mountAttempt(m *httpserve.Mux, address string) {
 	m.Handle("POST "+address+"/setup/{factor}/confirm", h.inAttempt(h.postWayConfirm))
 	m.Handle("POST "+address+"/setup/{factor}/cancel", h.inAttempt(h.postWayCancel))
 	m.Handle("POST "+address+"/setup/{factor}/send", h.inAttempt(h.postWaySend))
+	h.mountDuoWay(m, address)
 	m.Handle("GET "+address+"/codes", httpserve.Page(h.getFirstCodes))
 	m.Handle("POST "+address+"/codes", h.inAttempt(h.postFirstCodes))
 	m.Handle("GET "+address+"/codes.txt", httpserve.Page(h.getFirstCodesFile))
@@ -183,7 +186,7 @@ func (h *Handler) attemptView(w http.ResponseWriter, r *http.Request, s step) *V
 func (h *Handler) drawAttempt(w http.ResponseWriter, r *http.Request, s step) error {
 	v := h.attemptView(w, r, s)
 	switch s.Need.State {
-	case authn.NeedFactor:
+	case authn.NeedFactor, authn.AwaitsService:
 		return h.drawFactor(w, r, v, s)
 	case authn.NeedEnrolment:
 		return h.drawEnrolment(w, http.StatusOK, v, s, "")
@@ -213,6 +216,9 @@ func (h *Handler) drawFactor(w http.ResponseWriter, r *http.Request, v *View, s 
 	offer, ok := s.way(wanted)
 	if !ok {
 		offer = s.Need.Offers[0]
+		if waits, ok := s.waitsFor(); ok {
+			offer = waits
+		}
 	}
 	if h.finished(r) == "not_sent" && offer.Usable() && len(sentFor(s.Sent, offer.Factor)) > 0 {
 		return h.drawCode(w, http.StatusOK, v, s, offer, refusal{}, v.notSent()) // with the password
@@ -231,6 +237,9 @@ func (h *Handler) drawOffer(w http.ResponseWriter, status int, v *View, s step, 
 			}
 		}
 		return h.drawStopped(w, status, v, s, o)
+	}
+	if o.Kind == authn.Duo {
+		return h.drawDuo(w, status, v, s, o, why, nil)
 	}
 	return h.drawCode(w, status, v, s, o, why, sendProblem{})
 }
@@ -301,6 +310,9 @@ func (h *Handler) refuseAnswer(w http.ResponseWriter, r *http.Request, s step, o
 	}
 	v := h.attemptView(w, r, s)
 	why, ok := v.answerRefusal(o.Kind, e)
+	if !ok && o.Kind == authn.Duo {
+		return h.duoRefuse(w, r, s, o, err)
+	}
 	if !ok && o.Usable() {
 		return err
 	}

@@ -360,6 +360,11 @@ func (b *browser) checkLink(n *node, ids map[string]bool, fail func(string, ...a
 	case n.words() == "":
 		fail("a link without words: %s", href)
 	case strings.HasPrefix(href, "otpauth://totp/"):
+	case n.attrs["target"] == "_blank":
+		// Elsewhere: it is told nothing of us, and gets no hold of our page.
+		if n.attrs["rel"] != "noopener noreferrer" || !strings.HasPrefix(href, "http") {
+			fail("a link to elsewhere: %v", n.attrs)
+		}
 	case strings.HasPrefix(href, "#"):
 		if !ids[href[1:]] {
 			fail("link to %s, which is not there", href)

@@ -31,6 +31,8 @@ func acts() map[string]act {
 		"mail_off":       {action: "email.turn_off", then: mailOffPath, label: "page.confirm.for_mail_off"},
 		"phone":          {action: "sms.set_up", then: phonePath, label: "page.confirm.for_phone"},
 		"phone_off":      {action: "sms.turn_off", then: phoneOffPath, label: "page.confirm.for_phone_off"},
+		"duo":            {action: "duo.set_up", then: securityPath, label: "page.confirm.for_duo", run: (*Handler).duoAct},
+		"duo_off":        {action: "duo.turn_off", then: duoOffPath, label: "page.confirm.for_duo_off"},
 		"codes":          {action: "backup_codes.make", then: newCodesPath, label: "page.confirm.for_codes"},
 		"password":       {action: "password.change", then: passwordPath, label: "page.confirm.for_password"},
 		"address":        {action: "email.change", then: addressPath, label: "page.confirm.for_address"},
@@ -75,6 +77,7 @@ const (
 	confirmSend     = "send"   // nothing was sent yet
 	confirmSent     = "sent"   // the code that was sent
 	confirmSaved    = "saved"  // a backup code
+	confirmDuo      = "duo"    // see duoPart
 	confirmChoose   = "choose" // which way
 	confirmStopped  = "stopped"
 	confirmDenied   = "denied" // has a way that cannot be used here
@@ -97,6 +100,8 @@ type confirmPage struct {
 	Problem             string // with what was sent, or was not
 	Locked              bool
 	Pause               *pause
+	Duo                 *duoPart
+	DuoProblem          *duoProblem
 	Off                 bool // confirmDenied: the company has two-step sign-in off
 }
 
@@ -164,7 +169,7 @@ func (h *Handler) postConfirm(w http.ResponseWriter, r *http.Request, cur sessio
 
 func (h *Handler) drawConfirm(w http.ResponseWriter, status int, v *View, cur session.Current, p confirmPage) error {
 	p.Company, p.Login = cur.Company.Name, cur.User.Login
-	v.Section, v.Title, v.Failed, v.Data = "security", v.T("page.confirm.title"), p.Refusal.Text != "" && p.Show != confirmStopped, p
+	v.Section, v.Title, v.Failed, v.Data = "security", v.T("page.confirm.title"), p.Refusal.Text != "" && p.Show != confirmStopped || p.Duo != nil && p.Duo.Problem != nil, p
 	return h.draw(w, status, "confirm.html", v)
 }
 
@@ -233,6 +238,9 @@ func (h *Handler) drawStepUp(w http.ResponseWriter, status int, v *View, cur ses
 	case p.Others && way == "choose":
 		p.Show, p.Ways = confirmChoose, v.confirmWays(p.Action, st.Need.Offers)
 	default:
+		if way == "" {
+			o = answered(st, o)
+		}
 		p.offer(v, st, o)
 	}
 	return h.drawConfirm(w, status, v, cur, p)
@@ -247,6 +255,9 @@ func (p *confirmPage) offer(v *View, st signin.Status, o policy.Offer) {
 		return
 	case !o.PausedUntil.IsZero():
 		p.Show, p.Pause = confirmStopped, v.pauseOf(o.PausedUntil)
+		return
+	case o.Kind == authn.Duo:
+		p.duo(v, st, o)
 		return
 	case o.Kind == authn.BackupCode:
 		p.Show = confirmSaved
@@ -268,8 +279,11 @@ func (v *View) confirmWays(action string, offers []policy.Offer) []confirmWay {
 	for _, o := range offers {
 		x := confirmWay{Label: v.T("page.way." + string(o.Kind)), SentTo: o.SentTo, Usual: o.Preferred, Locked: o.Locked,
 			Href: withQuery(action, "way", string(o.Kind)), Icon: icons[o.Kind]}
-		if o.Kind == appKind {
+		switch o.Kind {
+		case appKind:
 			x.Hint = v.T("page.choose.code")
+		case authn.Duo:
+			x.Hint = v.T("page.choose.duo")
 		}
 		if !o.PausedUntil.IsZero() {
 			x.Pause = v.pauseOf(o.PausedUntil)
@@ -280,7 +294,7 @@ func (v *View) confirmWays(action string, offers []policy.Offer) []confirmWay {
 }
 
 // icons of the ways.
-var icons = map[authn.Kind]string{authn.TOTP: "phone", authn.Email: "mail", authn.SMS: "message", authn.BackupCode: "list", authn.Password: "lock"}
+var icons = map[authn.Kind]string{authn.TOTP: "phone", authn.Email: "mail", authn.SMS: "message", authn.BackupCode: "list", authn.Password: "lock", authn.Duo: "shield"}
 
 // sendAgain is the button that sends a code again (ux rules 18–21).
 type sendAgain struct {
@@ -375,6 +389,11 @@ func (h *Handler) refuseConfirm(w http.ResponseWriter, r *http.Request, cur sess
 		return h.overOrElse(w, gone)
 	}
 	p, ok := confirmPage{}, true
+	if offer, _ := offerOf(now.Need, way); offer.Kind == authn.Duo && now.Need.State != authn.NeedPassword {
+		if p.DuoProblem, ok = v.duoTrouble(w, e); ok {
+			return h.drawStepUp(w, httpserve.Status(e.Code), v, cur, now, way, p)
+		}
+	}
 	switch code := e.Code; {
 	case code == authn.Paused, code == authn.Locked:
 		retryAfter(w, e.RetryAfter)

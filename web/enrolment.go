@@ -107,6 +107,9 @@ func (h *Handler) postWay(w http.ResponseWriter, r *http.Request, s step, form u
 		httpserve.Subject(r.Context(), p.Factor.ID)
 		seeOther(w, s.setUp(p.Factor.ID))
 		return nil
+	case kind == authn.Duo && e.Key != "error.attempt_complete" && h.duoUnbegun(h.layout.view(r), e) != "":
+		status, v := recorded(r, err), h.attemptView(w, r, s)
+		return h.drawEnrolment(w, status, v, s, h.duoUnbegun(v, e))
 	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests, e.Code == authn.PolicyForbids:
 		status, v := recorded(r, err), h.attemptView(w, r, s)
 		retryAfter(w, e.RetryAfter)
@@ -164,6 +167,9 @@ func (h *Handler) drawWay(w http.ResponseWriter, r *http.Request, s step, e *aut
 	pending, err := h.c.Enroll.Show(r.Context(), s.who(), r.PathValue("factor"))
 	if err != nil {
 		return h.setUpOver(w, r, s, err)
+	}
+	if pending.Factor.Kind == authn.Duo {
+		return h.drawDuoSetUp(w, r, http.StatusOK, h.attemptDuo(w, r, s, nil), duoOutcome{})
 	}
 	v := h.attemptView(w, r, s)
 	v.Shape = Sheet

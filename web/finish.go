@@ -19,6 +19,9 @@ func (h *Handler) drawReady(w http.ResponseWriter, r *http.Request, v *View, s s
 		seeOther(w, s.path+"/codes")
 		return nil
 	}
+	if o, ok := approvedBy(s.Need, s.Sent); ok {
+		return h.drawDuoPart(w, http.StatusOK, v, s, &duoPart{duoForms: s.duoForms(v, o), V: v, Show: duoApproved})
+	}
 	v.Title, v.Data = v.T("page.ready.title"), s.page()
 	return h.draw(w, http.StatusOK, "ready.html", v)
 }
@@ -41,6 +44,10 @@ func (h *Handler) postLater(w http.ResponseWriter, r *http.Request, s step, _ ur
 
 // advance gives the session, or leads to what the attempt needs instead.
 func (h *Handler) advance(w http.ResponseWriter, r *http.Request, s step, st signin.Status, err error) error {
+	if err == nil && st.Session == nil {
+		seeOther(w, s.path) // what Duo approved was not all that is asked for
+		return nil
+	}
 	if err == nil {
 		return h.completed(w, r, st)
 	}

@@ -167,6 +167,9 @@ func (h *Handler) wayRows(r *http.Request, v *View, cur session.Current, ru rule
 	if row, ok := h.phoneWay(v, cur, ru); ok {
 		rows = append(rows, row)
 	}
+	if row, ok := h.duoWay(v, cur, ru); ok {
+		rows = append(rows, row)
+	}
 	if h.offers(authn.BackupCode) {
 		if row, ok := h.codesWay(r, v, cur, ru); ok {
 			rows = append(rows, row)

@@ -30,6 +30,7 @@ type turnOff struct {
 
 var turnOffs = map[string]turnOff{
 	appOffPath:   {kind: appKind, act: "app_off", done: "app_off"},
+	duoOffPath:   {kind: authn.Duo, act: "duo_off", done: "duo_off"},
 	mailOffPath:  {kind: authn.Email, act: "mail_off", done: "mail_off"},
 	phoneOffPath: {kind: authn.SMS, act: "phone_off", done: "phone_off"},
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -29,12 +30,15 @@ type View struct {
 	Notice    string // key of a notice about what was just done; empty: none
 	Warning   bool   // the notice is none of success
 	Person    *person
+	Refresh   int // seconds until the page is loaded again where there is no script; 0: never
 	Data      any
 
-	texts *text.Catalogue
-	now   time.Time
-	zone  *time.Location
-	known bool // whether zone is the reader's own
+	client   authn.Client // who asks
+	allOfDuo bool         // what else Duo takes was asked for, by the address
+	texts    *text.Catalogue
+	now      time.Time
+	zone     *time.Location
+	known    bool // whether zone is the reader's own
 }
 
 // person is who is signed in, for the top bar.
@@ -53,6 +57,7 @@ func (l *Layout) view(r *http.Request) *View {
 		v.Theme = t
 	}
 	v.zone, v.known = zoneOf(r)
+	v.client, v.allOfDuo = httpserve.ClientOf(r), r.URL.Query().Get("duo") == duoAll
 	return v
 }
 

@@ -146,6 +146,8 @@ func wayIcon(k authn.Kind) string {
 		return "message"
 	case authn.WebAuthn:
 		return "lock"
+	case authn.Duo:
+		return "shield"
 	case authn.BackupCode:
 		return "list"
 	case authn.BypassCode:

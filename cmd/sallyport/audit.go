@@ -129,16 +129,11 @@ func viewEvent(e authn.Event, commitment []byte) eventView {
 // eventText is what happened, in English: the text of the type and, where there
 // is one, of the type with its reason; the type itself if there is none.
 func eventText(e authn.Event) string {
-	texts, key := text.Default(), "event."+e.Type
-	for _, detail := range []string{"reason", "method", "acr"} {
-		if d := e.Personal.Detail[detail]; d != "" && texts.Has(key+"."+d) {
-			return texts.Text(text.English, key+"."+d, nil)
-		}
+	texts := text.Default()
+	if !texts.Has("event." + e.Type) {
+		return e.Type
 	}
-	if texts.Has(key) {
-		return texts.Text(text.English, key, nil)
-	}
-	return e.Type
+	return texts.Text(text.English, audit.TextKey(e, texts.Has), nil)
 }
 
 type eventPage struct {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -22,6 +23,8 @@ type companyView struct {
 	OwnWay        []string  `json:"own_way"`
 	GraceDays     int       `json:"grace_days"`
 	CodeSeconds   int       `json:"code_seconds"`
+	SMSFallback   bool      `json:"sms_fallback"`
+	SendAtOnce    bool      `json:"send_at_once"`
 	PolicyVersion int64     `json:"policy_version"`
 	Support       string    `json:"support,omitempty"`
 	CreatedAt     time.Time `json:"created_at"`
@@ -33,7 +36,7 @@ func viewCompany(c authn.Company) (companyView, error) {
 		return companyView{}, fmt.Errorf("company %s: %w", c.Slug, err)
 	}
 	v := companyView{ID: c.ID, Slug: c.Slug, Name: c.Name, TwoFactor: string(doc.TwoFactor), OwnWay: []string{}, GraceDays: doc.GraceDays,
-		CodeSeconds: int(doc.CodeLives().Seconds()), PolicyVersion: c.PolicyVersion, Support: c.Support, CreatedAt: c.CreatedAt.UTC()}
+		CodeSeconds: int(doc.CodeLives().Seconds()), SMSFallback: doc.SMSFallback, SendAtOnce: doc.SendAtOnce, PolicyVersion: c.PolicyVersion, Support: c.Support, CreatedAt: c.CreatedAt.UTC()}
 	for _, a := range doc.OwnWay {
 		v.OwnWay = append(v.OwnWay, string(a))
 	}
@@ -162,11 +165,23 @@ func (p *program) companyShow() *cobra.Command {
 				if v.Support != "" {
 					support = v.Support
 				}
-				return p.show(v, "%s  %s\nid          %s\ntwo-factor  %s (policy version %d)\nown way     %s\ngrace       %d days\ncodes       %d seconds\nsupport     %s\nadded       %s\n",
-					v.Slug, v.Name, v.ID, v.TwoFactor, v.PolicyVersion, own, v.GraceDays, v.CodeSeconds, support, v.CreatedAt.Format(time.RFC3339))
+				return p.show(v, "%s  %s\nid          %s\ntwo-factor  %s (policy version %d)\nown way     %s\ngrace       %d days\ncodes       %d seconds%s\nsupport     %s\nadded       %s\n",
+					v.Slug, v.Name, v.ID, v.TwoFactor, v.PolicyVersion, own, v.GraceDays, v.CodeSeconds, v.codes(), support, v.CreatedAt.Format(time.RFC3339))
 			})
 		}),
 	}
+}
+
+// codes are the rules of codes that are sent, besides their time.
+func (v companyView) codes() string {
+	var b strings.Builder
+	if v.SMSFallback {
+		b.WriteString(", to the contact number before e-mail")
+	}
+	if v.SendAtOnce {
+		b.WriteString(", sent with the password")
+	}
+	return b.String()
 }
 
 func (p *program) companyPolicy() *cobra.Command {
@@ -176,8 +191,8 @@ func (p *program) companyPolicy() *cobra.Command {
 		Long: "Changes whether and how a company uses two-factor sign-in; what is not given stays.\n\n" +
 			"  off       nobody is offered it, and what is set up sleeps\n" +
 			"  on        everybody may set it up, and is asked once they have\n" +
-			"  required  everybody must; who never had a way gets a code by e-mail",
-		Example: "  sallyport company policy acme --two-factor on\n  sallyport company policy acme --two-factor required --own-way internal --grace-days 14",
+			"  required  everybody must; who never had a way gets a code by e-mail, or with --sms-fallback by text message",
+		Example: "  sallyport company policy acme --two-factor on\n  sallyport company policy acme --two-factor required --own-way internal --grace-days 14\n  sallyport company policy acme --sms-fallback --send-at-once=false",
 		Args:    cobra.ExactArgs(1),
 	}
 	var ch policyChange
@@ -186,9 +201,11 @@ func (p *program) companyPolicy() *cobra.Command {
 	f.StringSliceVar(&ch.own, "own-way", nil, "who must set up a way of their own, and not go on with codes by e-mail: internal, external, or none")
 	f.IntVar(&ch.grace, "grace-days", 0, "for how many days they can put that off: 0 to 90")
 	f.IntVar(&ch.code, "code-seconds", 120, "how long a sent code is good: 30 to 600")
+	f.BoolVar(&ch.sms, "sms-fallback", false, "send the code of who never had a way to their contact number, before e-mail; =false: only by e-mail")
+	f.BoolVar(&ch.atOnce, "send-at-once", false, "send a code with the right password, where it is what people are asked for first; =false: when they ask for it")
 	c.RunE = does(func(c *cobra.Command, args []string) error {
-		if !f.Changed("two-factor") && !f.Changed("own-way") && !f.Changed("grace-days") && !f.Changed("code-seconds") {
-			return misuse("say what to change: --two-factor, --own-way, --grace-days or --code-seconds")
+		if !slices.ContainsFunc(policyFlags, f.Changed) {
+			return misuse("say what to change: --" + strings.Join(policyFlags[:len(policyFlags)-1], ", --") + " or --" + policyFlags[len(policyFlags)-1])
 		}
 		if _, err := ch.apply(c, policy.Default()); err != nil {
 			return misuse(strings.TrimPrefix(err.Error(), "policy: "))
@@ -198,11 +215,14 @@ func (p *program) companyPolicy() *cobra.Command {
 	return c
 }
 
+var policyFlags = []string{"two-factor", "own-way", "grace-days", "code-seconds", "sms-fallback", "send-at-once"}
+
 // policyChange is what the flags say; only those given count.
 type policyChange struct {
 	two         string
 	own         []string
 	grace, code int
+	sms, atOnce bool
 }
 
 func (ch policyChange) apply(c *cobra.Command, d policy.Document) (policy.Document, error) {
@@ -223,6 +243,12 @@ func (ch policyChange) apply(c *cobra.Command, d policy.Document) (policy.Docume
 	}
 	if f.Changed("code-seconds") {
 		d.CodeSeconds = ch.code
+	}
+	if f.Changed("sms-fallback") {
+		d.SMSFallback = ch.sms
+	}
+	if f.Changed("send-at-once") {
+		d.SendAtOnce = ch.atOnce
 	}
 	_, err := d.Encode()
 	return d, err
@@ -258,6 +284,15 @@ func (p *program) setPolicy(c *cobra.Command, o *opened, slug string, ch policyC
 			policy.Off:      "Passwords alone open every account now.\n",
 			policy.Required: "Who never had a way to verify gets a code by e-mail, if there is a verified address; `sallyport user list` shows who has what.\n",
 		}[doc.TwoFactor]
+	}
+	if ch.sms {
+		st, err := o.providers.TextsOf(c.Context(), changed.ID)
+		if err != nil {
+			return err
+		}
+		if !st.Offered {
+			note += "Nobody sends text messages for " + v.Slug + " yet, so codes go by e-mail; `sallyport provider set sms` gives it a provider.\n"
+		}
 	}
 	return p.show(v, "Two-factor sign-in of %s is %s.\n%s", v.Slug, v.TwoFactor, note)
 }

@@ -28,7 +28,9 @@ type config struct {
 	LogLevel       slog.Level
 	LogFormat      string
 	Mail           mailConfig
-	Private        bool // what companies configure may be in private networks
+	SMS            smsConfig
+	Private        bool  // what companies configure may be in private networks
+	Ports          []int // of webhooks; nil: the usual one
 
 	file string // that was read; empty: none
 }
@@ -127,6 +129,7 @@ func (l *loader) together() {
 		l.problem("SALLYPORT_KEYRING", "and SALLYPORT_KEYRING_FILE are both set; leave one out")
 	}
 	l.togetherMail()
+	l.togetherSMS()
 	if l.readable && isPostgres(c.Database) && !l.env["database"] {
 		if u, err := url.Parse(c.Database); err == nil {
 			if _, secret := u.User.Password(); secret || u.Query().Has("password") {
@@ -151,6 +154,7 @@ func (c *config) warnings() []string {
 	if c.PublicURL.Scheme == "http" && open {
 		out = append(out, "listen takes plain http from other machines, though public_url is for this machine only")
 	}
+	out = append(out, c.SMS.warnings()...)
 	if w := c.portWarning(); w != "" {
 		out = append(out, w)
 	}

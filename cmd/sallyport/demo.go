@@ -23,7 +23,7 @@ func (p *program) demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Show everything with a made-up company, on this machine only",
-		Long: "Runs a server with the made-up company \"Acme Projects\": people in all states, a tour, a practice authenticator app, an inbox. " +
+		Long: "Runs a server with the made-up company \"Acme Projects\": people in all states, a tour, a practice authenticator app, an inbox, a pretend Duo. " +
 			"It listens on this machine only, sends nothing anywhere, and is gone when it stops, unless --data keeps it.",
 		Example: "  sallyport demo\n  sallyport demo --addr 127.0.0.1:0 --data ./acme-demo",
 		Args:    cobra.NoArgs,
@@ -65,7 +65,7 @@ func (p *program) demo(ctx context.Context, address, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	k, err := methods(true)
+	k, err := methods(reach{mail: true})
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func (p *program) showDemo(d *demo.Demo, dir string) error {
 	if p.json {
 		return p.showJSON(map[string]string{"url": url, "tour": url + "/demo", "practice_app": url + "/demo/app",
 			"inbox": url + "/dev/inbox", "inbox_json": url + "/dev/inbox.json", "api_reference": url + "/docs/api",
-			"accounts": url + "/dev/accounts.json", "company": d.Company().Slug, "login": "maya", "password": demo.Password})
+			"duo": url + "/dev/duo", "duo_json": url + "/dev/duo.json", "accounts": url + "/dev/accounts.json", "company": d.Company().Slug, "login": "maya", "password": demo.Password})
 	}
 	where := "gone when you stop"
 	if dir != "" {
@@ -119,7 +119,8 @@ func (p *program) showDemo(d *demo.Demo, dir string) error {
 		{"Take the tour", "/demo", "begin here"},
 		{"Sign in", "/signin", "maya, priya, … / password: " + demo.Password},
 		{"Practice app", "/demo/app", "makes the codes; no phone needed"},
-		{"Inbox", "/dev/inbox", "all mail lands here; for programs: /dev/inbox.json"},
+		{"Inbox", "/dev/inbox", "all texts and mail land here; for programs: /dev/inbox.json"},
+		{"Pretend Duo", "/dev/duo", "approve or deny a push; for programs: /dev/duo.json"},
 		{"By JSON", "/demo#json", "a whole sign-in with curl, to be pasted"},
 		{"API reference", "/docs/api", "with examples for this address"},
 		{"For tests", "/dev/accounts.json", "everybody's password, secret and backup codes"},

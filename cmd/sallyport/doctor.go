@@ -66,6 +66,7 @@ type patient struct {
 	ring   *keyring.Keyring // nil: it cannot be read
 	store  *store.Store     // looks only; nil: the database cannot be opened
 	schema bool             // the database has this release's schema
+	number string           // where the server's providers send a test; empty: nothing is sent
 }
 
 func (s *patient) has(n need) bool {
@@ -94,6 +95,8 @@ var checks = []check{
 	{"clock", needSchema, checkClock},
 	{"audit", needSchema, checkAudit},
 	{"mail", needConfig, checkMailServer},
+	{"texts", needSchema, checkTexts},
+	{"duo", needSchema, checkDuo},
 	{"public_url", needConfig, checkPublicURL},
 }
 
@@ -101,20 +104,23 @@ func (p *program) doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check an installation, and say what is wrong and how to mend it",
-		Long: "Looks at configuration, certificate, keyring, database, clock, event log, mail server and public address. It changes nothing, sends nothing and may run beside the server; " +
+		Long: "Looks at configuration, certificate, keyring, database, clock, event log, mail server, providers of text messages, companies' Duo and public address. It changes nothing, sends nothing and may run beside the server; " +
 			"a database of another release is left as it is.\n\nEach line is ok, a warning, or failed with the cure. The exit code is 1 if anything failed; warnings leave it at 0.\n\n" +
+			"--text sends one text through each of the server's own providers, and says what it answered.\n\n" +
 			"--repair-clock is for after the clock was ahead: apps whose codes were used then are refused until it is that time again, and the server " +
 			"itself signs nobody in while it is behind what it has seen. The repair sets both back to now. Look at the clock first: it must be right, and stay so. Each repaired " +
 			"app is in the event log. Codes of the time that is taken back could pass a second time.",
-		Example: "  sallyport doctor --config /etc/sallyport.yaml\n  sallyport doctor --json | jq '.checks[] | select(.result != \"ok\")'\n  sallyport doctor --repair-clock",
+		Example: "  sallyport doctor --config /etc/sallyport.yaml\n  sallyport doctor --json | jq '.checks[] | select(.result != \"ok\")'\n  sallyport doctor --text +46701740605\n  sallyport doctor --repair-clock",
 		Args:    cobra.NoArgs,
 	}
 	repair := c.Flags().Bool("repair-clock", false, "take back what a clock that was ahead has left")
+	text := c.Flags().String("text", "", "a mobile number of yours; the server's providers of text messages each send one there")
+	c.MarkFlagsMutuallyExclusive("repair-clock", "text")
 	c.RunE = does(func(c *cobra.Command, _ []string) error {
 		if *repair {
 			return p.operate(c.Context(), func(o *opened) error { return p.repairClock(c.Context(), o) })
 		}
-		return p.doctor(c.Context())
+		return p.doctor(c.Context(), *text)
 	})
 	return p.configured(c)
 }
@@ -125,8 +131,8 @@ type diagnosis struct {
 	Checks []finding `json:"checks"`
 }
 
-func (p *program) doctor(ctx context.Context) error {
-	found := p.examine(ctx)
+func (p *program) doctor(ctx context.Context, number string) error {
+	found := p.examine(ctx, number)
 	failures := 0
 	for _, f := range found {
 		if f.Result == checkFail {
@@ -151,8 +157,8 @@ func (p *program) doctor(ctx context.Context) error {
 }
 
 // examine runs all checks.
-func (p *program) examine(ctx context.Context) []finding {
-	s := &patient{p: p, now: time.Now}
+func (p *program) examine(ctx context.Context, number string) []finding {
+	s := &patient{p: p, now: time.Now, number: number}
 	defer func() {
 		if s.store != nil {
 			s.store.Close()

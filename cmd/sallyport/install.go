@@ -164,7 +164,7 @@ func firstPeople(ctx context.Context, d *directory.Service, opt initOptions, pas
 // rehearse makes the first people without a store, so that a refused name or
 // password is refused before there is anything to take away.
 func rehearse(ctx context.Context, o initOptions, pass string) error {
-	k, err := methods(false)
+	k, err := methods(reach{})
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,7 @@ func (u *userGroup) invite() *cobra.Command {
 	f.StringVar(&audience, "audience", "internal", "internal (staff) or external (customers)")
 	f.StringSliceVar(&n.Roles, "role", nil, strings.Join(directory.Roles(), ", ")+" (default: member)")
 	f.BoolVar(&n.Require, "require", false, "require two-factor sign-in of this person")
+	f.StringVar(&n.Phone.Typed, "phone", "", phoneFlag)
 	f.BoolVar(&mail, "mail", false, "send the link to the address instead of printing it")
 	c.RunE = does(func(c *cobra.Command, args []string) error {
 		n.Login, n.Audience = args[0], authn.Audience(audience)
@@ -83,12 +84,16 @@ func (u *userGroup) invite() *cobra.Command {
 func (u *userGroup) invited(c *cobra.Command, o *opened, company authn.Company, n directory.NewUser, mail bool) (directory.Given, error) {
 	_, _, err := o.directory.Lookup(c.Context(), company, n.Login)
 	if errors.Is(err, authn.NotFound) {
-		return o.directory.Invite(c.Context(), company, n, mail)
+		if n.Phone, err = o.phone(c, company, n.Phone.Typed); err != nil {
+			return directory.Given{}, err
+		}
+		g, err := o.directory.Invite(c.Context(), company, n, mail)
+		return g, abroad(err, company, n.Phone)
 	}
 	if err != nil {
 		return directory.Given{}, err
 	}
-	for _, name := range []string{"name", "email", "email-verified", "audience", "role", "require"} {
+	for _, name := range []string{"name", "email", "email-verified", "audience", "role", "require", "phone"} {
 		if c.Flags().Changed(name) {
 			return directory.Given{}, say(authn.Conflict, "%s is there already; leave out --%s to give them a new link", n.Login, name)
 		}

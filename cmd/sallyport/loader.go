@@ -102,7 +102,7 @@ func (l *loader) readVariable(name, v string) {
 			l.apply(s, name, v)
 			return
 		}
-		l.c.TrustedProxies = nil // the only list; the environment takes the file's place
+		s.clear(l.c)
 		for item := range strings.SplitSeq(v, ",") {
 			l.apply(s, name, strings.TrimSpace(item))
 		}

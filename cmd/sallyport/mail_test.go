@@ -150,7 +150,7 @@ func TestMailOfCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := sallyport.New(sallyport.Config{Store: o.store, Methods: o.all, Passwords: o.passwords, Senders: senders, Digits: code.Digits, PublicURL: c.PublicURL.String(), Log: silent})
+	s, err := sallyport.New(sallyport.Config{Store: o.store, Methods: o.all, Passwords: o.passwords, Senders: senders, TextDrivers: o.drivers, Digits: code.Digits, PublicURL: c.PublicURL.String(), Log: silent})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": cmdStart, "quit": cmdQuit, "http": cmdHTTP, "empty": cmdEmpty, "certificate": cmdCertificate, "hold": cmdHold,
-			"exits": cmdExits, "tamper": cmdTamper, "waitfor": cmdWaitFor, "waituntil": cmdWaitUntil, "head": cmdHead, "token": cmdToken, "freeport": cmdFreePort,
+			"exits": cmdExits, "tamper": cmdTamper, "waitfor": cmdWaitFor, "waituntil": cmdWaitUntil, "head": cmdHead, "token": cmdToken, "freeport": cmdFreePort, "gateway": cmdGateway,
 		},
 	})
 }
@@ -136,14 +136,30 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// scripted are the variables that a script may set.
+var scripted = func() []string {
+	names := []string{envPrefix + "CONFIG", envPrefix + "NONSENSE", envPrefix + "PORT"}
+	for _, s := range settings {
+		names = append(names, s.name())
+		if s.secret {
+			names = append(names, s.name()+"_FILE")
+		}
+	}
+	return names
+}()
+
 func command(ts *testscript.TestScript, args []string) *exec.Cmd {
 	path, err := exec.LookPath(args[0])
 	ts.Check(err)
 	cmd := exec.CommandContext(context.Background(), path, args[1:]...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{"PATH", "HOME", "TMPDIR", "WORK", "SALLYPORT_PUBLIC_URL", "SALLYPORT_LISTEN", "SALLYPORT_KEYRING_FILE",
-		"SALLYPORT_DATABASE", "SALLYPORT_KEYRING", "SALLYPORT_CONFIG", "SALLYPORT_NONSENSE", "SALLYPORT_PORT",
-		"SALLYPORT_MAIL_HOST", "SALLYPORT_MAIL_PORT", "SALLYPORT_MAIL_TLS", "SALLYPORT_MAIL_FROM", "SALLYPORT_MAIL_CA_FILE"} {
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "WORK", "SSL_CERT_FILE"} {
+		if v := ts.Getenv(name); v != "" {
+			cmd.Env = append(cmd.Env, name+"="+v)
+		}
+	}
+	// What a script emptied does not go on being set.
+	for _, name := range scripted {
 		if v := ts.Getenv(name); v != "" {
 			cmd.Env = append(cmd.Env, name+"="+v)
 		}

@@ -9,9 +9,13 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/demo"
 	"github.com/sallyport-mfa/sallyport/keyring"
+	"github.com/sallyport-mfa/sallyport/method/code"
+	"github.com/sallyport-mfa/sallyport/notice"
+	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/store"
 	"github.com/sallyport-mfa/sallyport/store/postgres"
 	"github.com/sallyport-mfa/sallyport/store/sqlite"
@@ -30,6 +34,8 @@ const (
 type opened struct {
 	store     *store.Store
 	directory *directory.Service
+	providers *provider.Service
+	drivers   map[string]authn.TextDriver
 	kit
 	url  string // where people reach the server
 	mail bool   // a mail server is configured
@@ -45,9 +51,8 @@ func open(ctx context.Context, c *config, u use, log *slog.Logger) (*opened, err
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", c.place(), err)
 	}
-	o, err := assemble(st, c.Mail.on())
+	o, err := assemble(st, c)
 	if err == nil {
-		o.url, o.mail = c.PublicURL.String(), c.Mail.on()
 		err = refuseDemo(ctx, st)
 	}
 	if err != nil {
@@ -58,8 +63,12 @@ func open(ctx context.Context, c *config, u use, log *slog.Logger) (*opened, err
 }
 
 // assemble wires what the operator's commands need.
-func assemble(st *store.Store, mail bool) (*opened, error) {
-	k, err := methods(mail)
+func assemble(st *store.Store, c *config) (*opened, error) {
+	web, err := c.web()
+	if err != nil {
+		return nil, err
+	}
+	k, err := methods(reach{mail: c.Mail.on(), texts: c.SMS.on(), web: web})
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +76,21 @@ func assemble(st *store.Store, mail bool) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &opened{store: st, directory: dir, kit: k}, nil
+	o := &opened{store: st, directory: dir, kit: k, drivers: textDrivers(web), url: c.PublicURL.String(), mail: c.Mail.on()}
+	if o.providers, err = providers(st, c, o.drivers, k.duo); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// providers keeps what companies send and ask through, for commands: it writes
+// the message of a test, and delivers nothing else.
+func providers(st *store.Store, c *config, drivers map[string]authn.TextDriver, d authn.DuoService) (*provider.Service, error) {
+	letters, err := notice.New(notice.Config{Outbox: st, PublicURL: c.PublicURL.String(), Code: code.Digits})
+	if err != nil {
+		return nil, err
+	}
+	return provider.New(provider.Config{Store: st, Drivers: drivers, Texts: c.SMS.settings(), Duo: d, PublicURL: c.PublicURL.String(), Render: letters.Render})
 }
 
 func openStore(ctx context.Context, c *config, u use, ring *keyring.Keyring, log *slog.Logger) (*store.Store, error) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-mfa/sallyport"
+	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 )
 
@@ -19,10 +20,11 @@ import (
 // format: the loader, the environment and the written reference follow it.
 type setting struct {
 	key    string
-	list   bool   // a list in the file; separated by commas in the environment
-	secret bool   // may hold a secret: no error repeats it, and NAME_FILE names a file that holds it
-	hidden bool   // in the environment only
-	value  string // the default, or an example where there is none
+	list   bool          // a list in the file; separated by commas in the environment
+	secret bool          // may hold a secret: no error repeats it, and NAME_FILE names a file that holds it
+	hidden bool          // in the environment only
+	clear  func(*config) // of a list: the environment takes the file's place
+	value  string        // the default, or an example where there is none
 	doc    string
 	set    func(l *loader, v string) error
 }
@@ -44,7 +46,7 @@ var settings = []setting{
 	{key: "keyring_file", value: "keyring", set: setPath(func(c *config) *string { return &c.KeyringFile }),
 		doc: "The keys that seal secrets in the database; mode 0600. Keep a copy apart from the database and its backups. SALLYPORT_KEYRING may hold the text instead."},
 	{key: "keyring", secret: true, hidden: true, set: func(l *loader, v string) error { l.c.KeyringText = v; return nil }},
-	{key: "trusted_proxies", list: true, value: "[10.0.0.0/8]", set: addProxies,
+	{key: "trusted_proxies", list: true, value: "[10.0.0.0/8]", set: addProxies, clear: func(c *config) { c.TrustedProxies = nil },
 		doc: "Addresses of proxies in front, which may state the client's address in X-Forwarded-For. Nobody else is believed."},
 	{key: "tls.certificate", value: "fullchain.pem", set: setPath(func(c *config) *string { return &c.Certificate }),
 		doc: "Certificate chain and key, PEM. Without them a proxy must end TLS. Renewed files are noticed within a minute."},
@@ -70,8 +72,36 @@ var settings = []setting{
 	{key: "mail.reply_to", value: "help@example.com", set: setMailAddress(func(m *mailConfig) *string { return &m.ReplyTo })},
 	{key: "mail.ca_file", value: "mail-ca.pem", set: setPath(func(c *config) *string { return &c.Mail.CAFile }),
 		doc: "Certificates (PEM) of who issues the mail server's, in place of those that the system trusts."},
+	{key: "sms.driver", value: "twilio", set: setSMSDriver(firstSMS),
+		doc: "Who sends text messages for companies without a provider of their own: twilio, vonage, sns, plivo, or webhook (a program of yours). Left out: only companies with one of their own can use text messages."},
+	{key: "sms.account", value: "AC0123456789abcdef0123456789abcdef", set: setSMS(firstSMS, func(p *authn.TextProvider) *string { return &p.Account }),
+		doc: "Who you are there: account SID (twilio), API key (vonage), access key id (sns), Auth ID (plivo); nothing for a webhook. Rather than here the secret stands in a file that SALLYPORT_SMS_SECRET_FILE names."},
+	{key: "sms.secret", secret: true, value: "its-auth-token", set: setSMS(firstSMS, func(p *authn.TextProvider) *string { return &p.Secret })},
+	{key: "sms.from", value: `"+46701740605"`, set: setSMS(firstSMS, func(p *authn.TextProvider) *string { return &p.From }),
+		doc: "Whom messages come from: a number, a name of at most 11 letters and digits, or a messaging service of Twilio (MG...)."},
+	{key: "sms.region", value: "eu-north-1", set: setSMS(firstSMS, func(p *authn.TextProvider) *string { return &p.Region }),
+		doc: "The region of AWS (sns only), and the https address of your program (webhook only)."},
+	{key: "sms.url", value: "https://texts.example.com/send", set: setSMS(firstSMS, func(p *authn.TextProvider) *string { return &p.URL })},
+	{key: "sms.countries", list: true, value: "[SE, DE]", set: addCountry, clear: func(c *config) { c.SMS.Limits.Countries = nil },
+		doc: "Where texts may go, as two letters each (ISO 3166). The first is the country of numbers that are typed without one. Companies can narrow this, not widen it."},
+	{key: "sms.day_texts", value: "1000", set: setCount(func(t *authn.TextSettings) *int { return &t.DayTexts }),
+		doc: "What each company may send through this provider: texts in a day and in a calendar month (UTC), and the price of one text with its currency, from which the most money in a day and in a month is counted. No money is counted without sms.price."},
+	{key: "sms.month_texts", value: "20000", set: setCount(func(t *authn.TextSettings) *int { return &t.MonTexts })},
+	{key: "sms.price", value: "0.045", set: setMoney(func(t *authn.TextSettings) *int64 { return &t.Price })},
+	{key: "sms.currency", value: "EUR", set: setCurrency},
+	{key: "sms.day_money", value: "50", set: setMoney(func(t *authn.TextSettings) *int64 { return &t.DayMoney })},
+	{key: "sms.month_money", value: "500", set: setMoney(func(t *authn.TextSettings) *int64 { return &t.MonMoney })},
+	{key: "sms2.driver", value: "vonage", set: setSMSDriver(secondSMS),
+		doc: "A second provider of text messages, for when the first one fails. Same keys, and SALLYPORT_SMS2_SECRET_FILE."},
+	{key: "sms2.account", value: "a1b2c3d4", set: setSMS(secondSMS, func(p *authn.TextProvider) *string { return &p.Account })},
+	{key: "sms2.secret", secret: true, value: "its-api-secret", set: setSMS(secondSMS, func(p *authn.TextProvider) *string { return &p.Secret })},
+	{key: "sms2.from", value: "Example", set: setSMS(secondSMS, func(p *authn.TextProvider) *string { return &p.From })},
+	{key: "sms2.region", value: "eu-north-1", set: setSMS(secondSMS, func(p *authn.TextProvider) *string { return &p.Region })},
+	{key: "sms2.url", value: "https://texts.example.com/send", set: setSMS(secondSMS, func(p *authn.TextProvider) *string { return &p.URL })},
 	{key: "egress.private", value: "false", set: setPrivate,
-		doc: "true lets mail servers that companies configure be in private networks or on this machine; metadata services never. Leave it false where companies are not you."},
+		doc: "true lets what companies configure (mail servers, webhooks of text messages), and sms.url, be in private networks or on this machine; metadata services never. Leave it false where companies are not you. Duo is reached at its own names only, whatever stands here."},
+	{key: "egress.ports", list: true, value: "[443, 8443]", set: addPort, clear: func(c *config) { c.Ports = nil },
+		doc: "The ports at which webhooks may be; left out: 443. Always by https. Providers of text messages and Duo need 443."},
 	{key: "log.level", value: "info", set: setLevel,
 		doc: "debug, info, warn or error; text or json. The log goes to standard error and holds no secret, code or full address."},
 	{key: "log.format", value: "text", set: setFormat},

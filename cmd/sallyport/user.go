@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // userView is a person as machines read it.
@@ -19,6 +20,9 @@ type userView struct {
 	Name             string       `json:"name"`
 	Email            string       `json:"email,omitempty"`
 	EmailVerified    bool         `json:"email_verified"`
+	Phone            string       `json:"phone,omitempty"`
+	PhoneTrusted     bool         `json:"phone_trusted"` // an administrator vouches for it: codes can go there
+	PhoneFrom        *time.Time   `json:"phone_from,omitempty"`
 	Audience         string       `json:"audience"`
 	Status           string       `json:"status"`
 	Roles            []string     `json:"roles"`
@@ -39,6 +43,13 @@ func viewUser(u authn.User, factors []authn.Factor) userView {
 	v := userView{ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: !u.EmailVerifiedAt.IsZero(),
 		Audience: string(u.Audience), Status: string(u.Status), Roles: u.Roles, RequireTwoFactor: u.RequireTwoFactor,
 		Factors: []factorView{}, CreatedAt: u.CreatedAt.UTC()}
+	if u.Phone != "" {
+		v.Phone, v.PhoneTrusted = u.Phone, !u.PhoneTrustedAt.IsZero()
+		if !u.PhoneChangedAt.IsZero() {
+			from := u.PhoneChangedAt.Add(policy.ContactRests).UTC()
+			v.PhoneFrom = &from
+		}
+	}
 	for _, f := range factors {
 		if f.Kind == authn.Password {
 			v.HasPassword = true
@@ -84,7 +95,7 @@ type userGroup struct {
 func (p *program) userCommand() *cobra.Command {
 	u := &userGroup{program: p}
 	c := p.configured(group("user", "People of a company", "  sallyport user list --company acme",
-		u.add(), u.invite(), u.list(), u.showOne(), u.setPassword(), u.suspend(), u.activate(), u.require(), u.resetFactors(), u.bypassCode()))
+		u.add(), u.invite(), u.list(), u.showOne(), u.phone(), u.setPassword(), u.suspend(), u.activate(), u.require(), u.resetFactors(), u.bypassCode()))
 	c.PersistentFlags().StringVar(&u.company, "company", "", "slug of the company; needed if there are several")
 	return c
 }
@@ -128,6 +139,7 @@ func (u *userGroup) add() *cobra.Command {
 	f.StringVar(&audience, "audience", "internal", "internal (staff) or external (customers)")
 	f.StringSliceVar(&n.Roles, "role", nil, strings.Join(directory.Roles(), ", ")+" (default: member)")
 	f.BoolVar(&n.Require, "require", false, "require two-factor sign-in of this person")
+	f.StringVar(&n.Phone.Typed, "phone", "", phoneFlag)
 	f.BoolVar(&stdin, "password-stdin", false, passwordFlag)
 	f.BoolVar(&without, "no-password", false, "give no password yet")
 	c.MarkFlagsMutuallyExclusive("password-stdin", "no-password")
@@ -143,13 +155,16 @@ func (u *userGroup) add() *cobra.Command {
 	return c
 }
 
-func (u *userGroup) create(c *cobra.Command, o *opened, company authn.Company, n directory.NewUser) error {
+func (u *userGroup) create(c *cobra.Command, o *opened, company authn.Company, n directory.NewUser) (err error) {
+	if n.Phone, err = o.phone(c, company, n.Phone.Typed); err != nil {
+		return err
+	}
 	made, err := o.directory.CreateUser(c.Context(), company, n)
 	if errors.Is(err, authn.Conflict) {
 		return say(authn.Conflict, "the login or e-mail address is taken in company %s; `sallyport user list` shows by whom", company.Slug)
 	}
 	if err != nil {
-		return err
+		return abroad(err, company, n.Phone)
 	}
 	v, err := u.find(c, o, company, made.ID)
 	if err != nil {
@@ -183,6 +198,9 @@ func (v userView) String() string {
 			note = "verified"
 		}
 		fmt.Fprintf(&b, "e-mail      %s (%s)\n", v.Email, note)
+	}
+	if v.Phone != "" {
+		fmt.Fprintf(&b, "phone       %s (%s)\n", v.Phone, v.phoneNote(time.Now()))
 	}
 	fmt.Fprintf(&b, "status      %s, %s, %s\n", v.Status, v.Audience, strings.Join(v.Roles, ", "))
 	words := map[bool]string{true: "yes", false: "no"}

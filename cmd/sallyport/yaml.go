@@ -10,7 +10,7 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// maxConfig bounds the file, in bytes; a full one has about two thousand.
+// maxConfig bounds the file, in bytes; a full one has about six thousand.
 const maxConfig = 64 << 10
 
 // readYAML walks the parsed file itself, because a decoder stops at the first
@@ -76,7 +76,7 @@ func (y *yamlReader) mapping(prefix string, n ast.Node) {
 }
 
 // sections are the keys that hold further keys.
-var sections = map[string]bool{"tls": true, "log": true, "mail": true, "egress": true}
+var sections = map[string]bool{"tls": true, "log": true, "mail": true, "sms": true, "sms2": true, "egress": true}
 
 func (y *yamlReader) pair(prefix string, p *ast.MappingValueNode) {
 	key := prefix + p.Key.GetToken().Value

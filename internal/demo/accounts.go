@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/internal/phone"
 	"github.com/sallyport-mfa/sallyport/otp"
 )
 
@@ -24,6 +25,7 @@ type account struct {
 	secret      string   // base32; empty: no app, or one that is not known here
 	codes       []string // backup codes that are left and known here
 	hasApp      bool
+	numbers     []string // that texts go to, E.164
 }
 
 // accounts reads everybody from the database: what is shown holds, whatever
@@ -36,11 +38,11 @@ func (d *Demo) accounts(ctx context.Context) ([]account, error) {
 	slices.SortStableFunc(users, func(a, b authn.User) int { return place(a.Login) - place(b.Login) })
 	all := []account{}
 	for _, u := range users {
-		_, factors, err := d.directory.Lookup(ctx, d.company, u.ID)
+		rows, err := d.store.View(ctx, authn.Keys{Company: d.company.ID, User: u.ID, Sent: true, Now: time.Now()}) // with the numbers
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, d.account(u, factors, time.Now()))
+		all = append(all, d.account(u, rows.Factors, time.Now()))
 	}
 	return all, nil
 }
@@ -67,6 +69,9 @@ func (d *Demo) account(u authn.User, factors []authn.Factor, now time.Time) acco
 	if a.changed = u.PasswordChangedAt.After(d.seeded); a.changed || u.PasswordChangedAt.IsZero() {
 		a.password = ""
 	}
+	if u.Phone != "" {
+		a.numbers = append(a.numbers, u.Phone)
+	}
 	var ways []string
 	for _, f := range factors {
 		switch {
@@ -74,6 +79,11 @@ func (d *Demo) account(u authn.User, factors []authn.Factor, now time.Time) acco
 		case f.Kind == authn.TOTP:
 			a.hasApp, a.secret = true, d.store.seen.of(f.ID)
 			ways = slices.Insert(ways, 0, appState(f, now))
+		case f.Kind == authn.SMS:
+			a.numbers = append(a.numbers, f.Destination)
+			ways = append(ways, "text message to "+shownNumber(f.Destination))
+		case f.Kind == authn.Duo:
+			ways = append(ways, "Duo")
 		case f.Kind == authn.Email:
 			ways = append(ways, "codes by e-mail, turned on")
 		case f.Kind == authn.BackupCode:
@@ -98,10 +108,21 @@ func (d *Demo) account(u authn.User, factors []authn.Factor, now time.Time) acco
 		a.state = "nothing set up, and an address that nobody has confirmed: turned away"
 	case u.Audience == authn.InternalAudience:
 		a.state = "nothing set up: a code by e-mail, then has to set up an app"
+	case u.Phone != "":
+		a.state = "nothing set up: codes by text message to " + shownNumber(u.Phone) + " or by e-mail are enough"
 	default:
 		a.state = "nothing set up: codes by e-mail are enough"
 	}
 	return a
+}
+
+// shownNumber is a number as people write it.
+func shownNumber(e164 string) string {
+	n, err := phone.FromE164(e164)
+	if err != nil {
+		return e164
+	}
+	return n.International
 }
 
 func plural(n int, what string) string {

@@ -7,8 +7,9 @@
 // [Open] makes or opens the database in a folder, marks it, and fills it
 // through the same services and decisions as a real one, on clocks that begin a
 // month ago. [Demo.Config] is the server's configuration with the demo's pages
-// among its routes and an inbox in place of all mail servers, also those that the
-// company's owners set. Every authenticator
+// among its routes, an inbox in place of all mail servers and providers of text
+// messages, also those that the company's owners set, and a pretend Duo in place of
+// Duo, with real signatures and no port. Every authenticator
 // secret and backup code that the server stores passes [watched], which keeps a
 // copy for the practice app; the database alone shows none, here as elsewhere.
 //
@@ -41,6 +42,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
+	"github.com/sallyport-mfa/sallyport/internal/duoserver"
 	"github.com/sallyport-mfa/sallyport/keyring"
 	"github.com/sallyport-mfa/sallyport/message/inbox"
 	"github.com/sallyport-mfa/sallyport/notice"
@@ -56,7 +58,7 @@ const Banner = "Demo: the company and its people are made up. Messages stop in t
 const (
 	mark        = "demo"
 	markSeeding = "seeding"  // not everybody is there yet
-	markReady   = "ready 2 " // then when; other people and another policy: another number
+	markReady   = "ready 3 " // then when; other people and another policy: another number
 )
 
 // Files in the folder.
@@ -93,6 +95,7 @@ type Demo struct {
 	directory *directory.Service
 	company   authn.Company
 	inbox     inbox.Inbox
+	duo       *duoserver.Server
 	seeded    time.Time // when the past ends and what people do here begins
 }
 
@@ -142,9 +145,16 @@ func (d *Demo) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.openDuo(seen); err != nil {
+		return err
+	}
 	if !old {
 		if err := d.fill(ctx, ring, seen); err != nil {
 			return fmt.Errorf("demo: seed: %w", err)
+		}
+		// What Duo was asked in the past is over, too.
+		if err := d.openDuo(seen); err != nil {
+			return err
 		}
 	}
 	if err := d.use(ctx, ring, seen, notice.For); err != nil {
@@ -249,14 +259,25 @@ func (d *Demo) Config() (sallyport.Config, error) {
 		return sallyport.Config{}, err
 	}
 	companies, err := newMailServers(&d.inbox)
+	if err != nil {
+		return sallyport.Config{}, err
+	}
+	pretend, err := d.duoMethod(nil)
 	off := throttle.Rate{PerMinute: -1}
 	return sallyport.Config{
-		Store: d.store, Methods: d.c.Methods, Passwords: d.c.Passwords,
-		Senders: map[authn.Kind]authn.Sender{authn.Email: &d.inbox}, CompanyMail: companies, Digits: d.c.Digits, BackupCodes: d.codeMaker(),
+		Store: d.store, Methods: d.methods(pretend), Passwords: d.c.Passwords,
+		Senders: map[authn.Kind]authn.Sender{authn.Email: &d.inbox, authn.SMS: &d.inbox}, CompanyMail: companies,
+		TextDrivers: map[string]authn.TextDriver{"inbox": inbox.Driver{Inbox: &d.inbox}}, Texts: texts(), Duo: pretend,
+		Digits: d.c.Digits, BackupCodes: d.codeMaker(),
 		PublicURL: d.URL(), Hosts: []string{d.hostPort("127.0.0.1"), d.hostPort(d.c.Host)},
 		Banner: Banner, Extra: extra, Log: d.c.Log,
 		Addresses: throttle.NewAddresses(throttle.AddressesConfig{IPv4Address: off, IPv4Net: off, IPv6Subnet: off, IPv6Home: off, IPv6Site: off}),
 	}, err
+}
+
+// texts are limits that a few messages show on the bars of the owners' page.
+func texts() authn.TextSettings {
+	return authn.TextSettings{Countries: []string{"SE", "DE", "FR", "GB", "PL", "US"}, Currency: "EUR", Price: 45, DayTexts: 100, MonTexts: 500, MonMoney: 10_000}
 }
 
 // Company is the made-up company.

@@ -230,13 +230,15 @@ func (a attempt) ways() string {
 func TestPeople(t *testing.T) {
 	s := start(t, "")
 	want := map[string]string{
-		"priya": "need_factor, totp*, backup_code", "maya": "need_factor, totp*, backup_code", "lena": "need_factor, email*",
+		"priya": "need_factor, totp*, backup_code", "maya": "need_factor, totp*, sms, backup_code", "lena": "need_factor, email*",
 		"omar": "need_factor, email*", "tom": "need_factor, totp* locked", "hiroshi": "need_factor, totp*, backup_code",
 		"amara": "need_factor, totp*, backup_code", "zanele": "need_factor, backup_code, totp paused",
 		"sara": "need_factor, totp*, backup_code", "ingrid": "denied", "kwame": "wrong_credentials", "freya": "wrong_credentials",
 		"jose": "need_factor, email*", "mei": "need_factor, totp*, backup_code", "chloe": "need_factor, totp*, backup_code",
-		// Their methods are not built yet.
-		"nadia": "wrong_credentials", "diego": "wrong_credentials", "build-bot": "wrong_credentials",
+		"nadia": "need_factor, sms*", "diego": "need_factor, duo*", "yusuf": "need_factor, duo*, backup_code",
+		"grace": "need_factor, sms*, email", "lukas": "need_factor, sms*, backup_code",
+		// API accounts are not built yet.
+		"build-bot": "wrong_credentials",
 	}
 	for _, p := range people {
 		if want[p.login] == "" {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/message/inbox"
 	"github.com/sallyport-mfa/sallyport/web"
 )
 
@@ -39,9 +40,18 @@ func (d *Demo) inboxJSON(w http.ResponseWriter, _ *http.Request) error {
 // onPage is how many messages the page shows.
 const onPage = 100
 
+// channelView is one of the lists of the page.
+type channelView struct {
+	Channel authn.Kind // empty: all
+	Name    string
+	Count   int
+	Here    bool
+}
+
 // letterView is a message on the page.
 type letterView struct {
 	ID, To, Name, Subject string
+	Texted                bool // as a text message
 	Text                  []piece
 	HTML                  string // its source: a page that ran foreign markup would not be ours
 	Code                  string
@@ -51,30 +61,54 @@ type letterView struct {
 // piece is a run of text, or a link.
 type piece struct{ Text, Href string }
 
-// inboxPage shows what was sent, newest first.
+// inboxPage shows what was sent, newest first; of one channel, if the address
+// names it.
 func (p *pages) inboxPage(w http.ResponseWriter, r *http.Request) error {
 	all, err := p.accounts(r.Context())
 	if err != nil {
 		return err
 	}
-	list := []letterView{}
-	messages := p.inbox.Messages()
-	older := max(len(messages)-onPage, 0)
-	for _, m := range messages[older:] {
-		v := letterView{ID: m.ID, To: m.To, Subject: m.Subject, Text: p.pieces(m.Text), HTML: m.HTML, Code: m.Code, At: m.At}
-		for _, a := range all {
-			if strings.EqualFold(a.email, m.To) {
-				v.Name = a.name
+	messages, newest := p.inbox.Messages(), ""
+	if len(messages) > 0 {
+		newest = messages[len(messages)-1].ID
+	}
+	channel := authn.Kind(r.URL.Query().Get("channel"))
+	channels := []channelView{{Name: "All"}, {Channel: authn.SMS, Name: "Text messages"}, {Channel: authn.Email, Name: "E-mail"}}
+	if channel != authn.SMS && channel != authn.Email {
+		channel = ""
+	}
+	for i := range channels {
+		c := &channels[i]
+		c.Here = c.Channel == channel
+		for _, m := range messages {
+			if c.Channel == "" || c.Channel == m.Channel {
+				c.Count++
 			}
 		}
-		list = append(list, v)
+	}
+	messages = slices.DeleteFunc(messages, func(m inbox.Kept) bool { return channel != "" && m.Channel != channel })
+	list := []letterView{}
+	older := max(len(messages)-onPage, 0)
+	for _, m := range messages[older:] {
+		list = append(list, p.letter(m, all))
 	}
 	slices.Reverse(list)
-	newest := ""
-	if len(list) > 0 {
-		newest = list[0].ID
+	return p.layout.Render(w, r, http.StatusOK, p.mail, web.Sheet, "Inbox",
+		map[string]any{"Messages": list, "Newest": newest, "Older": older, "Channel": channel, "Channels": channels})
+}
+
+// letter is a message with the name of whoever gets it.
+func (p *pages) letter(m inbox.Kept, all []account) letterView {
+	v := letterView{ID: m.ID, To: m.To, Subject: m.Subject, Text: p.pieces(m.Text), HTML: m.HTML, Code: m.Code, At: m.At, Texted: m.Channel == authn.SMS}
+	if v.Texted {
+		v.To = shownNumber(m.To)
 	}
-	return p.layout.Render(w, r, http.StatusOK, p.mail, web.Sheet, "Inbox", map[string]any{"Messages": list, "Newest": newest, "Older": older})
+	for _, a := range all {
+		if strings.EqualFold(a.email, m.To) || slices.Contains(a.numbers, m.To) {
+			v.Name = a.name
+		}
+	}
+	return v
 }
 
 var address = regexp.MustCompile(`https?://[^\s<>"]+`)

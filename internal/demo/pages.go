@@ -24,6 +24,7 @@ type pages struct {
 	*Demo
 	layout          *web.Layout
 	tour, app, mail *template.Template
+	duoPage, portal *template.Template
 	cookies         httpserve.Cookies
 }
 
@@ -34,27 +35,29 @@ func (d *Demo) routes() (map[string]http.Handler, error) {
 	if p.layout, err = web.NewLayout(web.LayoutConfig{Texts: text.Default(), Cookies: p.cookies, Banner: Banner}); err != nil {
 		return nil, err
 	}
-	if p.tour, err = p.parse("tour.html"); err != nil {
-		return nil, err
-	}
-	if p.app, err = p.parse("app.html"); err != nil {
-		return nil, err
-	}
-	if p.mail, err = p.parse("inbox.html"); err != nil {
-		return nil, err
+	for name, t := range map[string]**template.Template{"tour": &p.tour, "app": &p.app, "inbox": &p.mail, "duo": &p.duoPage, "portal": &p.portal} {
+		if *t, err = p.parse(name + ".html"); err != nil {
+			return nil, err
+		}
 	}
 	routes := map[string]http.Handler{
 		"GET /demo":              httpserve.Page(p.getTour),
 		"GET /demo/app":          httpserve.Page(p.getApp),
 		"POST /demo/app":         httpserve.Page(p.postApp),
 		"GET /demo/app.js":       file("app.js", "text/javascript"),
-		"GET /demo/inbox.js":     file("inbox.js", "text/javascript"),
+		"GET /demo/news.js":      file("news.js", "text/javascript"),
 		"GET /demo/demo.css":     file("demo.css", "text/css"),
 		"GET /demo/codes.json":   httpserve.JSON(p.getCodes),
 		"POST /demo/code.json":   httpserve.JSON(p.postCode),
 		"GET /dev/accounts.json": httpserve.JSON(d.accountsJSON),
 		"GET /dev/inbox":         httpserve.Page(p.inboxPage),
 		"GET /dev/inbox.json":    httpserve.JSON(d.inboxJSON),
+		"GET /dev/duo":           httpserve.Page(p.getDuo),
+		"POST /dev/duo":          httpserve.Page(p.postDuo),
+		"GET /dev/duo/portal":    httpserve.Page(p.getPortal),
+		"POST /dev/duo/portal":   httpserve.Page(p.postPortal),
+		"GET /dev/duo.json":      httpserve.JSON(d.duoJSON),
+		"POST /dev/duo.json":     httpserve.JSON(d.answerDuoJSON),
 	}
 	for pattern, h := range routes {
 		routes[pattern] = httpserve.LoopbackOnly(h)

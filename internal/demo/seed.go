@@ -1,12 +1,14 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/message/inbox"
 	"github.com/sallyport-mfa/sallyport/notice"
 	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/signin"
 )
 
@@ -105,6 +108,7 @@ type life struct {
 	people  *directory.Service
 	signIn  *signin.Service
 	account *enroll.Service
+	budgets *provider.Service
 	err     error
 }
 
@@ -128,19 +132,27 @@ func newLife(d *Demo, p person, morning time.Time) *life {
 	l.browser(0)
 	clock := func() time.Time { return l.now }
 	l.mail.Now = clock
-	methods := []authn.Method{}
-	for _, m := range d.c.Methods {
+	var errs [6]error
+	pretend, err := d.duoMethod(clock)
+	methods := d.methods(pretend)
+	for i, m := range methods {
 		if m.Kind() == authn.Password {
-			m = sure{d.c.Passwords}
+			methods[i] = sure{d.c.Passwords}
 		}
-		methods = append(methods, m)
 	}
-	var errs [4]error
-	l.post, errs[0] = notice.New(notice.Config{Outbox: d.store, Senders: map[authn.Kind]authn.Sender{authn.Email: &l.mail}, PublicURL: d.URL(),
+	codes := d.codeMaker()
+	if p.early {
+		codes = nil
+	}
+	errs[0] = err
+	l.post, errs[1] = notice.New(notice.Config{Outbox: d.store, Senders: map[authn.Kind]authn.Sender{authn.Email: &l.mail, authn.SMS: &l.mail}, PublicURL: d.URL(),
 		Code: d.c.Digits, Now: clock})
-	l.people, errs[1] = directory.New(directory.Config{Store: d.store, Passwords: d.c.Passwords, Now: clock})
-	l.signIn, errs[2] = signin.New(signin.Config{Store: d.store, Methods: methods, Passwords: sure{d.c.Passwords}, Deliver: l.post, Now: clock})
-	l.account, errs[3] = enroll.New(enroll.Config{Store: d.store, Methods: methods, Passwords: sure{d.c.Passwords}, Codes: d.codeMaker(), Deliver: l.post, Now: clock})
+	l.budgets, errs[2] = provider.New(provider.Config{Store: d.store, Texts: texts(), Text: &l.mail, Duo: pretend, Now: clock, Render: l.post.Render})
+	l.people, errs[3] = directory.New(directory.Config{Store: d.store, Passwords: d.c.Passwords, Now: clock})
+	l.signIn, errs[4] = signin.New(signin.Config{Store: d.store, Methods: methods, Passwords: sure{d.c.Passwords}, Deliver: l.post, Texts: l.budgets,
+		Settings: l.budgets.Settings, Now: clock})
+	l.account, errs[5] = enroll.New(enroll.Config{Store: d.store, Methods: methods, Passwords: sure{d.c.Passwords}, Codes: codes, Deliver: l.post, Texts: l.budgets,
+		Settings: l.budgets.Settings, Now: clock})
 	l.err = errors.Join(errs[:]...)
 	return l
 }
@@ -183,11 +195,24 @@ func (l *life) found(ctx context.Context) error {
 	l.do(func() (err error) { l.company, err = l.people.CreateCompany(ctx, companySlug, companyName); return err })
 	l.later(90)
 	l.do(func() error {
-		doc := policy.Document{Format: 1, TwoFactor: policy.Required, OwnWay: []authn.Audience{authn.InternalAudience}}
+		doc := policy.Document{Format: 1, TwoFactor: policy.Required, OwnWay: []authn.Audience{authn.InternalAudience}, SMSFallback: true}
 		return l.people.SetPolicy(ctx, l.company.ID, doc, l.company.PolicyVersion)
 	})
+	l.later(240)
+	l.do(func() error { return l.bringDuo(ctx) })
 	l.do(func() (err error) { l.company, err = l.people.Company(ctx, companySlug); return err })
 	return l.err
+}
+
+// bringDuo is what an owner's page saves.
+func (l *life) bringDuo(ctx context.Context) error {
+	doc := l.duo.Settings()
+	ev := l.event("provider.changed", authn.Succeeded, map[string]string{"channel": string(authn.Duo)})
+	ev.Actor, ev.Target = directory.Operator, ""
+	p := authn.Provider{Company: l.company.ID, Channel: authn.Duo, Version: 1, Settings: doc, UpdatedAt: l.now, UpdatedBy: directory.Operator}
+	return l.store.Decide(ctx, authn.Keys{Company: l.company.ID, Now: l.now}, func(*authn.Rows) authn.Verdict {
+		return authn.Accept(ev, authn.SetProvider{Provider: p, Provides: true})
+	})
 }
 
 // join takes the person in: by the operator, or by a link that they have not
@@ -199,6 +224,10 @@ func (l *life) join(ctx context.Context) error {
 		return l.err
 	}
 	l.do(func() (err error) { l.u, err = l.people.CreateUser(ctx, l.company, l.p.user()); return err })
+	if l.p.contact != "" {
+		l.u.Phone, l.u.PhoneTrustedAt = l.p.contact, l.now
+		l.do(func() error { return l.write(ctx, []authn.Write{authn.PutUser{User: l.u}}) })
+	}
 	return l.err
 }
 
@@ -223,7 +252,7 @@ func (l *life) prove(ctx context.Context, st signin.Status, way authn.Kind) (sig
 	o := signin.OpenerOf(st.Token, l.client)
 	answer := authn.Answer{}
 	switch way {
-	case authn.Email:
+	case authn.Email, authn.SMS:
 		l.later(2)
 		if _, _, err := l.signIn.Challenge(ctx, o, way, ""); err != nil {
 			return st, err
@@ -232,6 +261,8 @@ func (l *life) prove(ctx context.Context, st signin.Status, way authn.Kind) (sig
 		answer.Code = l.mailed()
 	case authn.BackupCode:
 		answer.Code, l.codes = l.codes[0], l.codes[1:]
+	case authn.Duo:
+		answer.Code = l.passcode()
 	}
 	l.later(9)
 	if way == authn.TOTP {
@@ -248,7 +279,15 @@ func (l *life) shown() string {
 	return code
 }
 
-// comes is a whole sign-in, with setting up an app for those who have to.
+// passcode is one that the person's Duo app shows.
+func (l *life) passcode() string {
+	if u := l.duoUser(l.p.login); u != nil {
+		return u.Passcodes[0]
+	}
+	return ""
+}
+
+// comes is a whole sign-in, with setting up a way of their own for those who have to.
 func (l *life) comes(ctx context.Context, way authn.Kind) {
 	l.do(func() error {
 		st, err := l.begin(ctx, Password)
@@ -260,7 +299,7 @@ func (l *life) comes(ctx context.Context, way authn.Kind) {
 		}
 		if st.Need.State == authn.NeedEnrolment {
 			token := st.Token
-			changed, err := l.setUp(ctx, enroll.Who{Token: token, Client: l.client}, authn.TOTP, "")
+			changed, err := l.setUp(ctx, enroll.Who{Token: token, Client: l.client}, cmp.Or(l.p.way, authn.TOTP), "")
 			if err != nil {
 				return err
 			}
@@ -283,15 +322,24 @@ func (l *life) who() enroll.Who { return enroll.Who{Token: l.session, Client: l.
 // setUp adds a way.
 func (l *life) setUp(ctx context.Context, w enroll.Who, way authn.Kind, replaces string) (enroll.Changed, error) {
 	l.later(15)
-	p, err := l.account.Begin(ctx, w, way, replaces)
+	var p enroll.Pending
+	var err error
+	if way == authn.SMS {
+		p, err = l.account.BeginPhone(ctx, w, replaces, l.p.number, "")
+	} else {
+		p, err = l.account.Begin(ctx, w, way, replaces)
+	}
 	if err != nil {
 		return enroll.Changed{}, err
 	}
 	l.later(40)
 	code := l.mailed()
-	if way == authn.TOTP {
+	switch way {
+	case authn.TOTP:
 		l.app = p.Factor.ID
 		code = l.shown()
+	case authn.Duo:
+		code = l.passcode()
 	}
 	return l.account.Confirm(ctx, w, p.Factor.ID, 0, authn.Answer{Code: code})
 }
@@ -299,8 +347,13 @@ func (l *life) setUp(ctx context.Context, w enroll.Who, way authn.Kind, replaces
 // settle: the app gets its name, and the backup codes are written down.
 func (l *life) settle(ctx context.Context) {
 	l.later(25)
-	l.do(func() error { return l.account.CodesSaved(ctx, l.who()) })
+	if !l.p.early {
+		l.do(func() error { return l.account.CodesSaved(ctx, l.who()) })
+	}
 	l.later(30)
+	if l.app == "" {
+		return
+	}
 	l.do(func() error { _, err := l.account.Rename(ctx, l.who(), l.app, l.p.phone); return err })
 }
 
@@ -335,6 +388,11 @@ func (l *life) routine(ctx context.Context, from, to int, way authn.Kind) {
 			}
 			all = append(all, ev)
 		}
+		price, err := l.budgets.Price(ctx, l.company.ID)
+		if err != nil {
+			return err
+		}
+		var spent authn.SpendBudget
 		was, home := l.now, l.client
 		for day := from; day >= to; day-- {
 			l.at(day, 7+l.chance("hour", day)%10)
@@ -352,15 +410,22 @@ func (l *life) routine(ctx context.Context, from, to int, way authn.Kind) {
 			}
 			add("sign_in.begun", authn.Succeeded, true, nil)
 			l.later(8)
-			if way.Sent() {
+			wrong := l.chance("code", day) < 6
+			switch {
+			case way == authn.Duo:
+				l.pushes(add, wrong)
+			case way.Sent():
 				add("code.sent", authn.Succeeded, true, map[string]string{"method": string(way)})
+				if way == authn.SMS {
+					spent.Of = append(spent.Of, l.paid(price)...)
+				}
 				l.later(25)
 			}
-			if l.chance("code", day) < 6 {
+			if wrong && way != authn.Duo {
 				add("factor.refused", authn.Refused, false, map[string]string{"method": string(way), "reason": "wrong_code", "tries": "1"})
 				l.later(19)
 			}
-			add("session.started", authn.Succeeded, true, map[string]string{"method": string(way), "acr": acrOf(way)})
+			add("session.started", authn.Succeeded, true, map[string]string{"method": string(way), "acr": l.acrOf(way)})
 			if elsewhere {
 				add("session.new_browser", authn.Succeeded, true, nil)
 			}
@@ -374,12 +439,38 @@ func (l *life) routine(ctx context.Context, from, to int, way authn.Kind) {
 		if len(all) == 0 {
 			return nil
 		}
-		return l.write(ctx, nil, all...)
+		return l.write(ctx, []authn.Write{spent}, all...)
 	})
 }
 
-func acrOf(way authn.Kind) string {
-	if way.Sent() {
+// paid is what a text of this moment still counts against today.
+func (l *life) paid(price func(authn.TextAsk) ([]authn.Spending, error)) []authn.Spending {
+	of, err := price(authn.TextAsk{To: cmp.Or(l.p.number, l.p.contact), User: l.u.ID, Address: l.client.Address, Verified: true, Now: l.now})
+	if err != nil {
+		l.err = err
+	}
+	return slices.DeleteFunc(of, func(s authn.Spending) bool { return !s.Until.After(time.Now()) })
+}
+
+// pushes are those of a sign-in: the second, if the first was not answered.
+func (l *life) pushes(add func(string, authn.Result, bool, map[string]string), twice bool) {
+	asked := map[string]string{"method": string(authn.Duo), "way": "push"}
+	add("factor.asked", authn.Succeeded, true, asked)
+	l.later(11)
+	if twice {
+		l.later(49)
+		add("factor.refused", authn.Refused, false, map[string]string{"method": string(authn.Duo), "reason": "timeout"})
+		l.later(12)
+		add("factor.asked", authn.Succeeded, true, asked)
+		l.later(9)
+	}
+	add("factor.approved", authn.Succeeded, true, map[string]string{"method": string(authn.Duo)})
+	l.later(2)
+}
+
+// acrOf is what a sign-in comes to: a code to a contact shows nothing that is held.
+func (l *life) acrOf(way authn.Kind) string {
+	if way == authn.Email || way == authn.SMS && l.p.contact != "" {
 		return authn.AAL1
 	}
 	return authn.AAL2

@@ -17,7 +17,7 @@ func (l *life) usual(ctx context.Context) error {
 	return l.err
 }
 
-// first is the first sign-in of staff: a code by e-mail, then the app.
+// first is the first sign-in of staff: a code by e-mail, then a way of their own.
 func (l *life) first(ctx context.Context) {
 	l.at(days, 9)
 	l.comes(ctx, authn.Email)
@@ -42,8 +42,82 @@ func (l *life) withoutPhone(ctx context.Context) error {
 		l.at(day, 8)
 		l.comes(ctx, authn.BackupCode)
 	}
-	l.routine(ctx, 13, 2, authn.TOTP)
+	l.at(13, 10)
+	l.comes(ctx, authn.TOTP)
+	l.do(func() error {
+		changed, err := l.setUp(ctx, l.who(), authn.SMS, "")
+		l.session = changed.Token
+		return err
+	})
+	l.routine(ctx, 12, 10, authn.SMS)
+	l.routine(ctx, 9, 2, authn.TOTP)
 	l.last(ctx, 1)
+	return l.err
+}
+
+// byText: staff with a mobile number and nothing else.
+func (l *life) byText(ctx context.Context) error {
+	l.first(ctx)
+	l.routine(ctx, days-1, 1, authn.SMS)
+	l.at(1, 18)
+	l.comes(ctx, authn.SMS)
+	return l.err
+}
+
+// byDuo: staff whom Duo asks.
+func (l *life) byDuo(ctx context.Context) error {
+	l.first(ctx)
+	l.routine(ctx, days-1, 2, authn.Duo)
+	l.at(1, 9)
+	l.comes(ctx, authn.Duo)
+	return l.err
+}
+
+// pestered: somebody had the password, and hoped that one of the pushes would be
+// approved. They were denied, the last as fraud, and the operator gave a new password.
+func (l *life) pestered(ctx context.Context) error {
+	l.first(ctx)
+	l.routine(ctx, days-1, 6, authn.Duo)
+	own := l.client
+	l.at(5, 3)
+	l.stranger(77)
+	for _, reason := range []string{"denied", "timeout", "denied", "fraud"} {
+		l.later(41)
+		l.do(func() error {
+			no := l.event("factor.refused", authn.Refused, map[string]string{"method": string(authn.Duo), "reason": reason})
+			no.Actor = ""
+			return l.write(ctx, nil, l.event("sign_in.begun", authn.Succeeded, nil),
+				l.event("factor.asked", authn.Succeeded, map[string]string{"method": string(authn.Duo), "way": "push"}), no)
+		})
+	}
+	l.client = own
+	l.at(5, 8)
+	l.do(func() error { return l.people.SetPassword(ctx, l.company, l.u.ID, Password) })
+	l.routine(ctx, 4, 2, authn.Duo)
+	l.at(1, 9)
+	l.comes(ctx, authn.Duo)
+	return l.err
+}
+
+// customerByText: codes by text message to the number of the profile stand in.
+func (l *life) customerByText(ctx context.Context) error {
+	l.at(days-3, 11)
+	l.comes(ctx, authn.SMS)
+	l.routine(ctx, days-4, 2, authn.SMS)
+	l.at(1, 16)
+	l.comes(ctx, authn.SMS)
+	return l.err
+}
+
+// customerWithText: a customer who gave a mobile number to verify with.
+func (l *life) customerWithText(ctx context.Context) error {
+	l.at(days-1, 13)
+	l.comes(ctx, authn.Email)
+	l.adds(ctx, authn.SMS)
+	l.settle(ctx)
+	l.routine(ctx, days-2, 2, authn.SMS)
+	l.at(1, 15)
+	l.comes(ctx, authn.SMS)
 	return l.err
 }
 

@@ -78,11 +78,12 @@ type secrets struct {
 type kept struct {
 	Apps  map[string]string         `json:"apps"`  // base32
 	Codes map[string]map[int]string `json:"codes"` // backup codes that are left, by number
+	Duo   keptDuo                   `json:"duo"`
 }
 
 // loadSecrets reads what an earlier run has kept.
 func loadSecrets(path string) (*secrets, error) {
-	s := &secrets{path: path, kept: kept{map[string]string{}, map[string]map[int]string{}}, byHash: map[string]string{}}
+	s := &secrets{path: path, kept: kept{Apps: map[string]string{}, Codes: map[string]map[int]string{}}, byHash: map[string]string{}}
 	if path == "" {
 		return s, nil
 	}

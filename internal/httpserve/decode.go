@@ -324,10 +324,10 @@ func checkKind(t reflect.Type, tok json.Token) string {
 func cleanText(s string) bool { return !strings.ContainsAny(s, "\x00\uFFFD") }
 
 // printable keeps a client's key from becoming a message: only what could be
-// the name of a field is repeated.
+// the name of a field is repeated. What begins with a digit may be a code.
 func printable(key string) string {
 	const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
-	if key == "" || len(key) > 40 || strings.Trim(key, alphabet) != "" {
+	if key == "" || len(key) > 40 || key[0] <= '9' || strings.Trim(key, alphabet) != "" {
 		return "?"
 	}
 	return key

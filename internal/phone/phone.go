@@ -47,6 +47,24 @@ var (
 	ErrPremium   = errors.New("phone: a number with a tariff of its own")
 )
 
+// Problem is a word for an error of Parse: "required", "no_country", "letters",
+// "too_few", "too_many", "invalid", "not_mobile" or "premium". The catalogue has a
+// text for each, "field.phone." + word.
+func Problem(err error) string {
+	for _, p := range []struct {
+		err  error
+		word string
+	}{
+		{ErrEmpty, "required"}, {ErrNoCountry, "no_country"}, {ErrLetters, "letters"}, {ErrShort, "too_few"},
+		{ErrLong, "too_many"}, {ErrNotMobile, "not_mobile"}, {ErrPremium, "premium"},
+	} {
+		if errors.Is(err, p.err) {
+			return p.word
+		}
+	}
+	return "invalid"
+}
+
 const (
 	maxTyped  = 64 // bytes
 	maxDigits = 15 // ITU-T E.164 section 6.2.1

@@ -11,12 +11,11 @@
 //
 // Another provider may be asked only if this one has certainly not taken the
 // message (authn.SendError.Unsure). Certain are: no connection, no encryption, a
-// request that was not written whole, a redirect, an answer of 4xx, and an error
-// code of the provider. Unsure are: the connection was lost or the time was over
-// after the request had been written, 2xx with an answer that cannot be read, 5xx
-// without a code. A request counts as written from the moment its first bytes may
-// have left, because whoever is waiting can be told of the end of the time before
-// net/http tells that the writing is done.
+// redirect, an answer of 4xx, and an error code of the provider. Unsure are: the
+// connection was lost or the time was over when the request may have been written,
+// 2xx with an answer that cannot be read, 5xx without a code. A request may have
+// been written from the moment net/http has its header written: what comes later
+// is told to us only after the bytes have left.
 //
 // # Threats
 //

@@ -18,8 +18,7 @@ import (
 type way struct {
 	mu      sync.Mutex
 	shaking bool // in the TLS handshake, or it failed
-	writing bool // its first bytes may have left
-	written bool
+	sent    bool // all of its bytes may have left
 }
 
 func (w *way) set(f func()) {
@@ -32,17 +31,17 @@ func (w *way) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
 		TLSHandshakeStart: func() { w.set(func() { w.shaking = true }) },
 		GotConn:           func(httptrace.GotConnInfo) { w.set(func() { w.shaking = false }) },
-		WroteHeaders:      func() { w.set(func() { w.writing = true }) },
-		WroteRequest: func(i httptrace.WroteRequestInfo) {
-			w.set(func() { w.writing, w.written = false, w.written || i.Err == nil })
-		},
+		// All that we send has a body, and so cannot be whole before this. The hook
+		// for the whole request may come after its bytes have left (HTTP/2), when
+		// whoever waits has already been told that the time is over.
+		WroteHeaders: func() { w.set(func() { w.sent = true }) },
 	}
 }
 
 // failure is that of a request without an answer.
 func (w *way) failure(ctx context.Context, err error, clean func(string) string) *authn.SendError {
 	w.mu.Lock()
-	shaking, sent := w.shaking, w.writing || w.written
+	shaking, sent := w.shaking, w.sent
 	w.mu.Unlock()
 	e := &authn.SendError{Stage: "connect", Reason: string(Unreachable), Unsure: sent, Err: causeOf(err, clean)}
 	switch {

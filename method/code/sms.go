@@ -38,28 +38,14 @@ type numberData struct {
 	Country string `json:"country"`
 }
 
-// problems are the codes of the field "phone"; each has its text, field.phone.….
-var problems = []struct {
-	err  error
-	code string
-}{
-	{phone.ErrEmpty, "required"}, {phone.ErrNoCountry, "no_country"}, {phone.ErrLetters, "letters"}, {phone.ErrShort, "too_few"},
-	{phone.ErrLong, "too_many"}, {phone.ErrNotMobile, "not_mobile"}, {phone.ErrPremium, "premium"},
-}
-
 // Begin reads the number that the codes will go to. Of a field "phone" that is not
 // right the code is "required", "no_country", "letters", "too_few", "too_many",
 // "invalid", "not_mobile" or "premium".
 func (*SMS) Begin(_ context.Context, r authn.Request) (authn.Shown, error) {
 	n, err := phone.Parse(r.Phone, r.Country)
 	if err != nil {
-		field := authn.Field{Name: "phone", Code: "invalid"}
-		for _, p := range problems {
-			if errors.Is(err, p.err) {
-				field.Code = p.code
-			}
-		}
-		field.Key = "field.phone." + field.Code
+		code := phone.Problem(err)
+		field := authn.Field{Name: "phone", Code: code, Key: "field.phone." + code}
 		return authn.Shown{}, &authn.Error{Code: authn.Invalid, Fields: []authn.Field{field}}
 	}
 	data, err := json.Marshal(numberData{Ends: n.Ends(), Country: n.Country})

@@ -40,7 +40,8 @@ type Config struct {
 	Reload func() (*keyring.Keyring, error)
 	Random io.Reader    // nil: crypto/rand
 	Log    *slog.Logger // nil: slog.Default
-	// Notice says what the person an event is about is told (notice.For); nil: nothing.
+	// Notice says what the person an event is about is told (notice.For); nil: there is
+	// no mail.
 	Notice func(authn.Event) (authn.Template, bool)
 	// MaxConns is how many connections are used at most; 0: 16.
 	MaxConns int

@@ -43,7 +43,8 @@ type Config struct {
 	Reload func() (*keyring.Keyring, error)
 	Random io.Reader    // nil: crypto/rand
 	Log    *slog.Logger // nil: slog.Default
-	// Notice says what the person an event is about is told (notice.For); nil: nothing.
+	// Notice says what the person an event is about is told (notice.For); nil: there is
+	// no mail.
 	Notice func(authn.Event) (authn.Template, bool)
 	// BusyTimeout is how long a commit waits for another process that writes;
 	// 0: 5 s.

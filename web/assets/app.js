@@ -170,6 +170,31 @@ for (const b of document.querySelectorAll('[data-countdown]')) {
   tick();
 }
 
+// A page that waits for an answer given elsewhere looks whether it has come, and
+// is opened anew then. What came is used by the page's own form: once for each
+// answer that this window waited for, so that nothing goes round and round.
+const waits = document.querySelector('[data-await]');
+if (waits) {
+  const mark = `data-await="${waits.dataset.await}"`, pause = 1000 * waits.dataset.every;
+  const look = async () => {
+    try {
+      const page = await fetch(waits.dataset.here, { headers: { Accept: 'text/html' }, redirect: 'manual' });
+      if (page.type === 'opaqueredirect' || page.status < 429 && !(await page.text()).includes(mark)) {
+        sessionStorage.setItem('answered', '1');
+        location.replace(waits.dataset.here);
+        return;
+      }
+    } catch { /* no connection: later */ }
+    setTimeout(look, pause);
+  };
+  setTimeout(look, pause);
+}
+{
+  const form = document.querySelector('form[data-answered]');
+  if (form && sessionStorage.getItem('answered')) form.requestSubmit(form.querySelector('button'));
+  if (!waits) sessionStorage.removeItem('answered');
+}
+
 // The search of the reference filters while one types; what it looks at and how
 // is the same as on the server.
 for (const field of document.querySelectorAll('[data-filter]')) {

@@ -1,4 +1,4 @@
-package sallyporttest
+package duoserver
 
 import (
 	"crypto/rand"
@@ -13,7 +13,7 @@ import (
 )
 
 // who finds the person of a request; nil for a name that nobody has.
-func (s *DuoServer) who(form url.Values) (u *DuoUser, name string, fail *duoFail) {
+func (s *Server) who(form url.Values) (u *User, name string, fail *duoFail) {
 	id, name := form.Get("user_id"), form.Get("username")
 	if (id == "") == (name == "") {
 		return nil, "", &duoFail{40002, "Invalid request parameters", "user_id or username"}
@@ -34,7 +34,7 @@ func (s *DuoServer) who(form url.Values) (u *DuoUser, name string, fail *duoFail
 	return nil, "", &duoFail{40002, "Invalid request parameters", "user_id"}
 }
 
-func (s *DuoServer) preauth(_ *http.Request, form url.Values) (any, *duoFail) {
+func (s *Server) preauth(_ *http.Request, form url.Values) (any, *duoFail) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u, name, fail := s.who(form)
@@ -42,7 +42,7 @@ func (s *DuoServer) preauth(_ *http.Request, form url.Values) (any, *duoFail) {
 		return nil, fail
 	}
 	if u == nil {
-		u = &DuoUser{Username: name, Result: s.c.Strangers}
+		u = &User{Username: name, Result: s.c.Strangers}
 	}
 	usual := map[string]string{"auth": "Account is active", "allow": "You are allowed to log in.",
 		"deny": "Your account is disabled and cannot access this application.", "enroll": "Enroll an authentication device to proceed"}
@@ -72,7 +72,7 @@ func (s *DuoServer) preauth(_ *http.Request, form url.Values) (any, *duoFail) {
 		}
 		a["devices"] = devices
 		if u.Verified && form.Get("client_supports_verified_push") == "1" {
-			ask := s.newAsk(DuoPush{Username: u.Username, Number: randomDigits(3)})
+			ask := s.newAsk(Push{Username: u.Username, Number: randomDigits(3)})
 			ask.verify = true
 			a["txid"], a["verification_code"] = ask.TxID, ask.Number
 		}
@@ -96,7 +96,7 @@ var duoTakes = map[string][]string{
 	"passcode": {"passcode"},
 }
 
-func (s *DuoServer) auth(_ *http.Request, form url.Values) (any, *duoFail) {
+func (s *Server) auth(_ *http.Request, form url.Values) (any, *duoFail) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u, _, fail := s.who(form)
@@ -113,7 +113,7 @@ func (s *DuoServer) auth(_ *http.Request, form url.Values) (any, *duoFail) {
 			return nil, &duoFail{40002, "Invalid request parameters", name}
 		}
 	}
-	p := DuoPush{Username: u.Username, Factor: factor, Address: form.Get("ipaddr"), Type: form.Get("type"), Display: form.Get("display_username")}
+	p := Push{Username: u.Username, Factor: factor, Address: form.Get("ipaddr"), Type: form.Get("type"), Display: form.Get("display_username")}
 	if factor != "passcode" {
 		if fail := u.device(form.Get("device"), &p); fail != nil {
 			return nil, fail
@@ -131,8 +131,8 @@ func (s *DuoServer) auth(_ *http.Request, form url.Values) (any, *duoFail) {
 	if ask == nil {
 		ask = s.newAsk(p)
 	} else {
-		p.TxID, p.Number, p.At = ask.TxID, ask.Number, ask.At
-		ask.DuoPush, ask.verify = p, false
+		p.TxID, p.Number, p.At = ask.TxID, ask.Number, s.now()
+		ask.Push, ask.verify = p, false
 	}
 	s.begin(u, ask, form.Get("passcode"))
 	switch {
@@ -145,7 +145,7 @@ func (s *DuoServer) auth(_ *http.Request, form url.Values) (any, *duoFail) {
 }
 
 // device finds the device of a request, and what "auto" means.
-func (u *DuoUser) device(id string, p *DuoPush) *duoFail {
+func (u *User) device(id string, p *Push) *duoFail {
 	for _, d := range u.Devices {
 		able := slices.Contains(d.Capabilities, p.Factor)
 		if p.Factor == "auto" && slices.Contains(d.Capabilities, "push") {
@@ -160,7 +160,7 @@ func (u *DuoUser) device(id string, p *DuoPush) *duoFail {
 }
 
 // begin is what happens at once.
-func (s *DuoServer) begin(u *DuoUser, a *duoAsk, passcode string) {
+func (s *Server) begin(u *User, a *duoAsk, passcode string) {
 	a.Result = "waiting"
 	switch {
 	case u.Auth == "bypass":
@@ -177,12 +177,13 @@ func (s *DuoServer) begin(u *DuoUser, a *duoAsk, passcode string) {
 			batch = append(batch, randomDigits(7))
 		}
 		u.Passcodes = append(u.Passcodes, batch...)
-		if s.texts = append(s.texts, DuoText{u.Username, a.Device, batch}); len(s.texts) > maxAsks {
+		if s.texts = append(s.texts, Text{u.Username, a.Device, batch}); len(s.texts) > maxAsks {
 			s.texts = s.texts[1:]
 		}
 		a.Result, a.Status, a.message = "deny", "sent", "New SMS passcodes sent."
 	case slices.Contains(u.Passcodes, passcode):
 		u.Passcodes = slices.DeleteFunc(u.Passcodes, func(c string) bool { return c == passcode })
+		s.restock(u)
 		a.Result, a.Status, a.message = "allow", "allow", "Success. Logging you in..."
 	default:
 		a.Result, a.Status, a.message = "deny", "deny", "Incorrect passcode. Please try again."
@@ -194,7 +195,7 @@ func (a *duoAsk) answer() map[string]any {
 }
 
 // authStatus waits for news since it was asked last.
-func (s *DuoServer) authStatus(r *http.Request, form url.Values) (any, *duoFail) {
+func (s *Server) authStatus(r *http.Request, form url.Values) (any, *duoFail) {
 	limit := time.NewTimer(s.c.Poll)
 	defer limit.Stop()
 	for over := false; ; {
@@ -204,6 +205,7 @@ func (s *DuoServer) authStatus(r *http.Request, form url.Values) (any, *duoFail)
 			s.mu.Unlock()
 			return nil, &duoFail{40002, "Invalid request parameters", "txid"}
 		}
+		s.expire(a)
 		if a.version > a.told || a.Result != "waiting" || over {
 			a.told = a.version
 			answer := a.answer()
@@ -222,7 +224,7 @@ func (s *DuoServer) authStatus(r *http.Request, form url.Values) (any, *duoFail)
 	}
 }
 
-func (s *DuoServer) enroll(_ *http.Request, form url.Values) (any, *duoFail) {
+func (s *Server) enroll(_ *http.Request, form url.Values) (any, *duoFail) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	valid, ok := validSeconds(form)
@@ -236,7 +238,7 @@ func (s *DuoServer) enroll(_ *http.Request, form url.Values) (any, *duoFail) {
 	if s.users[strings.ToLower(name)] != nil {
 		return nil, &duoFail{40002, "Invalid request parameters", "username already exists"}
 	}
-	u := s.addUser(DuoUser{Username: name, Result: "enroll"})
+	u := s.addUser(User{Username: name, Result: "enroll"})
 	code := rand.Text()
 	if len(s.enrols) >= maxAsks {
 		clear(s.enrols)
@@ -246,7 +248,7 @@ func (s *DuoServer) enroll(_ *http.Request, form url.Values) (any, *duoFail) {
 		"expiration": s.now().Add(valid).Unix(), "user_id": u.UserID, "username": name}, nil
 }
 
-func (s *DuoServer) enrollStatus(_ *http.Request, form url.Values) (any, *duoFail) {
+func (s *Server) enrollStatus(_ *http.Request, form url.Values) (any, *duoFail) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.enrols[form.Get("activation_code")]

@@ -3,10 +3,10 @@
 // tab sees what has come meanwhile.
 (() => {
   "use strict";
-  const page = document.getElementById("inbox");
-  const note = document.getElementById("inbox-new");
+  const page = document.querySelector("[data-newest]");
+  const note = document.getElementById("news");
   const look = async () => {
-    const answer = await fetch("/dev/inbox.json", { cache: "no-store" });
+    const answer = await fetch(page.dataset.json, { cache: "no-store" });
     if (!answer.ok) return false;
     const { items } = await answer.json();
     return items.length > 0 && items[items.length - 1].id !== page.dataset.newest;
@@ -18,6 +18,6 @@
     if (await look().catch(() => false)) then();
     busy = false;
   };
-  setInterval(() => check(() => { note.textContent = "There is new mail."; }), 2000);
-  document.addEventListener("visibilitychange", () => check(() => location.reload()));
+  setInterval(() => check(() => { note.textContent = page.dataset.news; }), 2000);
+  document.addEventListener("visibilitychange", () => check(() => location.replace(location.pathname + location.search)));
 })();

@@ -1,4 +1,4 @@
-package sallyporttest
+package duoserver
 
 import (
 	"crypto/hmac"
@@ -28,22 +28,22 @@ type duoEndpoint struct {
 	unsigned bool
 	required []string
 	optional []string
-	serve    func(*DuoServer, *http.Request, url.Values) (any, *duoFail)
+	serve    func(*Server, *http.Request, url.Values) (any, *duoFail)
 }
 
 var duoEndpoints = map[string]duoEndpoint{
-	"/auth/v2/ping":          {verb: "GET", unsigned: true, serve: (*DuoServer).time},
-	"/auth/v2/check":         {verb: "GET", serve: (*DuoServer).time},
-	"/auth/v2/enroll":        {verb: "POST", optional: []string{"username", "valid_secs", "bypass_codes"}, serve: (*DuoServer).enroll},
-	"/auth/v2/enroll_status": {verb: "POST", required: []string{"user_id", "activation_code"}, serve: (*DuoServer).enrollStatus},
-	"/auth/v2/preauth": {verb: "POST", serve: (*DuoServer).preauth,
+	"/auth/v2/ping":          {verb: "GET", unsigned: true, serve: (*Server).time},
+	"/auth/v2/check":         {verb: "GET", serve: (*Server).time},
+	"/auth/v2/enroll":        {verb: "POST", optional: []string{"username", "valid_secs", "bypass_codes"}, serve: (*Server).enroll},
+	"/auth/v2/enroll_status": {verb: "POST", required: []string{"user_id", "activation_code"}, serve: (*Server).enrollStatus},
+	"/auth/v2/preauth": {verb: "POST", serve: (*Server).preauth,
 		optional: []string{"user_id", "username", "ipaddr", "hostname", "trusted_device_token", "client_supports_verified_push"}},
-	"/auth/v2/auth": {verb: "POST", required: []string{"factor"}, serve: (*DuoServer).auth,
+	"/auth/v2/auth": {verb: "POST", required: []string{"factor"}, serve: (*Server).auth,
 		optional: []string{"user_id", "username", "ipaddr", "hostname", "async", "device", "passcode", "type", "display_username", "pushinfo", "txid"}},
-	"/auth/v2/auth_status": {verb: "GET", required: []string{"txid"}, serve: (*DuoServer).authStatus},
+	"/auth/v2/auth_status": {verb: "GET", required: []string{"txid"}, serve: (*Server).authStatus},
 }
 
-func (s *DuoServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e, ok := duoEndpoints[r.URL.Path]
 	if !ok {
 		writeDuo(w, nil, &duoFail{40401, "Resource not found", ""})
@@ -58,7 +58,7 @@ func (s *DuoServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.mu.Lock()
-	if s.calls = append(s.calls, DuoCall{r.URL.Path, form}); len(s.calls) > maxAsks {
+	if s.calls = append(s.calls, Call{r.URL.Path, form}); len(s.calls) > maxAsks {
 		s.calls = s.calls[1:]
 	}
 	s.mu.Unlock()
@@ -66,19 +66,19 @@ func (s *DuoServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeDuo(w, answer, fail)
 }
 
-func (s *DuoServer) fault(path string) (DuoFault, bool) {
+func (s *Server) fault(path string) (Fault, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := s.faults[path]
 	if len(list) == 0 {
-		return DuoFault{}, false
+		return Fault{}, false
 	}
 	s.faults[path] = list[1:]
 	return list[0], true
 }
 
 // play answers, or says that the usual answer is to follow.
-func (f DuoFault) play(w http.ResponseWriter, r *http.Request) bool {
+func (f Fault) play(w http.ResponseWriter, r *http.Request) bool {
 	if f.Wait != nil {
 		select {
 		case <-f.Wait:
@@ -125,7 +125,7 @@ func writeDuo(w http.ResponseWriter, answer any, fail *duoFail) {
 }
 
 // check looks at everything that Duo looks at before it answers.
-func (s *DuoServer) check(r *http.Request, e duoEndpoint) (url.Values, *duoFail) {
+func (s *Server) check(r *http.Request, e duoEndpoint) (url.Values, *duoFail) {
 	if r.Method != e.verb {
 		return nil, &duoFail{40501, "Method not allowed", ""}
 	}
@@ -163,7 +163,7 @@ func (s *DuoServer) check(r *http.Request, e duoEndpoint) (url.Values, *duoFail)
 }
 
 // checkSignature is version 2 with HMAC-SHA-512, from the description.
-func (s *DuoServer) checkSignature(r *http.Request, form url.Values) *duoFail {
+func (s *Server) checkSignature(r *http.Request, form url.Values) *duoFail {
 	encoded, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Basic ")
 	if !ok {
 		return &duoFail{40101, "Missing request credentials", ""}
@@ -218,7 +218,7 @@ func percent(s string) string {
 	return b.String()
 }
 
-func (s *DuoServer) time(*http.Request, url.Values) (any, *duoFail) {
+func (s *Server) time(*http.Request, url.Values) (any, *duoFail) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return map[string]any{"time": s.now().Unix()}, nil
