@@ -131,8 +131,8 @@ func (s *Service) mergeTexts(p authn.Provider, ch TextChange) (authn.TextSetting
 	wrong := func(name, code string, args map[string]any) {
 		fields = append(fields, authn.Field{Name: name, Code: code, Args: args})
 	}
-	if len(t.Providers) > maxProviders {
-		fields = append(fields, authn.Field{Name: "providers", Code: "too_many", Key: "field.at_most", Args: map[string]any{"Max": maxProviders}})
+	if len(t.Providers) > MaxProviders {
+		fields = append(fields, authn.Field{Name: "providers", Code: "too_many", Key: "field.at_most", Args: map[string]any{"Max": MaxProviders}})
 	}
 	if len(t.Providers) == 0 && s.c.Text == nil && len(s.c.Texts.Providers) == 0 {
 		wrong("providers", "required", nil)

@@ -29,8 +29,10 @@ const (
 // WarnAt is the part of a company's limit, in percent, at which its owners are told.
 const WarnAt = 80
 
+// MaxProviders is how many providers of texts a company can have.
+const MaxProviders = 5
+
 const (
-	maxProviders = 5
 	maxCountries = 50
 	maxLimit     = 10_000_000
 )

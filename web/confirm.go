@@ -36,6 +36,8 @@ func acts() map[string]act {
 		"codes":          {action: "backup_codes.make", then: newCodesPath, label: "page.confirm.for_codes"},
 		"password":       {action: "password.change", then: passwordPath, label: "page.confirm.for_password"},
 		"address":        {action: "email.change", then: addressPath, label: "page.confirm.for_address"},
+		"texts_provider": {action: "provider.change_texts", then: textsPath, label: "page.confirm.for_texts_provider"},
+		"duo_provider":   {action: "provider.change_duo", then: duoAdminPath, label: "page.confirm.for_duo_provider"},
 		"email_provider": {action: "provider.change", then: providerPath, label: "page.confirm.for_email_provider"},
 		"":               {then: securityPath, label: "page.confirm.for_any"},
 	}

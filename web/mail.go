@@ -188,7 +188,7 @@ func (h *Handler) mailResult(r *http.Request, cur session.Current, res provider.
 	out := &mailResult{OK: res.OK, Took: res.Took.Milliseconds()}
 	for _, s := range res.Steps {
 		step := mailStep{OK: s.OK, Reply: s.Reply, Took: s.Took.Milliseconds()}
-		step.Text, step.Advice = provider.Words(s, func(key string) string { return v.T(key) }, v.texts.Has)
+		step.Text, step.Advice = v.step(authn.Email, s)
 		out.Steps = append(out.Steps, step)
 	}
 	for _, rec := range [][2]string{{"SPF", res.Records.SPF}, {"DKIM", res.Records.DKIM}, {"DMARC", res.Records.DMARC}} {

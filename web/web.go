@@ -17,6 +17,10 @@
 // backup codes, a new password. An invitation's link shows a page; only its form
 // uses it up, so that a mail scanner does not.
 //
+// Duo is asked by a form like that. Its page looks again every few seconds, with a
+// script or by a refresh, until the answer is there; then a form, "Approved –
+// Continue", uses it. A look asks Duo nothing and finishes nothing.
+//
 // A sensitive act that needs a more recent proof answers 303 to
 // /account/confirm, which names the act, asks for the code (or, from people
 // without an app, the password), and goes on with the act.
@@ -149,6 +153,8 @@ const (
 	signOutPath    = "/signout"
 	invitationPath = "/invitation"
 	providerPath   = "/admin/providers/email"
+	textsPath      = "/admin/providers/texts"
+	duoAdminPath   = "/admin/providers/duo"
 )
 
 // Mount registers all pages, a line each.
@@ -171,6 +177,10 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 
 	m.Handle("GET "+providerPath, h.account(h.getProvider))
 	m.Handle("POST "+providerPath, h.account(h.postProvider))
+	m.Handle("GET "+textsPath, h.account(h.getTextsAdmin))
+	m.Handle("POST "+textsPath, h.account(h.postTextsAdmin))
+	m.Handle("GET "+duoAdminPath, h.account(h.getDuoAdmin))
+	m.Handle("POST "+duoAdminPath, h.account(h.postDuoAdmin))
 
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)

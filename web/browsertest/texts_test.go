@@ -14,14 +14,6 @@ import (
 
 const number = "+46701740605"
 
-// choose picks a value of a list.
-func (tb *tab) choose(id, value string) {
-	tb.t.Helper()
-	if !eval[bool](tb, "(() => { const e = document.getElementById($1); e.value = $2; return e.value === $2 })()", id, value) {
-		tb.t.Fatalf("%s: %s has no %s", tb.path(), id, value)
-	}
-}
-
 // unfold opens the part of the page that is named so.
 func (tb *tab) unfold(key string) {
 	tb.t.Helper()
