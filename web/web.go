@@ -69,7 +69,7 @@ type Config struct {
 	Sessions  *session.Service
 	Directory *directory.Service
 	Audit     *audit.Service
-	Providers *provider.Service // nil: companies have no mail servers of their own
+	Providers *provider.Service // nil: companies have no mail servers of their own, and no text messages
 
 	Cookies httpserve.Cookies
 	Texts   *text.Catalogue

@@ -110,7 +110,7 @@ func TestTexts_S15_S17_S22(t *testing.T) {
 		tb.page("text-number-change", 200)
 		tb.fill("phone", "+48 501 234 567")
 		tb.press("page.sent.send")
-		tb.page("text-on/change", 200)
+		tb.page("text-confirm", 200)
 		tb.codeBy(s.LastCode(t, "+48501234567"), "page.confirm.button")
 		tb.lands("/account/security?done=phone_replaced")
 		s.Clock.Advance(11 * time.Minute)
