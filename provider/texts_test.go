@@ -140,10 +140,7 @@ func TestBudgets_rul13(t *testing.T) {
 			func(x *texter, i int) error { return x.ask(number(i, i), fmt.Sprint("u", i), "", true) }},
 		{"money of a month", "company_month", 2, 31 * 24 * time.Hour, func(s *authn.TextSettings) { s.Currency, s.Price, s.MonMoney = "EUR", 500, 1000 },
 			func(x *texter, i int) error { return x.ask(number(i, i), fmt.Sprint("u", i), "", true) }},
-		{"dial", "dial", 12, 24 * time.Hour, func(s *authn.TextSettings) { s.DayTexts = 12 }, func(x *texter, i int) error {
-			// The company's day would be used up by the same: it is raised meanwhile.
-			return x.ask(number(i, i), fmt.Sprint("u", i), "", false)
-		}},
+		{"dial", "dial", 300, 24 * time.Hour, nil, func(x *texter, i int) error { return x.ask(number(i, i), fmt.Sprint("u", i), "", false) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -158,12 +155,7 @@ func TestBudgets_rul13(t *testing.T) {
 					t.Fatalf("number %d of %d is refused by %q", i+1, tt.most, got)
 				}
 			}
-			got := scope(t, tt.ask(x, tt.most))
-			if tt.name == "dial" {
-				if got != "company_day" && got != "dial" {
-					t.Fatalf("refused by %q", got)
-				}
-			} else if got != tt.scope {
+			if got := scope(t, tt.ask(x, tt.most)); got != tt.scope {
 				t.Fatalf("refused by %q, not by %q", got, tt.scope)
 			}
 			x.Clock.Advance(tt.window)
@@ -171,6 +163,36 @@ func TestBudgets_rul13(t *testing.T) {
 				t.Errorf("afterwards refused by %q", got)
 			}
 		})
+	}
+}
+
+// Where hardly any code comes back nothing more is sent to strangers, and the owners
+// are told where that is.
+func TestConversion_B3(t *testing.T) {
+	x := newTexter(t)
+	x.set()
+	for i := range authn.ConversionLeast {
+		if got := scope(t, x.ask(number(i, i), fmt.Sprint("u", i), "", false)); got != "" {
+			t.Fatalf("%d: %s", i, got)
+		}
+	}
+	x.Clock.Advance(authn.ConversionRest + authn.ConversionBucket)
+	for range 3 {
+		if got := scope(t, x.ask(far, "u", "", false)); got != "came_back_dial" {
+			t.Errorf("refused by %q", got)
+		}
+	}
+	if got := scope(t, x.ask(far, "u", "", true)) + scope(t, x.ask(polish, "u", "", false)); got != "" {
+		t.Errorf("refused by %q", got)
+	}
+	n := 0
+	for _, m := range x.Mail(t, x.owner.Email) {
+		if strings.Contains(m.Subject, "are stopped") && strings.Contains(strings.Join(strings.Fields(m.Text), " "), "begin with +46, and") {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("the owner was told %d times", n)
 	}
 }
 
@@ -265,12 +287,12 @@ func TestOperatorsShare(t *testing.T) {
 	if err != nil || !res.OK {
 		t.Errorf("%+v, %v", res, err)
 	}
-	mine := authn.TextSettings{Countries: []string{"NO", "SE"}, Currency: "USD", Price: 1, DayTexts: 500, MonTexts: 7, DayMoney: 2000}
+	mine := authn.TextSettings{Countries: []string{"NO", "SE"}, Currency: "USD", Price: 1, DayTexts: 500, MonTexts: 700, DayMoney: 2000}
 	if _, err := x.Providers.SetTexts(t.Context(), x.who, provider.TextChange{TextSettings: mine}); err != nil {
 		t.Fatal(err)
 	}
 	st, err = x.Providers.Texts(t.Context(), x.who)
-	want := authn.TextSettings{Countries: []string{"NO", "SE"}, Currency: "EUR", Price: 100, DayTexts: 10, MonTexts: 7, DayMoney: 2000, MonMoney: 5000}
+	want := authn.TextSettings{Countries: []string{"NO", "SE"}, Currency: "EUR", Price: 100, DayTexts: 10, MonTexts: 700, DayMoney: 2000, MonMoney: 5000}
 	if err != nil || fmt.Sprintf("%#v", plain(st.Settings)) != fmt.Sprintf("%#v", plain(want)) {
 		t.Errorf("%+v, %v", plain(st.Settings), err)
 	}

@@ -190,6 +190,7 @@ func (h *Handler) number(v *View, e164 string, out bool) []Part {
 func (h *Handler) showNumber(v *View, p *sentPage, pending enroll.Pending) {
 	p.To, p.Change = h.number(v, pending.Address, len(pending.Sent) > 0), withQuery(phonePath, "from", pending.Factor.ID)
 	if old := pending.Replaces; old != nil {
+		v.Title = v.T("page.phone.title_confirm")
 		p.Keeps = v.Rich("page.phone.keeps", "To", policy.Mask(authn.SMS, policy.Ends(*old)))
 	}
 }

@@ -127,7 +127,7 @@ func TestTextFallback_C1_S4(t *testing.T) {
 	}
 	b.press("button.option").want(200, path).shows("h1", "by e-mail").press(sendButton).want(200, path)
 	b.submit(mainForm, "code", s.LastCode(t, "maya@acme.example")).want(200, "/continue")
-	b.get("/account/security").shows("#banner", "codes to •• 05").shows("#phone", "number in your profile, ending in •• 05")
+	b.get("/account/security").shows("#banner", "number in your profile, ending in •• 05").shows("#phone", "number in your profile, ending in •• 05")
 	b.get("/account").shows("main dd", "+46 70 174 06 05").shows("main .hint", "kept by your admin")
 }
 

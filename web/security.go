@@ -377,7 +377,7 @@ func (h *Handler) untilBanner(v *View, cur session.Current, ru rules) *banner {
 	if kind == "" {
 		return nil
 	}
-	b := &banner{ID: "fallback", Icon: "info", Text: v.Rich("page.security.banner_fallback", "Address", policy.Mask(kind, policy.Contact(kind, cur.User)))}
+	b := &banner{ID: "fallback", Icon: "info", Text: v.Rich(v.of("page.security.banner_fallback", kind), "Address", policy.Mask(kind, policy.Contact(kind, cur.User)))}
 	if h.offers(appKind) {
 		b.Label, b.Post, b.Name = v.T("page.security.banner_app"), appPath, "replaces"
 	}

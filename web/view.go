@@ -140,7 +140,8 @@ func (v *View) Rich(key string, pairs ...any) []Part {
 		var p Part
 		switch x := pairs[i+1].(type) {
 		case string:
-			p = Part{Text: x, Value: true}
+			// What is shown of a number stays in one line.
+			p = Part{Text: strings.Replace(x, "•• ", "••\u00a0", 1), Value: true}
 		case Part:
 			p = x
 		default:

@@ -69,9 +69,13 @@ func (p *program) demo(ctx context.Context, address, dir string) (err error) {
 	if err != nil {
 		return err
 	}
+	web, err := (&config{}).web()
+	if err != nil {
+		return err
+	}
 	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelError}))
 	d, err := demo.Open(ctx, demo.Config{Dir: dir, Methods: k.all, Passwords: k.passwords,
-		BackupCodes: k.saved, Digits: code.Digits, Host: host, Port: port, Command: called(), Log: log})
+		BackupCodes: k.saved, Digits: code.Digits, TextDrivers: textDrivers(web), Host: host, Port: port, Command: called(), Log: log})
 	if err != nil {
 		return err
 	}

@@ -73,12 +73,13 @@ func (d *Demo) account(u authn.User, factors []authn.Factor, now time.Time) acco
 		a.numbers = append(a.numbers, u.Phone)
 	}
 	var ways []string
+	saved := ""
 	for _, f := range factors {
 		switch {
 		case f.State != authn.Confirmed:
 		case f.Kind == authn.TOTP:
 			a.hasApp, a.secret = true, d.store.seen.of(f.ID)
-			ways = slices.Insert(ways, 0, appState(f, now))
+			ways = append(ways, appState(f, now))
 		case f.Kind == authn.SMS:
 			a.numbers = append(a.numbers, f.Destination)
 			ways = append(ways, "text message to "+shownNumber(f.Destination))
@@ -88,8 +89,11 @@ func (d *Demo) account(u authn.User, factors []authn.Factor, now time.Time) acco
 			ways = append(ways, "codes by e-mail, turned on")
 		case f.Kind == authn.BackupCode:
 			a.codes = d.store.seen.codes(f.ID)
-			ways = append(ways, plural(f.Left, "backup code"))
+			saved = plural(f.Left, "backup code")
 		}
+	}
+	if saved != "" {
+		ways = append(ways, saved)
 	}
 	a.state = strings.Join(ways, "; ")
 	switch {
@@ -107,7 +111,7 @@ func (d *Demo) account(u authn.User, factors []authn.Factor, now time.Time) acco
 	case u.EmailVerifiedAt.IsZero():
 		a.state = "nothing set up, and an address that nobody has confirmed: turned away"
 	case u.Audience == authn.InternalAudience:
-		a.state = "nothing set up: a code by e-mail, then has to set up an app"
+		a.state = "nothing set up: a code by e-mail, then has to set up a way"
 	case u.Phone != "":
 		a.state = "nothing set up: codes by text message to " + shownNumber(u.Phone) + " or by e-mail are enough"
 	default:

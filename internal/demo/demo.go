@@ -74,14 +74,15 @@ func Marked(ctx context.Context, st *store.Store) (bool, error) {
 	return v != "", err
 }
 
-// Config says which demo. All but Dir, Command and Log are needed.
+// Config says which demo. All but Dir, TextDrivers, Command and Log are needed.
 type Config struct {
 	Dir         string // kept afterwards; empty: a temporary folder, removed by Close
 	Methods     []authn.Method
 	Passwords   enroll.Passwords
 	BackupCodes enroll.Codes
-	Digits      func(seed []byte) string // of sent codes
-	Host        string                   // the loopback address that is listened on
+	Digits      func(seed []byte) string    // of sent codes
+	TextDrivers map[string]authn.TextDriver // judge what owners set, and send nothing; nil: there is the inbox alone
+	Host        string                      // the loopback address that is listened on
 	Port        string
 	Command     string // how people call this program; empty: sallyport
 	Log         *slog.Logger
@@ -267,17 +268,12 @@ func (d *Demo) Config() (sallyport.Config, error) {
 	return sallyport.Config{
 		Store: d.store, Methods: d.methods(pretend), Passwords: d.c.Passwords,
 		Senders: map[authn.Kind]authn.Sender{authn.Email: &d.inbox, authn.SMS: &d.inbox}, CompanyMail: companies,
-		TextDrivers: map[string]authn.TextDriver{"inbox": inbox.Driver{Inbox: &d.inbox}}, Texts: texts(), Duo: pretend,
+		TextDrivers: d.textDrivers(), Texts: texts(), Duo: pretend,
 		Digits: d.c.Digits, BackupCodes: d.codeMaker(),
 		PublicURL: d.URL(), Hosts: []string{d.hostPort("127.0.0.1"), d.hostPort(d.c.Host)},
 		Banner: Banner, Extra: extra, Log: d.c.Log,
 		Addresses: throttle.NewAddresses(throttle.AddressesConfig{IPv4Address: off, IPv4Net: off, IPv6Subnet: off, IPv6Home: off, IPv6Site: off}),
 	}, err
-}
-
-// texts are limits that a few messages show on the bars of the owners' page.
-func texts() authn.TextSettings {
-	return authn.TextSettings{Countries: []string{"SE", "DE", "FR", "GB", "PL", "US"}, Currency: "EUR", Price: 45, DayTexts: 100, MonTexts: 500, MonMoney: 10_000}
 }
 
 // Company is the made-up company.

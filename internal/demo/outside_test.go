@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/phone"
+	"github.com/sallyport-mfa/sallyport/message/twilio"
 )
 
 // duoAnswer is the part of what the API says of Duo that the tests look at.
@@ -106,6 +107,33 @@ func TestTexts(t *testing.T) {
 	if all := s.page(t, "/dev/inbox?channel=%3Cb%3E", nil, http.StatusOK); !strings.Contains(all, "Nadia Benali") || strings.Contains(all, "<b>") {
 		t.Error("an unknown channel is not all of them")
 	}
+}
+
+// What owners set for texts is judged as in a real server, and sends nothing.
+func TestTextDrivers(t *testing.T) {
+	d := &Demo{c: Config{TextDrivers: map[string]authn.TextDriver{"twilio": twilio.New(&http.Client{Transport: nowhere{t}})}}}
+	driver := d.textDrivers()["twilio"]
+	if _, err := driver.Open(authn.TextProvider{Driver: "twilio", Account: "AC1", Secret: "x", From: "Acme"}); authn.AsError(err).Code != authn.Invalid {
+		t.Errorf("settings that are wrong: %v", err)
+	}
+	sender, err := driver.Open(authn.TextProvider{Driver: "twilio", Account: "AC" + strings.Repeat("0", 32), Secret: strings.Repeat("0", 32), From: "Acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sender.Try(t.Context(), authn.Message{ID: "msg_1", Channel: authn.SMS, To: "+46701740605", Text: "A test"}); err != nil {
+		t.Error(err)
+	}
+	if list := d.inbox.Messages(); len(list) != 1 || list[0].ID != "msg_1" || len(driver.Fields()) != 3 || d.textDrivers()["inbox"] == nil {
+		t.Errorf("%+v", list)
+	}
+}
+
+// nowhere fails the test that connects.
+type nowhere struct{ t *testing.T }
+
+func (n nowhere) RoundTrip(r *http.Request) (*http.Response, error) {
+	n.t.Errorf("asks %s", r.URL.Host)
+	return nil, http.ErrServerClosed
 }
 
 // Everybody's number can be sent a text, and the bars of the owners' page show

@@ -59,7 +59,7 @@ var people = []person{
 // user is the person as the directory takes them in.
 func (p person) user() directory.NewUser {
 	n := directory.NewUser{Login: p.login, Name: p.name, Email: p.login + "@acme.example", Verified: !p.unverified && !p.invited,
-		Audience: authn.InternalAudience, Roles: []string{p.role}, Password: Password}
+		Audience: authn.InternalAudience, Roles: []string{p.role}, Password: Password, Phone: directory.Phone{Typed: p.contact}}
 	if p.outside {
 		n.Audience, n.Email = authn.ExternalAudience, p.login+"@customer.example"
 	}

@@ -224,10 +224,6 @@ func (l *life) join(ctx context.Context) error {
 		return l.err
 	}
 	l.do(func() (err error) { l.u, err = l.people.CreateUser(ctx, l.company, l.p.user()); return err })
-	if l.p.contact != "" {
-		l.u.Phone, l.u.PhoneTrustedAt = l.p.contact, l.now
-		l.do(func() error { return l.write(ctx, []authn.Write{authn.PutUser{User: l.u}}) })
-	}
 	return l.err
 }
 

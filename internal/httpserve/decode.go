@@ -327,7 +327,7 @@ func cleanText(s string) bool { return !strings.ContainsAny(s, "\x00\uFFFD") }
 // the name of a field is repeated. What begins with a digit may be a code.
 func printable(key string) string {
 	const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"
-	if key == "" || len(key) > 40 || key[0] <= '9' || strings.Trim(key, alphabet) != "" {
+	if key == "" || len(key) > 40 || '0' <= key[0] && key[0] <= '9' || strings.Trim(key, alphabet) != "" {
 		return "?"
 	}
 	return key

@@ -57,6 +57,73 @@ func demo(t *testing.T) (url, password string) {
 	return says.URL, says.Password
 }
 
+// ux 5.2: nadia signs in with the text that the inbox shows in a second tab, and
+// diego with the push that is approved in the pretend Duo; one that is denied leads nowhere.
+func TestDemo_textsAndDuo_S41(t *testing.T) {
+	t.Parallel()
+	chromium(t)
+	url, password := demo(t)
+	for name, js := range map[string]bool{"js": true, "nojs": false} {
+		t.Run(name, func(t *testing.T) {
+			tb := newTab(t, url, js)
+			tb.open("/signin")
+			tb.password("nadia", password)
+			tb.push("button[formaction$='/send']")
+			inbox := tb.another()
+			inbox.open("/dev/inbox?channel=sms")
+			inbox.page("inbox/texts", 200)
+			inbox.walk("inbox/texts")
+			code := inbox.content("ol.demo-mail output")
+			if text := inbox.content("ol.demo-mail .bubble"); !strings.HasSuffix(text, "@localhost #"+code) || inbox.has("ol.demo-mail button:not([hidden])") != js {
+				t.Errorf("the text is %q, its code %q", text, code)
+			}
+			tb.code(code)
+			tb.lands("/account/security")
+
+			duo := tb.another()
+			for _, answer := range []string{"Deny", "Approve"} {
+				tb = newTab(t, url, js)
+				tb.open("/signin")
+				tb.password("diego", password)
+				tb.push("#push")
+				duo.open("/dev/duo")
+				duo.page("pretend-duo/waiting", 200)
+				duo.walk("pretend-duo/waiting")
+				duo.follow(func() error { return duo.click(answer) })
+				duo.page("pretend-duo", 200)
+				// With JavaScript the page goes on by itself.
+				tb.await("the sign-in to say what was answered", func() bool {
+					if !js && tb.has("[data-await]") {
+						tb.reload()
+					}
+					return tb.has("#problem") || tb.has("form[data-answered]") || tb.path() == "/account/security"
+				})
+				if denied := answer == "Deny"; denied != tb.has("#problem") {
+					t.Errorf("%s: the sign-in is at %s", answer, tb.path())
+				}
+			}
+			if !js {
+				tb.press("page.duo.continue")
+			}
+			tb.lands("/account/security")
+
+			tb = newTab(t, url, js)
+			tb.open("/signin")
+			tb.password("yusuf", password)
+			tb.push("#push")
+			duo.open("/dev/duo")
+			duo.page("pretend-duo/number", 200)
+			duo.follow(func() error { return duo.click("Approve") })
+			duo.page("pretend-duo/no-number", 422)
+			duo.open("/dev/duo")
+			id := eval[string](duo, "document.querySelector('.demo-push input[name=number]').id")
+			duo.fill(id, tb.content("#number"))
+			duo.follow(func() error { return duo.click("Approve") })
+			duo.follow(func() error { return duo.click("Back to the tour") })
+		})
+	}
+}
+
 // ux 5.2: the tour, the practice app and the inbox; maya signs in with a code that
 // is read there, sets her app up anew with the practice app as the phone, and is
 // told by mail.

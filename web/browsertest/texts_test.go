@@ -14,14 +14,6 @@ import (
 
 const number = "+46701740605"
 
-// choose picks a value of a list.
-func (tb *tab) choose(id, value string) {
-	tb.t.Helper()
-	if !eval[bool](tb, "(() => { const e = document.getElementById($1); e.value = $2; return e.value === $2 })()", id, value) {
-		tb.t.Fatalf("%s: %s has no %s", tb.path(), id, value)
-	}
-}
-
 // unfold opens the part of the page that is named so.
 func (tb *tab) unfold(key string) {
 	tb.t.Helper()
@@ -118,7 +110,7 @@ func TestTexts_S15_S17_S22(t *testing.T) {
 		tb.page("text-number-change", 200)
 		tb.fill("phone", "+48 501 234 567")
 		tb.press("page.sent.send")
-		tb.page("text-on/change", 200)
+		tb.page("text-confirm", 200)
 		tb.codeBy(s.LastCode(t, "+48501234567"), "page.confirm.button")
 		tb.lands("/account/security?done=phone_replaced")
 		s.Clock.Advance(11 * time.Minute)
