@@ -24,6 +24,7 @@ type mailPage struct {
 
 	// Form is what the fields show; never a password.
 	Form    authn.MailSettings
+	Version int64 // of the settings that the form was made from
 	Port    string
 	To      string
 	Errors  map[string]string
@@ -82,7 +83,7 @@ func (h *Handler) drawMail(w http.ResponseWriter, r *http.Request, status int, c
 	v := h.personal(r, cur)
 	p.State, p.Own = st, st.Health != provider.Server
 	if saved {
-		p.Form = st.Settings
+		p.Form, p.Version = st.Settings, st.Version
 		if p.Form.Port != 0 {
 			p.Port = strconv.Itoa(p.Form.Port)
 		}
@@ -126,7 +127,7 @@ func (h *Handler) postProvider(w http.ResponseWriter, r *http.Request, cur sessi
 		return authn.NotFound
 	}
 	ch, port := mailChange(r)
-	p := mailPage{Form: ch.MailSettings, Port: port, To: r.PostForm.Get("to"), Typed: ch.Password != ""}
+	p := mailPage{Form: ch.MailSettings, Version: ch.From, Port: port, To: r.PostForm.Get("to"), Typed: ch.Password != ""}
 	p.Form.Password = ""
 	var err error
 	switch r.PostForm.Get("do") {

@@ -104,6 +104,7 @@ func TestMailPageIsTheOwners(t *testing.T) {
 	second := newBrowser(t, s)
 	enter(second, "acme", owner(t, s, s.Company, "ada")).get(mailPage).want(200, mailPage)
 	priya.submit(mailForm, "do", "save", "from", "b@acme.example").want(200, mailPage)
+	second.submit(mailForm, "do", "connect", "from", "c@acme.example").want(200, mailPage) // what is tested is no newer for it
 	second.submit(mailForm, "do", "save", "from", "c@acme.example").want(200, mailPage)
 	if got := second.doc.one(t, "#from").attrs["value"]; got != "b@acme.example" {
 		t.Errorf("saved over another's change: %s", got)
