@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -66,7 +67,7 @@ type duoWaiting struct {
 // duoOption is one of the ways to answer Duo.
 type duoOption struct {
 	ID, Icon, Label string
-	Device          []Part
+	Device          string
 }
 
 // duoProblem is why Duo did not let somebody in, and what to do next.
@@ -102,7 +103,7 @@ func (v *View) duoPart(f duoForms, sent []authn.Challenge, again *duoAgain, refu
 	case authn.Passcode:
 		p.Texted = v.Rich("page.duo.texted")
 		if d.Ends != "" {
-			p.Texted = v.Rich("page.duo.texted_to", "To", "•• "+d.Ends)
+			p.Texted = v.Rich("page.duo.texted_to", "To", masked("", d.Ends))
 		}
 		p.Field.Focus = true
 	case authn.Refusal:
@@ -145,16 +146,24 @@ func known(way string) string {
 }
 
 // duoDevice is a device as its owner knows it again.
-func (v *View) duoDevice(name, ends string) []Part {
+func (v *View) duoDevice(name, ends string) string {
 	switch {
-	case name != "" && ends != "":
-		return v.Rich("page.duo.device_ends", "Device", name, "Ends", "•• "+ends)
+	case name != "" && masked(name, ends) != "":
+		return v.T("page.duo.device_ends", "Device", name, "Ends", masked(name, ends))
 	case name != "":
-		return []Part{{Text: name, Value: true}}
+		return name
 	case ends != "":
-		return []Part{{Text: "•• " + ends, Value: true}}
+		return masked(name, ends)
 	}
-	return v.Rich("page.duo.device_any")
+	return v.T("page.duo.device_any")
+}
+
+// masked is the end of a number, where the name of the device does not show it.
+func masked(name, ends string) string {
+	if ends == "" || strings.Contains(name, ends) {
+		return ""
+	}
+	return "••\u00a0" + ends
 }
 
 func (v *View) duoWaiting(c authn.Challenge, d remote.Detail) *duoWaiting {
@@ -162,8 +171,8 @@ func (v *View) duoWaiting(c authn.Challenge, d remote.Detail) *duoWaiting {
 	way := known(d.Way)
 	w.Who = v.Rich("page.duo.asks." + way)
 	switch {
-	case d.Device != "" && d.Ends != "":
-		w.Who = v.Rich("page.duo.asks_device_ends."+way, "Device", d.Device, "Ends", "•• "+d.Ends)
+	case d.Device != "" && masked(d.Device, d.Ends) != "":
+		w.Who = v.Rich("page.duo.asks_device_ends."+way, "Device", d.Device, "Ends", masked(d.Device, d.Ends))
 	case d.Device != "":
 		w.Who = v.Rich("page.duo.asks_device."+way, "Device", d.Device)
 	}
@@ -257,7 +266,7 @@ func (h *Handler) drawDuo(w http.ResponseWriter, status int, v *View, s step, o 
 
 func (h *Handler) drawDuoPart(w http.ResponseWriter, status int, v *View, s step, part *duoPart) error {
 	v.Title, v.Failed = v.duoTitle(part), part.Problem != nil || part.Field.Refusal.Text != ""
-	v.Data = duoPage{attemptPage: s.page(), Part: part, Others: len(s.Need.Offers) > 1 && part.Show != duoApproved}
+	v.Data = duoPage{attemptPage: s.page(), Part: part, Others: len(s.Need.Offers) > 1}
 	return h.draw(w, status, "duo.html", v)
 }
 

@@ -70,7 +70,7 @@ func TestDuoPush_D3_S7_rul49(t *testing.T) {
 	}
 	stale := b.doc.one(t, "form[action="+at+"/duo/start]")
 	action, values := b.fill(stale, "option", "")
-	b.press(pushButton).want(200, at).shows("h1", "Answer on your phone").shows("main", "iOS (XXX-XXX-1242)").shows("main", "•• 42").shows("#shows", "Acme Projects")
+	b.press(pushButton).want(200, at).shows("h1", "Answer on your phone").shows("main", "iOS (XXX-XXX-1242)").shows("#shows", "Acme Projects")
 	b.shows("#shows", "Chrome on Linux").shows("#shows", "127.0.0.1")
 	if b.doc.one(t, "noscript meta").attrs["content"] != "3" || len(b.doc.all("[data-await]")) != 1 {
 		t.Error("the page does not look again by itself")
@@ -208,7 +208,7 @@ func TestDuoWaysAndCodes_D3(t *testing.T) {
 	b := newBrowser(t, s)
 	b.password("maya", sallyporttest.Password)
 	at := b.path
-	b.press(waysButton).want(200, at).shows("#duo-ways", "Push").shows("#duo-ways", "Phone call").shows("#duo-ways", "Codes by text message").shows("#duo-ways", "•• 42")
+	b.press(waysButton).want(200, at).shows("#duo-ways", "Push").shows("#duo-ways", "Phone call").shows("#duo-ways", "Codes by text message").shows("#duo-ways", "iOS (XXX-XXX-1242)")
 	if len(s.Duo.Pushes())+len(s.Duo.Texts()) != 0 {
 		t.Fatal("asking which ways there are asked the person")
 	}
@@ -251,6 +251,19 @@ func TestDuoWrongCodesPause_B7(t *testing.T) {
 		}
 	}
 	b.shows("h1", "Paused for a while").shows("main", "Duo is not asked for a while")
+}
+
+// Devices are told apart by their names, and by the end of a number where that
+// is not in the name; the names are of people.
+func TestDuoDevices_D3_cve65(t *testing.T) {
+	s := duoed(t)
+	one, two, three := sallyporttest.DuoPhone("DP1"), sallyporttest.DuoPhone("DP2"), sallyporttest.DuoPhone("DP3")
+	one.DisplayName, two.DisplayName, three.DisplayName, three.Name = "<b>Work</b>", "Home", "", ""
+	two.Number, three.Number = "", ""
+	s.Duo.AddUser(sallyporttest.DuoUser{Username: "maya", Devices: []sallyporttest.DuoDevice{one, two, three}})
+	b := newBrowser(t, s)
+	b.password("maya", sallyporttest.Password).press(waysButton).shows("#duo-ways bdi", "<b>Work</b>, number •• 42").shows("#duo-ways bdi", "Home").shows("#duo-ways bdi", "Your phone")
+	b.press("[value=push:DP1]").shows("main", "to <b>Work</b>, number •• 42.")
 }
 
 func TestDuoVerifiedPush_D3(t *testing.T) {

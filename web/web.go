@@ -17,6 +17,10 @@
 // backup codes, a new password. An invitation's link shows a page; only its form
 // uses it up, so that a mail scanner does not.
 //
+// Duo is asked by a form like that. Its page looks again every few seconds, with a
+// script or by a refresh, until the answer is there; then a form, "Approved –
+// Continue", uses it. A look asks Duo nothing and finishes nothing.
+//
 // A sensitive act that needs a more recent proof answers 303 to
 // /account/confirm, which names the act, asks for the code (or, from people
 // without an app, the password), and goes on with the act.
