@@ -26,6 +26,7 @@ type textsPage struct {
 	Add     []Choice // the drivers; none: the list is full
 	Home    []Choice
 	Others  []Choice
+	Lang    string // of the names of countries
 	Chosen  int
 	Through []Choice // what a test can go through
 
@@ -259,7 +260,8 @@ func (h *Handler) fillCountries(v *View, p *textsPage) {
 	if len(p.Form.Countries) > 0 {
 		home = p.Form.Countries[0]
 	}
-	lands, _ := h.landsFor(v)
+	lands, lang := h.landsFor(v)
+	p.Lang = lang
 	for _, c := range lands {
 		label := c.Name + " (+" + c.Dial + ")"
 		p.Home = append(p.Home, Choice{Value: c.Code, Label: label, Chosen: c.Code == home})
