@@ -9,6 +9,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
+	"github.com/sallyport-mfa/sallyport/text"
 )
 
 // duoed is a company with Duo, and somebody whose only way that is.
@@ -34,6 +35,9 @@ func asked(t *testing.T, s *sallyporttest.Server) string {
 	t.Fatal("Duo asked nobody")
 	return ""
 }
+
+// says is a text of the catalogue.
+func says(key string) string { return text.Default().Text(text.English, key, nil) }
 
 // becomes opens the page again until it has that heading, as its script would.
 func (b *browser) becomes(selector, words string) *browser {
@@ -167,10 +171,10 @@ func TestDuoRefusals_D3_rul33(t *testing.T) {
 		words  string
 		then   string // when the page is opened again
 	}{
-		"denied":  {user: func(u *sallyporttest.DuoUser) { u.Result = "deny" }, status: 403, words: "Duo does not let this account sign in", then: "Duo doesn’t let you verify here"},
-		"enroll":  {user: func(u *sallyporttest.DuoUser) { u.Result = "enroll" }, status: 403, words: "Duo does not know you", then: "Duo doesn’t let you verify here"},
-		"allow":   {user: func(u *sallyporttest.DuoUser) { u.Result = "allow" }, status: 403, words: "without asking", then: "Duo doesn’t let you verify here"},
-		"unknown": {user: func(u *sallyporttest.DuoUser) { u.Result = "perhaps" }, status: 403, words: "Duo does not let this account sign in", then: "Duo doesn’t let you verify here"},
+		"denied":  {user: func(u *sallyporttest.DuoUser) { u.Result = "deny" }, status: 403, words: says("error.duo_denied"), then: "Duo doesn’t let you verify here"},
+		"enroll":  {user: func(u *sallyporttest.DuoUser) { u.Result = "enroll" }, status: 403, words: says("error.duo_enroll"), then: "Duo doesn’t let you verify here"},
+		"allow":   {user: func(u *sallyporttest.DuoUser) { u.Result = "allow" }, status: 403, words: says("error.duo_allow"), then: "Duo doesn’t let you verify here"},
+		"unknown": {user: func(u *sallyporttest.DuoUser) { u.Result = "perhaps" }, status: 403, words: says("error.duo_denied"), then: "Duo doesn’t let you verify here"},
 		"down":    {play: []sallyporttest.DuoFault{{Status: 500}}, status: 503, words: "Duo isn’t answering", then: "Duo isn’t answering"},
 		"garbled": {play: []sallyporttest.DuoFault{{Body: "<html>"}}, status: 503, words: "Duo isn’t answering", then: "Duo isn’t answering"},
 		"no phone": {user: func(u *sallyporttest.DuoUser) {
@@ -442,8 +446,8 @@ func TestDuoSetUpRefused_D2_rul33(t *testing.T) {
 		status int
 		words  string
 	}{
-		{sallyporttest.DuoUser{Result: "deny"}, nil, 403, "Duo does not let this account"},
-		{sallyporttest.DuoUser{Result: "allow"}, nil, 403, "without asking"},
+		{sallyporttest.DuoUser{Result: "deny"}, nil, 403, says("error.duo_denied")},
+		{sallyporttest.DuoUser{Result: "allow"}, nil, 403, says("error.duo_allow")},
 		{sallyporttest.DuoUser{}, []sallyporttest.DuoFault{{Status: 500}}, 503, "Nothing was changed"},
 	} {
 		c.user.Username = "omar@acme.example"

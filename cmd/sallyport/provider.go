@@ -307,6 +307,8 @@ func (o *opened) texts(c *cobra.Command, company authn.Company) (provider.TextCh
 	ch := provider.TextChange{From: st.Version}
 	if st.Own {
 		ch.TextSettings = st.Settings
+	} else {
+		ch.Countries = st.Settings.Countries // of the server
 	}
 	return ch, nil
 }

@@ -94,7 +94,7 @@ var settings = []setting{
 	{key: "sms2.driver", value: "vonage", set: setSMSDriver(secondSMS),
 		doc: "A second provider of text messages, for when the first one fails. Same keys, and SALLYPORT_SMS2_SECRET_FILE."},
 	{key: "sms2.account", value: "a1b2c3d4", set: setSMS(secondSMS, func(p *authn.TextProvider) *string { return &p.Account })},
-	{key: "sms2.secret", secret: true, value: "its-api-secret", set: setSMS(secondSMS, func(p *authn.TextProvider) *string { return &p.Secret })},
+	{key: "sms2.secret", secret: true, value: "its-signature-secret", set: setSMS(secondSMS, func(p *authn.TextProvider) *string { return &p.Secret })},
 	{key: "sms2.from", value: "Example", set: setSMS(secondSMS, func(p *authn.TextProvider) *string { return &p.From })},
 	{key: "sms2.region", value: "eu-north-1", set: setSMS(secondSMS, func(p *authn.TextProvider) *string { return &p.Region })},
 	{key: "sms2.url", value: "https://texts.example.com/send", set: setSMS(secondSMS, func(p *authn.TextProvider) *string { return &p.URL })},

@@ -85,7 +85,7 @@ var smsForms = map[string]map[string]string{
 		"from": "a number with its country (+46...), a name of at most 11 letters and digits, or the SID of a messaging service (MG...)",
 	},
 	"vonage": {
-		"account": "the API key: 5 to 32 letters and digits", "secret": "the API secret",
+		"account": "the API key: 5 to 32 letters and digits", "secret": "the signature secret of the account, not the API secret",
 		"from": "a number with its country (+46...), or a name of at most 11 letters and digits",
 	},
 	"sns": {
