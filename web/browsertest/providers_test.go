@@ -85,12 +85,22 @@ func TestTexts_S31(t *testing.T) {
 		tb.follow(func() error { return tb.try(chromedp.KeyEvent("\r")) })
 		tb.lands("/admin/providers/texts?done=texts_saved")
 		tb.page("texts/saved", 200)
+		if err := tb.click(tb.T("admin.texts.others_show", "Count", 0)); err != nil {
+			t.Fatal(err)
+		}
+		tb.await("the countries", func() bool { return eval[bool](tb, "document.getElementById('to-PL').checkVisibility()") })
+		tb.tick("to-PL")
+		tb.audited("texts/countries")
 		tb.choose("add", "inbox")
 		tb.press("admin.texts.add")
 		tb.press("admin.texts.up_label", "N", 2)
 		tb.page("texts/arranged", 200)
 		tb.press("admin.texts.save")
 		tb.lands("/admin/providers/texts?done=texts_saved")
+		st, err := s.Providers.TextsOf(t.Context(), s.Company.ID)
+		if err != nil || len(st.Settings.Countries) != 2 || st.Settings.Countries[1] != "PL" {
+			t.Errorf("%v, %v", st.Settings.Countries, err)
+		}
 		now := s.Clock.Now()
 		if err := s.Store.ProviderHealthNoted(t.Context(), s.Company.ID, authn.SMS, "twilio-2", 2, now, "sign_in credentials"); err != nil {
 			t.Fatal(err)
