@@ -40,7 +40,6 @@ func TestIncidentManagement_L1(t *testing.T) {
 	if on.str("backup_codes.0") == "" {
 		t.Errorf("no backup codes with the first way: %s", on.body)
 	}
-	session = on.str("session.token")
 
 	// From now on the password alone opens nothing, and the code goes to that number only.
 	w.Clock.Advance(time.Hour)

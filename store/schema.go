@@ -112,6 +112,11 @@ func (tx *Tx) migrate(list []migration) error {
 	if _, err := tx.exec(create); err != nil {
 		return err
 	}
+	// On a file that can only be read SQLite begins a transaction that reads, and
+	// says nothing. That is found out here and not at the first sign-in.
+	if _, err := tx.exec("DELETE FROM migrations WHERE version < 0"); err != nil {
+		return err
+	}
 	done, err := tx.checkMigrations(list)
 	if err != nil {
 		return err

@@ -49,13 +49,6 @@ func profileNumber(t testing.TB, s *sallyporttest.Server, u authn.User, number s
 	})
 }
 
-// provesApp confirms with the app that it is them, for the page of the number.
-func (b *browser) provesApp(p sallyporttest.Person, path string) *browser {
-	b.t.Helper()
-	b.s.Clock.Advance(11 * time.Minute)
-	return b.begin(path).submit(mainForm, "code", b.s.Code(b.t, p.Secret)).want(200, path)
-}
-
 // S17, B1, B2: number, code, on; in every language, without JavaScript. The page
 // says what the number is for, and shows it back in both forms.
 func TestPhone_S17_B1_B2(t *testing.T) {
