@@ -257,7 +257,7 @@ func TestRealDisk(t *testing.T) {
 		t.Skip("needs root on Linux to mount a tmpfs")
 	}
 	dir := t.TempDir()
-	if err := mount(dir, "size=1m"); err != nil {
+	if err := mount(dir, "size=4m"); err != nil {
 		t.Skipf("cannot mount a tmpfs: %v", err)
 	}
 	t.Cleanup(func() { unmount(dir) })

@@ -99,7 +99,7 @@ func Open(ctx context.Context, c Config) (*store.Store, error) {
 	b.read = openReader(path, c)
 	s, err := store.New(ctx, store.Config{Backend: b, Keyring: c.Keyring, Reload: c.Reload, Random: c.Random, Log: c.Log, Notice: c.Notice})
 	if err != nil {
-		return nil, errors.Join(err, b.Close())
+		return nil, errors.Join(fmt.Errorf("sqlite: %s: %w", path, err), b.Close())
 	}
 	return s, nil
 }
