@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -20,8 +21,13 @@ import (
 func browser(t *testing.T) (context.Context, func() []string) {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
-	if err != nil || testing.Short() {
-		t.Skip("needs Chromium")
+	switch {
+	case err != nil && strings.Contains(os.Getenv("SALLYPORT_TEST_REQUIRE"), "chromium"):
+		t.Fatal("Chromium is required but not installed: apt-get install chromium")
+	case err != nil:
+		t.Skip("Chromium is not installed: apt-get install chromium")
+	case testing.Short():
+		t.Skip("starts a browser")
 	}
 	opts := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.NoSandbox)
 	ctx, stop := chromedp.NewExecAllocator(t.Context(), opts...)
