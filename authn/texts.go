@@ -90,6 +90,7 @@ type TextAsk struct {
 	To       string // E.164
 	User     string
 	Address  netip.Addr // of whoever asks; invalid: unknown
+	Lane     Lane       // of whoever asks: strangers have a share of a number's budget (ruling 10)
 	Verified bool       // a code that went there came back within VerifiedLasts
 	Now      time.Time
 }

@@ -51,7 +51,11 @@ func (s *Service) SetPhone(ctx context.Context, company authn.Company, user stri
 		}
 	}
 	now := s.c.Now()
-	return s.change(ctx, company.ID, user, "phone.changed", func(_ *authn.Rows, u *authn.User) []authn.Write {
+	return s.change(ctx, company.ID, user, "phone.changed", func(rows *authn.Rows, u *authn.User) []authn.Write {
+		var writes []authn.Write
+		if f := rows.FactorOf(authn.SMS, authn.Fallback); f != nil && u.Phone != number {
+			writes = append(writes, authn.DeleteFactor{ID: f.ID}) // it speaks of the old number
+		}
 		if u.Phone != "" && u.Phone != number {
 			u.PhoneChangedAt = now
 		}
@@ -59,6 +63,6 @@ func (s *Service) SetPhone(ctx context.Context, company authn.Company, user stri
 		if number == "" {
 			u.PhoneTrustedAt = time.Time{}
 		}
-		return nil
+		return writes
 	})
 }

@@ -41,7 +41,7 @@ func (s *Service) begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: begin: %w", err)
 	}
-	if _, err := s.fresh(&rows, k.Now); err != nil {
+	if _, _, err := s.mayBegin(&rows, m, replaces, k.Now); err != nil {
 		return Pending{}, err
 	}
 	if _, here := s.traits(rows.Company)(kind); !here {
@@ -55,19 +55,8 @@ func (s *Service) begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 	var letter string
 	k.Sent = kind.Sent()
 	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
-		doc, err := s.fresh(rows, k.Now)
+		doc, old, err := s.mayBegin(rows, m, replaces, k.Now)
 		if err != nil {
-			return authn.Drop(err)
-		}
-		if doc.TwoFactor == policy.Off {
-			return authn.Drop(&authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"})
-		}
-		old := rows.FactorOf(kind, authn.Confirmed)
-		// In a sign-in nothing is listed, so that what is replaced cannot be named.
-		if rows.Attempt == nil && (old == nil && replaces != "" || old != nil && old.ID != replaces) {
-			return authn.Drop(&authn.Error{Code: authn.Conflict, Key: "error.replaces"})
-		}
-		if err := s.suits(doc, rows, m); err != nil {
 			return authn.Drop(err)
 		}
 		f := authn.Factor{
@@ -118,6 +107,24 @@ func probation(factors []authn.Factor, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// mayBegin says whether a factor may be begun now, and gives the policy and the
+// active one that it replaces. It is asked before an outside service is.
+func (s *Service) mayBegin(rows *authn.Rows, m authn.Enroller, replaces string, now time.Time) (policy.Document, *authn.Factor, error) {
+	doc, err := s.fresh(rows, now)
+	if err != nil {
+		return doc, nil, err
+	}
+	if doc.TwoFactor == policy.Off {
+		return doc, nil, &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
+	}
+	old := rows.FactorOf(m.Kind(), authn.Confirmed)
+	// In a sign-in nothing is listed, so that what is replaced cannot be named.
+	if rows.Attempt == nil && (old == nil && replaces != "" || old != nil && old.ID != replaces) {
+		return doc, nil, &authn.Error{Code: authn.Conflict, Key: "error.replaces"}
+	}
+	return doc, old, s.suits(doc, rows, m)
 }
 
 // prepare asks the method what a new factor needs, and for texts what they cost.

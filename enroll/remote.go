@@ -126,6 +126,8 @@ func (s *Service) ask(ctx context.Context, w Who, id string, push bool) (authn.R
 			Factor: id, Kind: f.Kind, Purpose: authn.CodeSetUp, Lane: rows.Lane, Outcome: authn.Asked, CreatedAt: k.Now, ExpiresAt: k.Now.Add(remote.ApprovalLives)}
 		if push {
 			c, err = policy.Push(c, slices.Concat(rows.SentBefore, rows.Challenges), rows.SentCodes, remote.ApprovalLives, k.Now)
+		} else if all := slices.Concat(rows.SentBefore, rows.Challenges); remote.Asks(all, id) >= remote.MaxAsks {
+			err = &authn.Error{Code: authn.TooManyRequests, Key: "error.send_limit", RetryAfter: time.Hour}
 		} else if last := remote.Last(sent, id); last != nil && k.Now.Sub(last.CreatedAt) < askAgain {
 			err = &authn.Error{Code: authn.TooManyRequests, Key: "error.send_wait", RetryAfter: askAgain - k.Now.Sub(last.CreatedAt)}
 		}
@@ -220,7 +222,8 @@ func (s *Service) confirmSlow(ctx context.Context, w Who, k authn.Keys, m authn.
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
 	}
-	asking, cancel := context.WithTimeout(ctx, remote.AskTimeout)
+	// Whoever leaves does not take a guess back that the service has already.
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), remote.AskTimeout)
 	defer cancel()
 	match, err := m.Confirm(asking, r, a)
 	id := k.Factor

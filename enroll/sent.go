@@ -107,7 +107,7 @@ func (s *Service) send(rows *authn.Rows, doc policy.Document, w Who, f authn.Fac
 	p.Sent, p.ResendAt = append(before, sending.Challenge), sending.ResendAt
 	writes := []authn.Write{write, authn.NewLetter{Letter: letter, Challenge: sending.Challenge.ID}}
 	if price != nil {
-		spent, err := price(policy.AskText(nil, rows.User.ID, to, w.Client, now))
+		spent, err := price(policy.AskText(nil, rows.User.ID, to, authn.Stranger, w.Client, now))
 		if err != nil {
 			return nil, "", err
 		}

@@ -12,8 +12,10 @@ type Pricing = func(authn.TextAsk) ([]authn.Spending, error)
 
 // AskText is one message to a number. f is the way that it belongs to; nil: none
 // yet. A number that a right code came back from lately is a verified one.
-func AskText(f *authn.Factor, user, to string, c authn.Client, now time.Time) authn.TextAsk {
-	ask := authn.TextAsk{To: to, User: user, Address: c.Address, Now: now}
+// Numbers that are being set up are asked for as strangers do: they may be
+// somebody else's.
+func AskText(f *authn.Factor, user, to string, l authn.Lane, c authn.Client, now time.Time) authn.TextAsk {
+	ask := authn.TextAsk{To: to, User: user, Lane: l, Address: c.Address, Now: now}
 	if f != nil {
 		last := f.LastUsedAt
 		if f.ConfirmAt.After(last) {
@@ -31,7 +33,7 @@ func CameBack(price Pricing, f *authn.Factor, sent []authn.Challenge, user strin
 		return nil
 	}
 	last := sent[len(sent)-1]
-	ask := AskText(f, user, last.Destination, authn.Client{}, last.SentAt)
+	ask := AskText(f, user, last.Destination, last.Lane, authn.Client{}, last.SentAt)
 	spent, err := price(ask)
 	if err != nil {
 		return nil // the rules have changed since; there is nothing to count

@@ -106,7 +106,7 @@ func TestAskText_rul13(t *testing.T) {
 		"confirmed long ago":  {&authn.Factor{ConfirmAt: now.Add(-authn.VerifiedLasts)}, false},
 		"and used since then": {&authn.Factor{ConfirmAt: now.Add(-authn.VerifiedLasts), LastUsedAt: now.Add(-time.Hour)}, true},
 	} {
-		if got := policy.AskText(tt.f, "usr_1", "+46701740605", authn.Client{}, now); got.Verified != tt.want {
+		if got := policy.AskText(tt.f, "usr_1", "+46701740605", authn.Known, authn.Client{}, now); got.Verified != tt.want {
 			t.Errorf("%s: %v", name, got.Verified)
 		}
 	}

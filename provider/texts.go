@@ -18,8 +18,12 @@ import (
 // section 5, ruling 13). Prefix, dial code and address count only what goes to
 // numbers that are not verified.
 const (
-	perNumberTenMinutes = 3
+	perNumberTenMinutes = 4
 	perNumberDay        = 10
+	// What browsers that the person never used can take of these, so that whoever
+	// knows a password cannot use them up for its owner (ruling 10).
+	strangersTenMinutes = 3
+	strangersDay        = 7
 	perUserDay          = 30
 	perPrefixHour       = 20
 	perAddressHour      = 10
@@ -122,6 +126,11 @@ func price(t authn.TextSettings, ask authn.TextAsk) ([]authn.Spending, error) {
 		in("number", n.E164, true, 10*time.Minute, perNumberTenMinutes),
 		in("number_day", n.E164, true, day, perNumberDay),
 		in("user", ask.User, true, day, perUserDay))
+	if ask.Lane == authn.Stranger {
+		out = append(out,
+			in("number_stranger", n.E164, true, 10*time.Minute, strangersTenMinutes),
+			in("number_day_stranger", n.E164, true, day, strangersDay))
+	}
 	if ask.Verified {
 		return out, nil
 	}

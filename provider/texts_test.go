@@ -126,7 +126,7 @@ func TestBudgets_rul13(t *testing.T) {
 		set         func(*authn.TextSettings)
 		ask         func(x *texter, i int) error
 	}{
-		{"number", "number", 3, 10 * time.Minute, nil, func(x *texter, i int) error { return x.ask(mobile, fmt.Sprint("u", i), "", true) }},
+		{"number", "number", 4, 10 * time.Minute, nil, func(x *texter, i int) error { return x.ask(mobile, fmt.Sprint("u", i), "", true) }},
 		{"user", "user", 30, 24 * time.Hour, nil, func(x *texter, i int) error { return x.ask(number(i, 0), "u", "", true) }},
 		{"prefix", "prefix", 20, time.Hour, nil, func(x *texter, i int) error { return x.ask(number(1, i), fmt.Sprint("u", i), "", false) }},
 		{"address", "address", 10, time.Hour, nil, func(x *texter, i int) error { return x.ask(number(i, i), fmt.Sprint("u", i), "198.51.100.7", false) }},

@@ -38,6 +38,8 @@ const (
 	ApprovalLives = 5 * time.Minute
 	// MaxLives bounds how long somebody is waited for.
 	MaxLives = 2 * time.Minute
+	// MaxAsks is how often one sign-in may ask which ways there are.
+	MaxAsks = 10
 	// maxFollowed bounds what one process waits for at a time.
 	maxFollowed = 4096
 )
@@ -90,6 +92,16 @@ func Last(sent []authn.Challenge, factor string) *authn.Challenge {
 func Asking(sent []authn.Challenge, factor string) bool {
 	last := Last(sent, factor)
 	return last != nil && last.Outcome == authn.Waiting
+}
+
+// Asks is how often the service of a factor was asked which ways there are.
+func Asks(sent []authn.Challenge, factor string) (n int) {
+	for _, c := range sent {
+		if c.Factor == factor && c.Kind.Remote() && c.Sends == 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // Approval is an approval of a factor that was not used yet, or nil.

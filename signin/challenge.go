@@ -150,7 +150,7 @@ func (s *Service) send(rows *authn.Rows, c authn.Client, price policy.Pricing, n
 	}
 	writes = append(writes, authn.NewLetter{Letter: *letter, Challenge: ch.ID})
 	if price != nil {
-		spent, err := price(policy.AskText(rows.Factor(out.Offer.Factor), rows.User.ID, to, c, now))
+		spent, err := price(policy.AskText(rows.Factor(out.Offer.Factor), rows.User.ID, to, rows.Lane, c, now))
 		if err != nil {
 			return authn.Drop(err)
 		}

@@ -136,6 +136,8 @@ func (s *Service) ask(ctx context.Context, o Opener, kind authn.Kind, factor str
 				return authn.Drop(&authn.Error{Code: authn.Conflict, Key: "error.duo_approved"})
 			}
 			c, err = policy.Push(c, slices.Concat(rows.SentBefore, rows.Challenges), rows.SentCodes, remote.ApprovalLives, now)
+		} else if all := slices.Concat(rows.SentBefore, rows.Challenges); remote.Asks(all, offer.Factor) >= remote.MaxAsks {
+			err = &authn.Error{Code: authn.TooManyRequests, Key: "error.send_limit", RetryAfter: time.Hour}
 		} else if last := remote.Last(rows.Challenges, offer.Factor); last != nil && now.Sub(last.CreatedAt) < askAgain {
 			err = &authn.Error{Code: authn.TooManyRequests, Key: "error.send_wait", RetryAfter: askAgain - now.Sub(last.CreatedAt)}
 		}
@@ -196,7 +198,8 @@ func (s *Service) letIn(ctx context.Context, o Opener, a asks) (Status, error) {
 		if err := unfinished(rows, now); err != nil {
 			return authn.Drop(err)
 		}
-		if rows.Attempt.Purpose != authn.SignIn || rows.Factor(a.challenge.Factor) == nil {
+		// After "this wasn't me" a further proof is asked for, and this is none.
+		if rows.Attempt.Purpose != authn.SignIn || !rows.User.SecuredAt.IsZero() || rows.Factor(a.challenge.Factor) == nil {
 			return authn.Drop(&authn.Error{Code: authn.PolicyForbids, Key: "error.duo_allow"})
 		}
 		rows.Attempt.Proofs = append(rows.Attempt.Proofs, authn.Proof{Kind: a.challenge.Kind, Factor: a.challenge.Factor,

@@ -271,3 +271,35 @@ func TestDuoApprovalAfterChange_rul3(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// After "this wasn't me" a further proof is asked for; being let in is none.
+func TestDuoLetInAfterNotMe_rul33_rul35(t *testing.T) {
+	w, p := duoed(t)
+	w.Duo.AddUser(sallyporttest.DuoUser{Username: "diego", Result: "allow"})
+	w.LetIn(t, w.Company)
+	w.put(p, func(u *authn.User) { u.SecuredAt = w.Clock.Now() })
+	b := browser("b")
+	o := opener(w.mustBegin(p, b), b)
+	if st, err := w.SignIn.Start(t.Context(), o, authn.Duo, "", ""); authn.AsError(err).Key != "error.duo_allow" {
+		t.Errorf("%+v %v", st.Need, err)
+	}
+}
+
+// Asking which ways there are has an end in every sign-in.
+func TestDuoOptionsAreLimited_cve73(t *testing.T) {
+	w, p := duoed(t)
+	b := browser("b")
+	o := opener(w.mustBegin(p, b), b)
+	asked := 0
+	for range 3 * remote.MaxAsks {
+		if _, _, err := w.SignIn.Options(t.Context(), o, authn.Duo, ""); err == nil {
+			asked++
+		} else if code(err) != authn.TooManyRequests {
+			t.Fatal(err)
+		}
+		w.Clock.Advance(3 * time.Second)
+	}
+	if asked != remote.MaxAsks {
+		t.Errorf("asked %d times", asked)
+	}
+}

@@ -278,3 +278,33 @@ func TestTextCountry_B1(t *testing.T) {
 		t.Error("something was sent")
 	}
 }
+
+// Ruling 10: whoever knows the password cannot use up the number's budget for the
+// person's own browser.
+func TestTextStrangersShare_rul10_rul13(t *testing.T) {
+	w, p := phones(t)
+	own := browser("own")
+	st := w.mustBegin(p, own)
+	if _, err := w.text(st, own); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.answer(st, authn.SMS, w.LastCode(t, mobile), own); err != nil {
+		t.Fatal(err)
+	}
+	w.Clock.Advance(12 * time.Hour)
+	for round := range 3 {
+		refused := false
+		for i := range 8 {
+			thief := browser(string(rune('a'+round)) + string(rune('a'+i)))
+			_, err := w.text(w.mustBegin(p, thief), thief)
+			refused = refused || code(err) == authn.TooManyRequests
+		}
+		if !refused {
+			t.Errorf("round %d: strangers have no limit", round)
+		}
+		if _, err := w.text(w.mustBegin(p, own), own); err != nil {
+			t.Errorf("round %d: the person's own browser: %v", round, err)
+		}
+		w.Clock.Advance(10 * time.Minute)
+	}
+}

@@ -42,7 +42,8 @@ func (s *Service) Verify(ctx context.Context, o Opener, v Verify) (Status, error
 	}
 	if _, ok := m.(authn.Remote); ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, remote.AskTimeout)
+		// Whoever leaves does not take a guess back that the service has already.
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), remote.AskTimeout)
 		defer cancel()
 	}
 	if m.Quick() {

@@ -139,7 +139,7 @@ func (g *providerGroup) testSMS() *cobra.Command {
 
 // scopeWords say what a budget counts.
 var scopeWords = map[string]string{
-	"company_day": "today", "company_month": "this month", "number": "to this number", "number_day": "to this number", "user": "from the command line",
+	"company_day": "today", "company_month": "this month", "number": "to this number", "number_day": "to this number", "number_stranger": "to this number", "number_day_stranger": "to this number", "user": "from the command line",
 	"prefix": "to numbers like this one", "dial": "to this country", "came_back_prefix": "to numbers like this one", "came_back_dial": "to this country",
 }
 
