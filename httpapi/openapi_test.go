@@ -682,7 +682,7 @@ var scenes = map[string]scene{
 	"test_sms_provider sent":                nil,
 	"test_sms_provider refused":             nil,
 	"test_sms_provider step_up_required":    later(11 * time.Minute),
-	"test_sms_provider budget_spent":        times(3),
+	"test_sms_provider budget_spent":        times(4),
 	"duo_provider none":                     nil,
 	"duo_provider own":                      saved("duo", duoOf()),
 	"set_duo_provider saved":                nil,

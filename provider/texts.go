@@ -19,11 +19,11 @@ import (
 // numbers that are not verified.
 const (
 	perNumberTenMinutes = 4
-	perNumberDay        = 10
+	perNumberDay        = 15
 	// What browsers that the person never used can take of these, so that whoever
 	// knows a password cannot use them up for its owner (ruling 10).
 	strangersTenMinutes = 3
-	strangersDay        = 7
+	strangersDay        = 10
 	perUserDay          = 30
 	perPrefixHour       = 20
 	perAddressHour      = 10

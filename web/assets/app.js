@@ -189,11 +189,11 @@ if (waits) {
   };
   setTimeout(look, pause);
 }
-{
+try {
   const form = document.querySelector('form[data-answered]');
   if (form && sessionStorage.getItem('answered')) form.requestSubmit(form.querySelector('button'));
   if (!waits) sessionStorage.removeItem('answered');
-}
+} catch { /* nothing is kept where cookies are off: the person presses the button */ }
 
 // The search of the reference filters while one types; what it looks at and how
 // is the same as on the server.

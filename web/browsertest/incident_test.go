@@ -32,7 +32,7 @@ func TestIncidentManagement_L1(t *testing.T) {
 		tb.press("page.security.set_up_label", way(authn.SMS)...)
 		tb.fill("password", sallyporttest.Password)
 		tb.press("page.confirm.button")
-		tb.page("incident/number", 200)
+		tb.page("text-number/incident", 200)
 		tb.choose("country", "SE")
 		tb.fill("phone", "070-174 06 05")
 		tb.press("page.sent.send")
@@ -47,7 +47,7 @@ func TestIncidentManagement_L1(t *testing.T) {
 		s.Clock.Advance(time.Hour)
 		tb.password("maya", sallyporttest.Password)
 		tb.press("page.send.button", "To", "•• 05")
-		tb.page("incident/code", 200)
+		tb.page("text-code/incident", 200)
 		tb.code(s.LastCode(t, number))
 		tb.lands("/account/security")
 		for _, m := range s.Inbox.Messages() {
@@ -60,7 +60,7 @@ func TestIncidentManagement_L1(t *testing.T) {
 		tb.press("page.security.set_up_label", way(authn.TOTP)...)
 		secret := decode(t, tb.shown().Key)
 		tb.codeBy(s.Code(t, secret), "page.setup.button")
-		tb.page("incident/both", 200)
+		tb.page("security/incident", 200)
 
 		// The password is changed from the same page.
 		s.Clock.Advance(30 * time.Second)
