@@ -423,7 +423,7 @@ func TestOffNothingIsOffered_G1(t *testing.T) {
 	if _, err := w.Enroll.Begin(t.Context(), who, authn.TOTP, ""); code(err) != authn.PolicyForbids {
 		t.Errorf("%v", err)
 	}
-	if _, err := w.Enroll.Begin(t.Context(), who, authn.SMS, ""); code(err) != authn.Invalid {
+	if _, err := w.Enroll.Begin(t.Context(), who, authn.SMS, ""); code(err) != authn.PolicyForbids {
 		t.Errorf("%v", err)
 	}
 }

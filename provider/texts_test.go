@@ -461,7 +461,7 @@ func TestTestsAreCounted_rul32(t *testing.T) {
 	try := func(to string) error {
 		return second(x.Providers.TestTexts(t.Context(), x.who, provider.TextChange{}, 0, to, ""))
 	}
-	for i := range 3 {
+	for i := range 4 {
 		if err := try(mobile); err != nil {
 			t.Fatalf("%d: %v", i, err)
 		}
@@ -469,7 +469,7 @@ func TestTestsAreCounted_rul32(t *testing.T) {
 	if got := scope(t, try(mobile)); got != "number" {
 		t.Errorf("refused by %q", got)
 	}
-	for i := range provider.TestsPerHour - 4 {
+	for i := range provider.TestsPerHour - 5 {
 		if err := try(number(i, i)); err != nil {
 			t.Fatalf("%d: %v", i, err)
 		}
