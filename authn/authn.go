@@ -138,6 +138,14 @@ type User struct {
 	HadFactorAt time.Time // when the first factor of their own became active; never cleared (ruling 2)
 	GraceAt     time.Time // when set-up was first asked for; the days of grace count from here
 
+	// API accounts are for programs: policy demands nothing of them (ruling 21).
+	API bool
+	// ExemptUntil is until when policy itself demands nothing of the person; zero:
+	// it does. ExemptBy is the id of who decided so, for ExemptReason.
+	ExemptUntil  time.Time
+	ExemptReason string
+	ExemptBy     string
+
 	CreatedAt time.Time
 }
 
@@ -278,6 +286,9 @@ const (
 	OwnerLink      LinkPurpose = "owner"      // the same, for the first owner and at a recovery
 	NotMeLink      LinkPurpose = "not_me"     // from a notice: secures the account
 )
+
+// NotMeLives is how long a "this wasn't me" link is good (ruling 35).
+const NotMeLives = 7 * 24 * time.Hour
 
 // Link is a link that was given to one person. It is used at most once.
 type Link struct {

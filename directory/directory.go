@@ -232,9 +232,9 @@ func (s *Service) build(company authn.Company, n NewUser, now time.Time) (authn.
 }
 
 func (s *Service) password(ctx context.Context, c authn.Company, u *authn.User, field, password string, now time.Time) (authn.Write, error) {
-	doc, err := policy.Parse(c.Policy)
+	doc, err := policy.Current(c, now)
 	if err != nil {
-		return nil, fmt.Errorf("directory: policy of %s: %w", c.ID, err)
+		return nil, fmt.Errorf("directory: %w", err)
 	}
 	if err := s.c.Passwords.Check(field, password, *u, c, policy.MinimumPassword(doc, *u)); err != nil {
 		return nil, err

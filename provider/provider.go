@@ -189,7 +189,11 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) error {
 	held := slices.ContainsFunc(rows.Factors, func(f authn.Factor) bool {
 		return f.Kind.Own() && f.Kind != authn.Email && (f.State == authn.Confirmed || f.State == authn.Asleep)
 	})
-	return policy.Fresh(rows, held, s.life.StepUpAge, now)
+	doc, err := policy.Current(*rows.Company, now)
+	if err != nil {
+		return err
+	}
+	return policy.Fresh(rows, held, doc.Lifetimes(s.life).StepUpAge, now)
 }
 
 func (s *Service) keys(w Who) authn.Keys {
