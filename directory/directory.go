@@ -34,6 +34,7 @@ type Store interface {
 	Users(ctx context.Context, company, after string, limit int) ([]authn.User, error)
 	SetSupport(ctx context.Context, company, text string, ev authn.Event) error
 	KeyStore
+	PolicyStore
 }
 
 // Passwords judges and hashes passwords; method/password is one.
@@ -48,6 +49,12 @@ type Config struct {
 	Passwords Passwords
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand
+	// Traits are those of the kinds that a company can use; nil: it can use none, and
+	// no policy can be saved that demands something.
+	Traits    func(authn.Company) func(authn.Kind) (authn.Traits, bool)
+	Lifetimes policy.Lifetimes // of the server, where policies say nothing; zero fields: ruling 45
+	// Shapes counts the people of a company by authn.Shape; nil: they are gone through.
+	Shapes func(ctx context.Context, company string) (map[string]int, error)
 }
 
 // Service keeps companies and people. It is safe for concurrent use.
@@ -111,14 +118,14 @@ func (s *Service) Companies(ctx context.Context) ([]authn.Company, error) {
 	return s.c.Store.Companies(ctx)
 }
 
-// SetPolicy saves a policy document, if the stored one still has the version
+// SetPolicy saves a policy document on the operator's word alone, if the stored one still has the version
 // that the change was made from.
 //
-// Errors: Invalid (field policy), Conflict.
+// Errors: Invalid (fields policy.…), Conflict.
 func (s *Service) SetPolicy(ctx context.Context, company string, doc policy.Document, from int64) error {
 	raw, err := doc.Encode()
 	if err != nil {
-		return &authn.Error{Code: authn.Invalid, Err: err, Fields: []authn.Field{{Name: "policy", Code: "invalid"}}}
+		return err
 	}
 	now := s.c.Now()
 	return s.c.Store.Decide(ctx, authn.Keys{Company: company, Now: now}, func(rows *authn.Rows) authn.Verdict {
@@ -128,7 +135,7 @@ func (s *Service) SetPolicy(ctx context.Context, company string, doc policy.Docu
 		ev := s.operator("policy.changed", now)
 		ev.Company = company
 		ev.Personal.Detail = map[string]string{"two_factor": string(doc.TwoFactor)}
-		return authn.Accept(ev, authn.SetPolicy{Policy: raw, Version: from + 1})
+		return authn.Accept(ev, authn.SetPolicy{Policy: raw, Version: from + 1, Actor: Operator})
 	})
 }
 

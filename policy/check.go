@@ -115,7 +115,7 @@ func (d Document) findWhom(f *findings) {
 		}
 	}
 	if len(d.RequireRoles) > maxRoles || len(d.Strength) > maxRoles || len(d.ProofsByRole) > maxRoles {
-		f.wrong("roles", "too_many", map[string]any{"Max": maxRoles})
+		f.wrong("require_roles", "too_many_roles", map[string]any{"Max": maxRoles})
 		return
 	}
 	for i, role := range d.RequireRoles {

@@ -139,7 +139,7 @@ func Default() Document {
 // the field's name; of the next document "policy.next.document." and the name.
 func Parse(raw []byte) (Document, error) {
 	if len(raw) > maxDocument {
-		return Document{}, unreadable("policy", "too_long", errors.New("policy: the document is too long"))
+		return Document{}, unreadable("policy", "invalid", errors.New("policy: the document is too long"))
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
