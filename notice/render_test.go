@@ -599,7 +599,7 @@ func TestRender_providers(t *testing.T) {
 		{ProviderChanged, map[string]string{"channel": "duo"}, "", "The settings of Duo were changed – Acme Projects", "which Duo says who you are"},
 		{ProviderChanged, map[string]string{"channel": "pigeon"}, "", "Settings for sending messages were changed – Acme Projects", "settings of a provider"},
 		{ProviderChanged, map[string]string{"channel": "duo"}, "pl", "Zmieniono ustawienia Duo – Acme Projects", "które Duo"},
-		{PolicyChanged, nil, "", "Less is asked at sign-in – Acme Projects", "asked for less than before"},
+		{PolicyChanged, map[string]string{}, "", "Less is asked at sign-in – Acme Projects", "asked for less than before"},
 		{PolicySoon, map[string]string{"from": "2026-12-06T09:00:00Z", "days": "14"}, "", "Signing in to Acme Projects will change", "From 6 Dec 2026 at 09:00 UTC on"},
 		{PolicySoon, map[string]string{"from": "2026-12-06T09:00:00Z", "days": "0"}, "", "Signing in to Acme Projects has changed", "Since 6 Dec 2026 at 09:00 UTC"},
 		{PolicySoon, map[string]string{"from": "tomorrow", "days": "3"}, "pl", "Logowanie do firmy Acme Projects się zmieni", "wkrótce"},
