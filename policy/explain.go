@@ -232,8 +232,11 @@ func weakest(offers []Offer, traits func(authn.Kind) (authn.Traits, bool)) Offer
 	return slices.MinFunc(offers, func(x, y Offer) int {
 		weight := func(o Offer) int {
 			t, _ := traits(o.Kind)
-			if o.Recovery {
+			switch {
+			case o.Recovery:
 				return 100
+			case o.Fallback:
+				return 0
 			}
 			return weigh(t)
 		}
