@@ -17,7 +17,7 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"policy_reminders", "policy_versions", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // firstSchema puts the database back to migration 0001, with the data that it
 // had room for.
@@ -203,6 +203,21 @@ func runMigrations(t *testing.T, open opener) {
 		_, err = w.Again(t, w.Keyring)
 		w.must(err)
 	})
+	t.Run("0006 begins the history with the policies that are there", func(t *testing.T) {
+		w := newWorld(t, open)
+		k := authn.Keys{Company: w.company.ID}
+		w.must(w.write(k, authn.SetPolicy{Policy: []byte(`{"b":1}`), Version: 2, Actor: "operator"}))
+		for _, s := range []string{"DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DELETE FROM migrations WHERE version >= 6"} {
+			w.exec(s)
+		}
+		again, err := w.Again(t, w.Keyring)
+		w.must(err)
+		list, err := again.PolicyVersions(w.ctx, w.company.ID, 0, 0)
+		w.must(err)
+		if len(list) != 1 || list[0].Version != 2 || string(list[0].Document) != `{"b":1}` || list[0].Actor != "" {
+			t.Errorf("%+v", list)
+		}
+	})
 	t.Run("0005 finds the providers that are there, and its rules hold for rows from before", func(t *testing.T) {
 		w := newWorld(t, open)
 		p, q, r := w.newUser(w.company, "maya"), w.newUser(w.newCompany("beta"), "zoe"), w.newUser(w.newCompany("gamma"), "omar")
@@ -214,10 +229,10 @@ func runMigrations(t *testing.T, open opener) {
 		p.activate(authn.SMS, "+41790000001", 0)
 		m := &mailing{world: w, p: p, mailbox: p.newMailbox(), token: p.attemptIn(authn.Stranger)}
 		m.out = m.send(m.token)
-		for _, s := range []string{"DROP TABLE provider_health", "DROP TABLE budgets", "DROP INDEX factors_subject", "ALTER TABLE factors DROP COLUMN subject",
+		for _, s := range []string{"DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DROP TABLE provider_health", "DROP TABLE budgets", "DROP INDEX factors_subject", "ALTER TABLE factors DROP COLUMN subject",
 			"ALTER TABLE companies DROP COLUMN provides", "ALTER TABLE challenges DROP COLUMN outcome", "ALTER TABLE challenges DROP COLUMN detail",
 			"ALTER TABLE users DROP COLUMN phone", "ALTER TABLE users DROP COLUMN phone_trusted_at", "ALTER TABLE users DROP COLUMN phone_changed_at",
-			"DELETE FROM migrations WHERE version = 5"} {
+			"DELETE FROM migrations WHERE version >= 5"} {
 			w.exec(s)
 		}
 		again, err := w.Again(t, w.Keyring)
