@@ -185,7 +185,9 @@ func (s *Service) act(ctx context.Context, w Who, a Act, f func(*authn.Rows, tim
 	if err == nil {
 		return nil
 	}
-	if refused != nil && errors.Is(err, refused) {
+	// Only a refusal of ours is Forbidden, and what the decision left behind may be
+	// read only then: after Busy it may still be running.
+	if errors.Is(err, authn.Forbidden) && refused != nil {
 		s.noteRefusal(ctx, w, &seen, a, k.Now, refused)
 	}
 	return fmt.Errorf("directory: %s: %w", a.Type, err)
