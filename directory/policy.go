@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -15,9 +14,6 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
 )
-
-// MaxReason is how many characters the reason of a save can have.
-const MaxReason = 500
 
 // MaxAhead is how far ahead a policy can be saved that is to hold later.
 const MaxAhead = 366 * 24 * time.Hour
@@ -31,26 +27,13 @@ type PolicyStore interface {
 	Remind(ctx context.Context, k authn.Keys, from, to authn.Reminders, letters []authn.Letter) error
 }
 
-// PolicyAuthor is who saves a policy: what they may is said by whoever asks this
-// package, and asked again in the transaction that saves.
-type PolicyAuthor struct {
-	Keys authn.Keys // Company, and what loads whoever saves; Now is set here
-	// May says whether they may; weakens: the save needs the strongest step-up (ruling 25).
-	May func(rows *authn.Rows, weakens bool) error
-	// Actor names them in the history and the log; nil: Operator.
-	Actor func(*authn.Rows) string
-	// Person is whoever saves, who must not lock themselves out; nil: nobody.
-	Person func(*authn.Rows) (*authn.User, []authn.Factor)
-	Client authn.Client
-}
-
 // PolicyChange is a policy to be saved.
 type PolicyChange struct {
 	Document policy.Document
 	// From is the version that the change, and the preview that was looked at, were
 	// made from.
 	From   int64
-	Reason string // up to MaxReason characters; may be empty
+	Reason string // up to ReasonMax characters; needed of people
 	// UndoOf brings a version back; Document is then not looked at. 0: no undo.
 	UndoOf int64
 }
@@ -65,21 +48,26 @@ type PolicySaved struct {
 // PreviewPolicy says what a change would do, and refuses what SavePolicy would
 // refuse, but for whoever asks being stranded: a preview may show that.
 //
-// Errors: those of May, Invalid (fields policy.…, reason), Conflict
-// (error.policy_moved), NotFound (the version to bring back), PolicyForbids
-// (error.policy_strands_owners).
-func (s *Service) PreviewPolicy(ctx context.Context, a PolicyAuthor, ch PolicyChange) (PolicySaved, error) {
-	out, _, err := s.planPolicy(ctx, a, ch, s.c.Now())
+// Errors: those of Check, Invalid (fields policy.…), Conflict (error.policy_moved),
+// NotFound (the version to bring back), PolicyForbids (error.policy_strands_owners).
+func (s *Service) PreviewPolicy(ctx context.Context, w Who, ch PolicyChange) (PolicySaved, error) {
+	out, _, err := s.planPolicy(ctx, w, ch, s.c.Now())
 	return out, err
 }
 
 // SavePolicy saves the next version of a company's policy, with the preview of what
-// it does. An undo is a save like every other (ruling 25).
+// it does. An undo is a save like every other: with the same proof, preview and
+// checks against today (ruling 25). Where less is asked than before, all owners are
+// told.
 //
-// Errors: those of PreviewPolicy, PolicyForbids (error.policy_strands_you).
-func (s *Service) SavePolicy(ctx context.Context, a PolicyAuthor, ch PolicyChange) (PolicySaved, error) {
+// Errors: those of PreviewPolicy and Act, Invalid (field reason), PolicyForbids
+// (error.policy_strands_you).
+func (s *Service) SavePolicy(ctx context.Context, w Who, ch PolicyChange) (PolicySaved, error) {
+	if ch.Reason == "" && !w.Actor.Operator {
+		return PolicySaved{}, authn.InvalidField("reason", "required", nil)
+	}
 	now := s.c.Now()
-	out, before, err := s.planPolicy(ctx, a, ch, now)
+	out, before, err := s.planPolicy(ctx, w, ch, now)
 	if err != nil {
 		return PolicySaved{}, err
 	}
@@ -91,96 +79,65 @@ func (s *Service) SavePolicy(ctx context.Context, a PolicyAuthor, ch PolicyChang
 	if err != nil {
 		return PolicySaved{}, fmt.Errorf("directory: policy: %w", err)
 	}
-	k := a.Keys
-	k.Now = now
-	err = s.c.Store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
-		if rows.Company == nil {
-			return authn.Drop(authn.NotFound)
-		}
-		if err := a.May(rows, out.Preview.Weakens); err != nil {
-			return authn.Drop(err)
-		}
+	detail := map[string]string{"two_factor": string(out.Document.TwoFactor), "version": strconv.FormatInt(out.Version, 10),
+		"changed": strings.Join(differ(before, out.Document), ","), "weakens": strconv.FormatBool(out.Preview.Weakens)}
+	if ch.UndoOf > 0 {
+		detail["undo_of"] = strconv.FormatInt(ch.UndoOf, 10)
+	}
+	a := Act{Type: "policy.changed", Permission: PolicyWrite, Fresh: true, Reason: ch.Reason}
+	err = s.Act(ctx, w, a, func(rows *authn.Rows) (Done, error) {
 		if rows.Company.PolicyVersion != ch.From {
-			return authn.Drop(moved())
+			return Done{}, moved()
 		}
-		if err := s.strandsAuthor(a, rows, out.Document, now); err != nil {
-			return authn.Drop(err)
+		if err := s.strandsAuthor(rows, out.Document, now); err != nil {
+			return Done{}, err
 		}
-		actor := a.actor(rows)
-		ev := s.operator("policy.changed", now)
-		ev.Company, ev.Actor = k.Company, actor
-		ev.Personal = authn.Personal{Agent: a.Client.Agent, Detail: map[string]string{
-			"two_factor": string(out.Document.TwoFactor), "version": strconv.FormatInt(out.Version, 10), "changed": strings.Join(differ(before, out.Document), ","),
-			"reason": ch.Reason, "weakens": strconv.FormatBool(out.Preview.Weakens),
-		}}
-		if a.Client.Address.IsValid() {
-			ev.Personal.Address = a.Client.Address.String()
-		}
-		if ch.UndoOf > 0 {
-			ev.Personal.Detail["undo_of"] = strconv.FormatInt(ch.UndoOf, 10)
-		}
-		writes := []authn.Write{authn.SetPolicy{Policy: raw, Version: out.Version, Actor: actor, Reason: ch.Reason, UndoOf: ch.UndoOf, Summary: summary}}
+		done := Done{Detail: detail, Writes: []authn.Write{authn.SetPolicy{Policy: raw, Version: out.Version, Actor: actorOf(w, rows),
+			Reason: ch.Reason, UndoOf: ch.UndoOf, Summary: summary}}}
 		if out.Preview.Weakens {
-			writes = append(writes, authn.TellOwners{Letter: authn.Letter{Template: "policy_changed", Channel: authn.Email, At: now}})
+			done.Writes = append(done.Writes, authn.TellOwners{Letter: authn.Letter{Template: "policy_changed", Channel: authn.Email, At: now}})
 		}
-		return authn.Accept(ev, writes...)
+		return done, nil
 	})
 	if err != nil {
-		return PolicySaved{}, fmt.Errorf("directory: save policy: %w", err)
+		return PolicySaved{}, err
 	}
 	return out, nil
 }
 
 func moved() error { return &authn.Error{Code: authn.Conflict, Key: "error.policy_moved"} }
 
-func (a PolicyAuthor) actor(rows *authn.Rows) string {
-	if a.Actor == nil {
-		return Operator
-	}
-	return a.Actor(rows)
-}
-
-// planPolicy holds a change to everything that can be known before it is saved.
-func (s *Service) planPolicy(ctx context.Context, a PolicyAuthor, ch PolicyChange, now time.Time) (PolicySaved, policy.Document, error) {
-	none := policy.Document{}
+// planPolicy holds a change to everything that can be known before it is saved,
+// and gives the document that it changes.
+func (s *Service) planPolicy(ctx context.Context, w Who, ch PolicyChange, now time.Time) (PolicySaved, policy.Document, error) {
 	fail := func(err error) (PolicySaved, policy.Document, error) {
-		return PolicySaved{}, none, fmt.Errorf("directory: policy: %w", err)
+		return PolicySaved{}, policy.Document{}, fmt.Errorf("directory: policy: %w", err)
 	}
-	k := a.Keys
-	k.Now = now
-	rows, err := s.c.Store.View(ctx, k)
-	if err == nil && rows.Company == nil {
-		err = authn.NotFound
-	}
-	if err == nil {
-		err = a.May(&rows, false)
-	}
-	if err == nil && rows.Company.PolicyVersion != ch.From {
-		err = moved()
-	}
-	if err == nil && ch.Reason != "" {
-		_, err = authn.CleanName("reason", ch.Reason, MaxReason)
-	}
+	seen, err := s.Check(ctx, w, PolicyWrite)
 	if err != nil {
 		return fail(err)
 	}
-	old, err := policy.Parse(rows.Company.Policy)
+	c := seen.Company
+	if c.PolicyVersion != ch.From {
+		return fail(moved())
+	}
+	old, err := policy.Parse(c.Policy)
 	if err != nil {
-		return fail(&authn.Error{Code: authn.Internal, Err: fmt.Errorf("policy of %s: %v", k.Company, err)})
+		return fail(&authn.Error{Code: authn.Internal, Err: fmt.Errorf("policy of %s: %v", c.ID, err)})
 	}
-	doc, err := s.wanted(ctx, k.Company, ch, now)
-	if err != nil {
-		return fail(err)
-	}
-	traits := s.traits(*rows.Company)
-	if err := doc.Contradictions(traits); err != nil {
-		return fail(err)
-	}
-	list, err := s.shapes(ctx, k.Company)
+	doc, err := s.wanted(ctx, c.ID, ch, now)
 	if err != nil {
 		return fail(err)
 	}
-	pre, err := policy.Compare(policy.PreviewAsk{Old: old, New: doc, Shapes: list, Traits: traits, Now: now, Server: s.c.Lifetimes, Administrators: administrators(), Owner: Owner})
+	if err := doc.Contradictions(s.traits(c)); err != nil {
+		return fail(err)
+	}
+	list, err := s.shapes(ctx, c.ID)
+	if err != nil {
+		return fail(err)
+	}
+	pre, err := policy.Compare(policy.PreviewAsk{Old: old, New: doc, Shapes: list, Traits: s.traits(c), Now: now, Server: s.life,
+		Administrators: administrators(c), Owner: Owner})
 	if err != nil {
 		return fail(err)
 	}
@@ -216,15 +173,13 @@ func (s *Service) wanted(ctx context.Context, company string, ch PolicyChange, n
 	return policy.Parse(raw) // as it will be read
 }
 
-// strandsAuthor refuses a policy under which whoever saves it would not get in.
-func (s *Service) strandsAuthor(a PolicyAuthor, rows *authn.Rows, doc policy.Document, now time.Time) error {
-	if a.Person == nil {
-		return nil
+// strandsAuthor refuses a policy under which the person who saves it would not get
+// in, now or when it comes to hold.
+func (s *Service) strandsAuthor(rows *authn.Rows, doc policy.Document, now time.Time) error {
+	if rows.By == nil || rows.By.Key != nil {
+		return nil // the operator needs no sign-in, and neither does a program
 	}
-	u, factors := a.Person(rows)
-	if u == nil {
-		return nil
-	}
+	u, factors := rows.By.User, rows.By.Factors
 	at, traits := now, s.traits(*rows.Company)
 	for {
 		if o := policy.Foresee(doc, *u, factors, traits, at); o.Ask == policy.AskDenied {
@@ -267,27 +222,28 @@ func (s *Service) shapes(ctx context.Context, company string) (map[string]int, e
 
 const pageOfPeople = 200
 
-// administrators are the roles that hold a permission.
-func administrators() []string {
-	var out []string
-	for _, role := range slices.Sorted(maps.Keys(builtIn)) {
-		if len(builtIn[role]) > 0 {
-			out = append(out, role)
-		}
+// administrators are the roles of a company that hold a permission.
+func administrators(c authn.Company) []string {
+	names := Roles()
+	for _, r := range c.Roles {
+		names = append(names, r.Name)
 	}
-	return out
+	return slices.DeleteFunc(names, func(name string) bool {
+		list, _ := RolePermissions(c, name)
+		return len(list) == 0
+	})
 }
 
 // differ names the fields in which two documents differ, as they are in JSON.
 func differ(a, b policy.Document) []string {
 	x, y := fieldsOf(a), fieldsOf(b)
 	var out []string
-	for name := range maps.Keys(x) {
+	for name := range x {
 		if !reflect.DeepEqual(x[name], y[name]) {
 			out = append(out, name)
 		}
 	}
-	for name := range maps.Keys(y) {
+	for name := range y {
 		if _, there := x[name]; !there {
 			out = append(out, name)
 		}
