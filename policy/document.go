@@ -115,8 +115,8 @@ const (
 	MaxStepUpSeconds    = 3600
 	MinSessionSeconds   = 300
 	MaxSessionSeconds   = 24 * 3600 // NIST SP 800-63B-4 section 2.2.3
-	MinIdleSeconds      = 60
-	MaxIdleSeconds      = 3600 // the same
+	MinIdleSeconds      = 300       // a use is noted once a minute at most
+	MaxIdleSeconds      = 3600      // the same
 	MinAttemptSeconds   = 60
 	MaxAttemptSeconds   = 900 // ruling 45
 	MinFreeTries        = 3

@@ -62,6 +62,7 @@ func TestParseNamesTheField_G1_G2_G3_G4(t *testing.T) {
 		{`"session_seconds":86401`, "policy.session_seconds between"},
 		{`"session_seconds":299`, "policy.session_seconds between"},
 		{`"idle_seconds":3601`, "policy.idle_seconds between"},
+		{`"idle_seconds":299`, "policy.idle_seconds between"},
 		{`"session_seconds":600,"idle_seconds":601`, "policy.idle_seconds between"},
 		{`"attempt_seconds":901`, "policy.attempt_seconds between"},
 		{`"attempt_seconds":120`, ""},
