@@ -47,9 +47,23 @@ func (f *findings) error() error {
 	}
 	var said []string
 	for _, one := range f.list {
-		said = append(said, strings.TrimPrefix(one.Name, "policy.")+" is "+one.Code)
+		said = append(said, strings.TrimPrefix(one.Name, "policy.")+" "+inWords(one))
 	}
 	return &authn.Error{Code: authn.Invalid, Fields: f.list, Err: fmt.Errorf("policy: %s", strings.Join(said, "; "))}
+}
+
+// inWords says what is wrong with a field, for command lines and logs; pages and the
+// API have the catalogue's "field." texts.
+func inWords(f authn.Field) string {
+	switch {
+	case strings.HasSuffix(f.Name, ".two_factor"):
+		return `must be "off", "on" or "required"`
+	case strings.HasSuffix(f.Name, ".format"):
+		return "is not 1, which is the one that this program knows"
+	case f.Code == "between":
+		return fmt.Sprintf("must be %v to %v, or left out", f.Args["Min"], f.Args["Max"])
+	}
+	return "is refused: " + f.Code
 }
 
 // check holds what a document says of itself to the rules; what depends on what
