@@ -79,6 +79,7 @@ type Company struct {
 	// Provides are the kinds that the company has a provider of its own for; what
 	// needs one is offered only there (requirements B5 and D1).
 	Provides  []Kind
+	Brand     Brand
 	CreatedAt time.Time
 }
 

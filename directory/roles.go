@@ -20,6 +20,7 @@ const (
 	ProvidersWrite Permission = "providers.write"
 	AuditRead      Permission = "audit.read"
 	ReportsRead    Permission = "reports.read"
+	BrandingWrite  Permission = "branding.write"
 )
 
 // The built-in roles (requirement H5).
@@ -33,8 +34,8 @@ const (
 // builtIn says what each role may do. Owner-class permissions (ruling 19) are
 // the owner's alone; the special permissions of ruling 22 are nobody's.
 var builtIn = map[string][]Permission{
-	Owner:         {UsersRead, UsersWrite, FactorsManage, PolicyWrite, RolesWrite, KeysWrite, ProvidersWrite, AuditRead, ReportsRead},
-	Administrator: {UsersRead, UsersWrite, FactorsManage, AuditRead, ReportsRead},
+	Owner:         {UsersRead, UsersWrite, FactorsManage, PolicyWrite, RolesWrite, KeysWrite, ProvidersWrite, AuditRead, ReportsRead, BrandingWrite},
+	Administrator: {UsersRead, UsersWrite, FactorsManage, AuditRead, ReportsRead, BrandingWrite},
 	Helpdesk:      {UsersRead, FactorsManage},
 	Member:        {},
 }
