@@ -60,10 +60,13 @@ type Store interface {
 
 // Config wires a Service. Store is needed.
 type Config struct {
-	Store     Store
-	Render    func(authn.Letter) (authn.Message, error) // writes the messages of a preview; nil: it has none
-	Now       func() time.Time                          // nil: time.Now
-	Random    io.Reader                                 // nil: crypto/rand
+	Store  Store
+	Render func(authn.Letter) (authn.Message, error) // writes the messages of a preview; nil: it has none
+	// SMSName is what a text message makes of a name, empty if it cannot be written;
+	// notice.SMSName. Nil: names stay as they are.
+	SMSName   func(string) string
+	Now       func() time.Time // nil: time.Now
+	Random    io.Reader        // nil: crypto/rand
 	Lifetimes policy.Lifetimes
 }
 
@@ -276,6 +279,11 @@ type judged struct {
 func (s *Service) judge(ctx context.Context, by author, was authn.Brand, ch Change) (judged, error) {
 	j := judged{brand: ch.Brand, support: ch.Support}
 	fields := clean(&j.brand, &j.support)
+	if name := j.brand.SMSName; name != "" && s.c.SMSName != nil {
+		if j.brand.SMSName = s.c.SMSName(name); j.brand.SMSName == "" {
+			fields = append(fields, authn.Field{Name: "sms_name", Code: "unwritable"})
+		}
+	}
 	j.brand.Logo, j.brand.LogoDark = was.Logo, was.LogoDark
 	for _, kind := range kinds() {
 		p := ch.Pictures[kind]

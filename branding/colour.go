@@ -160,3 +160,16 @@ func PreviewStylesheet(accent string) (string, error) {
 func (s Shade) properties() string {
 	return "--accent:" + s.Accent + ";--accent-hover:" + s.Hover + ";--on-accent:" + s.OnAccent
 }
+
+// StylesheetPath is where the colours of a company's pages are; "" without a colour
+// of its own. The address changes with them.
+func StylesheetPath(slug string, b authn.Brand) string {
+	_, hash := Stylesheet(b)
+	if hash == "" {
+		return ""
+	}
+	return "/brand/" + slug + ".css?v=" + hash
+}
+
+// LogoPath is where a logo of a company is. The address changes with it.
+func LogoPath(slug string, l authn.Logo) string { return "/brand/" + slug + "/" + l.Hash + ".png" }

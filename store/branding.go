@@ -42,6 +42,10 @@ func setBranding(tx *Tx, l *loaded, w authn.SetBranding) error {
 	if _, err := tx.exec("UPDATE companies SET support = $2 WHERE id = $1", l.company, clean(w.Support, 4*500)); err != nil {
 		return err
 	}
+	// A draft was of the version before.
+	if _, err := tx.exec("DELETE FROM brand_files WHERE company = $1 AND kind IN ($2, $3)", l.company, draftKind("logo"), draftKind("logo_dark")); err != nil {
+		return err
+	}
 	for _, f := range w.Files {
 		if err := putLogoFile(tx, l.company, f, b.UpdatedAt); err != nil {
 			return err

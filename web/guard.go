@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/branding"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/session"
@@ -19,9 +20,24 @@ type accountFunc func(http.ResponseWriter, *http.Request, session.Current) error
 // led to the sign-in and back.
 func (h *Handler) account(f accountFunc) http.Handler { return h.guard(f, h.pageAgain) }
 
+// accountUpload is account for a form with files. They are read once it is known
+// who sends them.
+func (h *Handler) accountUpload(f accountFunc) http.Handler {
+	return h.guarded(f, h.pageAgain, func(r *http.Request) (*http.Request, error) {
+		if !httpserve.IsMultipart(r) {
+			return r, nil
+		}
+		return httpserve.Multipart(r, branding.MaxUpload)
+	})
+}
+
 // guard is account with the answer to a form that was open before the session
 // was issued anew.
 func (h *Handler) guard(f, again accountFunc) http.Handler {
+	return h.guarded(f, again, func(r *http.Request) (*http.Request, error) { return r, nil })
+}
+
+func (h *Handler) guarded(f, again accountFunc, read func(*http.Request) (*http.Request, error)) http.Handler {
 	return httpserve.Page(func(w http.ResponseWriter, r *http.Request) error {
 		cur, err := h.current(r)
 		if errors.Is(err, authn.Unauthenticated) {
@@ -32,6 +48,9 @@ func (h *Handler) guard(f, again accountFunc) http.Handler {
 		}
 		httpserve.Subject(r.Context(), cur.Company.ID, cur.User.ID, cur.Session.ID)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			if r, err = read(r); err != nil {
+				return err
+			}
 			if err := h.c.Cookies.CheckForm(r); err != nil {
 				if authn.AsError(err).Code == authn.Forbidden && h.isOlder(r) {
 					httpserve.Record(r, err)
