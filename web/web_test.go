@@ -31,7 +31,7 @@ var allCodes = []authn.Code{
 // S43: every code has a page, with what to do and a number to give to somebody.
 func TestErrorPages(t *testing.T) {
 	s := newServer(t)
-	h, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit,
+	h, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Branding: s.Branding,
 		Texts: text.Default(), Now: s.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
