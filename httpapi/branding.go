@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -123,6 +124,9 @@ func (a *API) setLogo(kind string) func(http.ResponseWriter, *http.Request, call
 			return err
 		}
 		b, err := httpserve.ReadFile(r, "image/png", "image/jpeg", "image/webp")
+		if errors.Is(err, authn.UnsupportedMedia) {
+			return &authn.Error{Code: authn.UnsupportedMedia, Key: "error.unsupported_media.picture"}
+		}
 		if err != nil {
 			return err
 		}
