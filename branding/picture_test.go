@@ -2,6 +2,7 @@ package branding
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -187,6 +188,24 @@ func TestRead_writesAnew(t *testing.T) {
 	back, err := png.Decode(bytes.NewReader(out))
 	if err != nil || color.NRGBAModel.Convert(back.At(3, 4)) != (color.NRGBA{R: 200, G: 10, B: 20, A: 255}) {
 		t.Errorf("%v, %v", back.At(3, 4), err)
+	}
+}
+
+// One picture at a time: whoever does not wait for those before is told to come again.
+func TestRead_gate(t *testing.T) {
+	s := &Service{gate: make(chan struct{}, 1)}
+	good := pngOf(t, pictureOf(4, 2, false))
+	s.gate <- struct{}{} // somebody else's
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.read(gone, "logo", good); !errors.Is(err, authn.Busy) || authn.AsError(err).RetryAfter == 0 {
+		t.Errorf("%v", err)
+	}
+	<-s.gate
+	for range 2 {
+		if _, err := s.read(t.Context(), "logo", good); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
