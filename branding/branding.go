@@ -160,18 +160,13 @@ func (s *Service) person(w Who, fresh bool) author {
 			if err := policy.CheckSession(rows, now); err != nil {
 				return err
 			}
-			if !directory.Can(*rows.User, directory.BrandingWrite) {
+			if !directory.Can(*rows.Company, *rows.User, directory.BrandingWrite) {
 				return authn.Forbidden
 			}
 			if !fresh {
 				return nil
 			}
-			// A code by e-mail proves nothing that is held: who has only that confirms
-			// with it, and could otherwise never be done.
-			held := slices.ContainsFunc(rows.Factors, func(f authn.Factor) bool {
-				return f.Kind.Own() && f.Kind != authn.Email && (f.State == authn.Confirmed || f.State == authn.Asleep)
-			})
-			return policy.Fresh(rows, held, s.life.StepUpAge, now)
+			return directory.Recent(rows, s.life.StepUpAge, now)
 		},
 	}
 }

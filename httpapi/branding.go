@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/branding"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 )
 
@@ -85,6 +86,16 @@ func brandOf(slug string, st branding.State) brand {
 		out.UpdatedAt = &at
 	}
 	return out
+}
+
+// brands is inSession for those who may change the brand; a refusal is recorded.
+func (a *API) brands(f func(http.ResponseWriter, *http.Request, caller) error, params ...string) http.Handler {
+	return a.inSession(func(w http.ResponseWriter, r *http.Request, c caller) error {
+		if _, err := a.Directory.Check(r.Context(), directory.Session(c.Token, c.client), directory.BrandingWrite); err != nil {
+			return err
+		}
+		return f(w, r, c)
+	}, params...)
 }
 
 func (c caller) brander() branding.Who { return branding.Who{Token: c.Token, Client: c.client} }

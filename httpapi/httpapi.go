@@ -151,11 +151,11 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("DELETE /api/v1/providers/duo", a.inSession(a.removeDuoProvider))
 	m.Handle("POST /api/v1/providers/duo/test", a.inSession(a.testDuoProvider))
 
-	m.Handle("GET "+brandingPath, a.inSession(a.branding))
-	m.Handle("PUT "+brandingPath, a.inSession(a.setBranding))
+	m.Handle("GET "+brandingPath, a.brands(a.branding))
+	m.Handle("PUT "+brandingPath, a.brands(a.setBranding))
 	for kind, address := range logoPaths() {
-		m.Handle("PUT "+address, a.inSession(a.setLogo(kind), "version"))
-		m.Handle("DELETE "+address, a.inSession(a.removeLogo(kind), "version"))
+		m.Handle("PUT "+address, a.brands(a.setLogo(kind), "version"))
+		m.Handle("DELETE "+address, a.brands(a.removeLogo(kind), "version"))
 	}
 
 	// Not of the API: reports of providers, at the address of provider.ReceiptPath.

@@ -77,16 +77,11 @@ type lookPreview struct {
 	SMSRewritten bool
 }
 
-// brandAdmin reports whether the person may say how the company looks.
-func (h *Handler) brandAdmin(cur session.Current) bool {
-	return directory.Can(cur.User, directory.BrandingWrite)
-}
-
 func brander(r *http.Request, cur session.Current) branding.Who {
 	return branding.Who{Token: cur.Token, Client: httpserve.ClientOf(r)}
 }
 
-func (h *Handler) getBranding(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+func (h *Handler) getBranding(w http.ResponseWriter, r *http.Request, cur session.Current, _ directory.Who) error {
 	// Asked for now rather than when everything is typed.
 	if err := h.c.Branding.Ready(r.Context(), brander(r, cur)); authn.AsError(err).Code == authn.StepUpRequired {
 		return h.askConfirm(w, "branding", "")
@@ -238,7 +233,7 @@ func (h *Handler) look(cur session.Current, tried branding.Preview, typed string
 
 // getPreviewColours serves the colours for the two parts of a preview: a pure
 // function of the address.
-func (h *Handler) getPreviewColours(w http.ResponseWriter, r *http.Request, _ session.Current) error {
+func (h *Handler) getPreviewColours(w http.ResponseWriter, r *http.Request, _ session.Current, _ directory.Who) error {
 	colour, ok := strings.CutSuffix(r.PathValue("file"), ".css")
 	css, err := branding.PreviewStylesheet("#" + colour)
 	if !ok || err != nil {
@@ -248,7 +243,7 @@ func (h *Handler) getPreviewColours(w http.ResponseWriter, r *http.Request, _ se
 }
 
 // getLogoDraft serves a picture that is not saved, to those who may save it.
-func (h *Handler) getLogoDraft(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+func (h *Handler) getLogoDraft(w http.ResponseWriter, r *http.Request, cur session.Current, _ directory.Who) error {
 	hash, err := pictureHash(r)
 	if err != nil {
 		return err

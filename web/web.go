@@ -185,10 +185,10 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("GET "+duoAdminPath, h.account(h.getDuoAdmin))
 	m.Handle("POST "+duoAdminPath, h.account(h.postDuoAdmin))
 
-	m.Handle("GET "+brandingPath, h.account(h.getBranding))
-	m.Handle("POST "+brandingPath, h.accountUpload(h.postBranding))
-	m.Handle("GET "+brandingPath+"/colours/{file}", h.account(h.getPreviewColours))
-	m.Handle("GET "+brandingPath+"/draft/{kind}/{file}", h.account(h.getLogoDraft))
+	m.Handle("GET "+brandingPath, h.admin(directory.BrandingWrite, h.getBranding))
+	m.Handle("POST "+brandingPath, h.adminUpload(directory.BrandingWrite, h.postBranding))
+	m.Handle("GET "+brandingPath+"/colours/{file}", h.admin(directory.BrandingWrite, h.getPreviewColours))
+	m.Handle("GET "+brandingPath+"/draft/{kind}/{file}", h.admin(directory.BrandingWrite, h.getLogoDraft))
 	m.Handle("GET /brand/{file}", httpserve.Page(h.getBrandColours))
 	m.Handle("GET /brand/{company}/{file}", httpserve.Page(h.getLogo))
 
