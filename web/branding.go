@@ -63,6 +63,7 @@ type logoField struct {
 	Now     *picture // what is saved
 	Draft   string   // hash of what was uploaded for the preview
 	Removed bool
+	Again   bool // a file was chosen, and is not kept
 }
 
 // lookPreview is what the choice comes to.
@@ -154,7 +155,7 @@ func (h *Handler) refuseBranding(w http.ResponseWriter, r *http.Request, cur ses
 	p.Tried = false
 	for _, kind := range []string{branding.Light, branding.Dark} {
 		pic := ch.Pictures[kind]
-		p.Logos = append(p.Logos, logoField{Kind: kind, Draft: pic.Draft, Removed: pic.Remove})
+		p.Logos = append(p.Logos, logoField{Kind: kind, Draft: pic.Draft, Removed: pic.Remove, Again: len(pic.Bytes) > 0 && p.Errors[kind] == ""})
 	}
 	return h.drawBranding(w, r, httpserve.Status(e.Code), cur, nil, p)
 }
@@ -182,7 +183,7 @@ func (h *Handler) drawBranding(w http.ResponseWriter, r *http.Request, status in
 	for i, kind := range []string{branding.Light, branding.Dark} {
 		f := logoField{Kind: kind, Dark: kind == branding.Dark, Draft: tried.Drafts[kind], Removed: ch.Pictures[kind].Remove}
 		if len(fields) > 0 {
-			f.Draft, f.Removed = fields[i].Draft, fields[i].Removed
+			f.Draft, f.Removed, f.Again = fields[i].Draft, fields[i].Removed, fields[i].Again
 		}
 		if l := savedLogo(st.Brand, kind); l.Hash != "" {
 			f.Now = &picture{URL: branding.LogoPath(cur.Company.Slug, l), Width: (l.Width + 1) / 2, Height: (l.Height + 1) / 2}

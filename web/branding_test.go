@@ -105,7 +105,10 @@ func TestBrandingPage_S37(t *testing.T) {
 				}
 			}
 			texts := []string{"accent", "#FFEE00", "help_link", "", "privacy_link", "https://acme.example/privacy", "help_text", "<b>Ask</b> the desk", "support", "Floor 3", "mail_name", "Żółty <b>Żółw</b>", "sms_name", "Żółty Żółw"}
-			b.upload(brandForm, nil, append(texts, "do", "preview")...).want(422, brandPage)
+			b.upload(brandForm, map[string][]byte{"logo": logoOf(t, 80, 20, color.White)}, append(texts, "do", "preview")...).want(422, brandPage)
+			if len(b.doc.all("#logo-again")) != 1 || len(b.doc.all("#logo_dark-again")) != 0 {
+				t.Error("a file that is not kept, and nobody says so")
+			}
 			texts[11] = "Żółty Żółw"
 			light := logoOf(t, 80, 20, color.NRGBA{R: 200, A: 255})
 			b.upload(brandForm, map[string][]byte{"logo": light}, append(texts, "do", "preview")...).want(200, brandPage)
