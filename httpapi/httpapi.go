@@ -138,6 +138,12 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("POST /api/v1/account/step-up", a.inSession(a.stepUp))
 
 	m.Handle("GET /api/v1/audit/events", a.allowed(directory.AuditRead, a.auditEvents, "limit", "cursor", "type", "target"))
+	m.Handle("GET /api/v1/policy", a.allowed(directory.PolicyWrite, a.policy))
+	m.Handle("PUT /api/v1/policy", a.allowed(directory.PolicyWrite, a.setPolicy))
+	m.Handle("POST /api/v1/policy/preview", a.allowed(directory.PolicyWrite, a.previewPolicy))
+	m.Handle("GET /api/v1/policy/versions", a.allowed(directory.PolicyWrite, a.policyVersions, "limit", "cursor"))
+	m.Handle("GET /api/v1/policy/versions/{n}", a.allowed(directory.PolicyWrite, a.policyVersion))
+	m.Handle("GET /api/v1/policy/presets", a.allowed(directory.PolicyWrite, a.policyPresets))
 	m.Handle("GET /api/v1/providers/email", a.inSession(a.mailProvider))
 	m.Handle("PUT /api/v1/providers/email", a.inSession(a.setMailProvider))
 	m.Handle("DELETE /api/v1/providers/email", a.inSession(a.removeMailProvider))
