@@ -83,6 +83,7 @@ type Company struct {
 	// with every save, from 0.
 	Roles        []Role
 	RolesVersion int64
+	Brand        Brand
 	CreatedAt    time.Time
 }
 

@@ -91,7 +91,7 @@ func (s *Service) Render(l authn.Letter) (authn.Message, error) {
 		}
 		code = s.c.Code(l.Seed)
 	}
-	m := authn.Message{ID: l.ID, Channel: l.Channel, To: l.To, From: w.company(), Language: w.lang}
+	m := authn.Message{ID: l.ID, Channel: l.Channel, To: l.To, From: w.sender(), Language: w.lang}
 	if l.Channel == authn.SMS {
 		m.Text = w.sms(code)
 		return m, nil
@@ -116,6 +116,14 @@ func (s *Service) Render(l authn.Letter) (authn.Message, error) {
 
 // clean1 keeps a subject on one line whatever a translation contains.
 func clean1(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// sender is the name that mail comes from. The address is the provider's.
+func (w *writer) sender() string {
+	if s := clean(strings.ReplaceAll(w.l.Company.Brand.MailName, "@", " "), maxName); s != "" {
+		return s
+	}
+	return w.company()
+}
 
 func (w *writer) company() string {
 	if s := clean(w.l.Company.Name, maxName); s != "" {

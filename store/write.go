@@ -36,6 +36,8 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return s.newUser(tx, k, l, w)
 	case authn.SpendBudget, authn.NoteBudget:
 		return nil // written before all others
+	case authn.SetBranding:
+		return setBranding(tx, l, w)
 	case authn.SetProvider, authn.TellOwners: // about the company
 		if err := s.wantKey(tx, l); err != nil {
 			return err
