@@ -72,6 +72,8 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"races", runRaces},
 		{"secrets", runSecrets},
 		{"events", runEvents},
+		{"counts", runCounts},
+		{"holders", runHolders},
 		{"house", runHouse},
 		{"providers", runProviders},
 		{"operator", runOperator},
@@ -281,7 +283,7 @@ func (w *world) exec(query string, args ...any) {
 }
 
 // tables are those with contents worth stealing.
-var tables = []string{"budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
+var tables = []string{"event_counts", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
 	"api_keys", "events", "chains", "leases", "meta", "migrations"}
 
 // dump is everything that whoever steals the database reads.

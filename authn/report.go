@@ -1,0 +1,31 @@
+package authn
+
+import "time"
+
+// CountQuery says which kept summaries of events are asked for.
+type CountQuery struct {
+	Types []string
+	// From and Until bound the time, to the hour; Until itself is not in it.
+	From, Until time.Time
+	// Offset is how far the days are east of UTC; summaries are kept by the hour, so
+	// that with a part of an hour a day begins up to an hour late.
+	Offset time.Duration
+}
+
+// EventCount is how many events of one kind there were on one day.
+type EventCount struct {
+	Day    int64 // since 1970-01-01, where the query said
+	Type   string
+	Result Result
+	// Detail is one of few words: a kind of proof or channel, for sessions "aal1" or
+	// "aal2", "other", or nothing.
+	Detail string
+	N      int64
+}
+
+// Holder is a person with what they hold: active and sleeping factors, oldest first,
+// the password among them; no secrets.
+type Holder struct {
+	User    User
+	Factors []Factor
+}
