@@ -31,6 +31,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/remote"
+	"github.com/sallyport-mfa/sallyport/report"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -47,6 +48,7 @@ type Store interface {
 	audit.Store
 	notice.Outbox
 	provider.Store
+	report.Store
 	housekeeping
 }
 
@@ -125,6 +127,7 @@ type Server struct {
 	Audit     *audit.Service
 	Notices   *notice.Service   // nil: nothing is sent
 	Providers *provider.Service // nil: nothing is sent
+	Reports   *report.Service
 
 	cfg     Config
 	mux     *httpserve.Mux
@@ -257,7 +260,7 @@ func loopback(host string) bool {
 func (s *Server) services() error {
 	c := s.cfg
 	s.clock = &clockGuard{store: c.Store, now: c.Now, log: c.Log}
-	var errs [7]error
+	var errs [8]error
 	var deliver signin.Deliverer // a nil *notice.Service would be no nil interface
 	var texts signin.Texts
 	var settings func(context.Context, string, authn.Kind) ([]byte, error)
@@ -278,18 +281,19 @@ func (s *Server) services() error {
 		Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
 	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
 	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Now: c.Now, Random: c.Random})
+	s.Reports, errs[7] = report.New(report.Config{Store: c.Store, Methods: c.Methods, Providers: s.Providers, Now: c.Now})
 	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Now: c.Now, Random: c.Random})
 	return errors.Join(errs[:]...)
 }
 
 func (s *Server) mount(outer *httpserve.Config) error {
-	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers,
+	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers, Reports: s.Reports,
 		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Methods: s.cfg.Methods, Now: s.cfg.Now})
 	if err != nil {
 		return err
 	}
 	pages, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
-		Audit: s.Audit, Providers: s.Providers, Cookies: s.cookies, Texts: s.cfg.Catalogue, Methods: s.cfg.Methods, Home: s.cfg.Home, Banner: s.cfg.Banner,
+		Audit: s.Audit, Providers: s.Providers, Reports: s.Reports, Cookies: s.cookies, Texts: s.cfg.Catalogue, Methods: s.cfg.Methods, Home: s.cfg.Home, Banner: s.cfg.Banner,
 		OpenAPI: httpapi.OpenAPI(), PublicURL: s.cfg.PublicURL, Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check, Status: s.status})
 	if err != nil {
 		return err

@@ -29,3 +29,9 @@ type Holder struct {
 	User    User
 	Factors []Factor
 }
+
+// Group are people who look the same to policy: any of them, and how many they are.
+type Group struct {
+	Holder
+	People int64
+}
