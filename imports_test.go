@@ -56,7 +56,7 @@ var mayImport = map[string][]string{
 	"enroll":             {"authn", "policy", "remote"},
 	"directory":          {"authn", "policy", "internal/phone"},
 	"provider":           {"authn", "directory", "policy", "internal/phone"}, // who may is directory.Can's to say
-	"report":             {"authn", "policy", "directory", "provider"},       // how messages get through is the provider's to say
+	"report":             {"authn", "policy", "directory", "provider", "internal/csvfile"},       // how messages get through is the provider's to say
 	"store":              {"authn", "keyring"},
 	"store/*":            {"authn", "keyring", "store"}, // the words of its errors, and the key in its Config
 	"httpapi":            handlers,

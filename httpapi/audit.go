@@ -16,6 +16,7 @@ import (
 type manager struct {
 	company authn.Company
 	user    authn.User // the person, or the key's owner
+	actor   string     // of events: the person or the key
 }
 
 // keyPrefix tells a key from a session token. A key counts in the Authorization
@@ -29,7 +30,7 @@ func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.
 		if !directory.Can(c.User, p) {
 			return authn.Forbidden
 		}
-		return f(w, r, manager{c.Company, c.User})
+		return f(w, r, manager{c.Company, c.User, c.User.ID})
 	}, params...)
 	key := httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
 		value, _ := a.Cookies.Credential(r)
@@ -41,7 +42,7 @@ func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.
 		if err := checkQuery(r, params...); err != nil {
 			return err
 		}
-		return f(w, r, manager{c.Company, c.Owner})
+		return f(w, r, manager{c.Company, c.Owner, c.Key.ID})
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if value, bearer := a.Cookies.Credential(r); bearer && strings.HasPrefix(value, keyPrefix) {

@@ -295,3 +295,34 @@ func (s *Service) lookKeys(ctx context.Context, v view, l *list) error {
 	}
 	return nil
 }
+
+// TextKey is the catalogue key of what an item says in one line, and VerbKey of
+// what can be done; both take Args.
+func (i Item) TextKey() string {
+	key := "attention." + string(i.Kind)
+	switch {
+	case i.Channel != "":
+		return key + "." + string(i.Channel)
+	case i.named():
+		return key + ".named"
+	case i.More:
+		return key + ".more"
+	}
+	return key
+}
+
+// VerbKey: see TextKey.
+func (i Item) VerbKey() string {
+	if i.named() && i.Person != "" {
+		return "attention." + string(i.Kind) + ".verb_named"
+	}
+	return "attention." + string(i.Kind) + ".verb"
+}
+
+// named reports whether the item is about one, whose name is known.
+func (i Item) named() bool { return i.Name != "" && i.N == 1 }
+
+// Args are for the texts.
+func (i Item) Args() map[string]any {
+	return map[string]any{"Count": i.N, "Name": i.Name, "Percent": i.Percent}
+}
