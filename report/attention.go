@@ -14,7 +14,7 @@ import (
 )
 
 // Kind is a kind of thing that needs attention. Its texts are the catalogue's
-// "attention." + Kind.
+// "admin.attention." + Kind.
 type Kind string
 
 // The kinds, in the order in which they are listed within a severity.
@@ -299,7 +299,7 @@ func (s *Service) lookKeys(ctx context.Context, v view, l *list) error {
 // TextKey is the catalogue key of what an item says in one line, and VerbKey of
 // what can be done; both take Args.
 func (i Item) TextKey() string {
-	key := "attention." + string(i.Kind)
+	key := "admin.attention." + string(i.Kind)
 	switch {
 	case i.Channel != "":
 		return key + "." + string(i.Channel)
@@ -314,9 +314,9 @@ func (i Item) TextKey() string {
 // VerbKey: see TextKey.
 func (i Item) VerbKey() string {
 	if i.named() && i.Person != "" {
-		return "attention." + string(i.Kind) + ".verb_named"
+		return "admin.attention." + string(i.Kind) + ".verb_named"
 	}
-	return "attention." + string(i.Kind) + ".verb"
+	return "admin.attention." + string(i.Kind) + ".verb"
 }
 
 // named reports whether the item is about one, whose name is known.
