@@ -33,6 +33,10 @@ type Store interface {
 	CreateCompany(context.Context, authn.Company, authn.Event) error
 	Users(ctx context.Context, company, after string, limit int) ([]authn.User, error)
 	SetSupport(ctx context.Context, company, text string, ev authn.Event) error
+	// Approvals are the acts that wait or waited, newest first; ActedOn reports
+	// whether somebody did something to a person since an event id.
+	Approvals(ctx context.Context, company, target, before string, limit int) ([]authn.Approval, error)
+	ActedOn(ctx context.Context, company, actor, person, since string) (bool, error)
 	KeyStore
 }
 
@@ -46,6 +50,8 @@ type Passwords interface {
 type Config struct {
 	Store     Store
 	Passwords Passwords
+	Bypasses  Bypasses         // nil: there are no help codes
+	Lifetimes policy.Lifetimes // zero fields: ruling 45
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand
 }
@@ -53,6 +59,7 @@ type Config struct {
 // Service keeps companies and people. It is safe for concurrent use.
 type Service struct {
 	c    Config
+	life policy.Lifetimes
 	keys keyUses
 }
 
@@ -67,7 +74,7 @@ func New(c Config) (*Service, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	return &Service{c: c}, nil
+	return &Service{c: c, life: c.Lifetimes.WithDefaults()}, nil
 }
 
 var slugForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/report"
@@ -142,8 +143,18 @@ type covered struct {
 	Strength    policy.Strength  `json:"strength,omitempty"`
 	Ways        []coveredWay     `json:"ways"`
 	BackupCodes int              `json:"backup_codes_left"`
+	Exempt      *exemption       `json:"exempt,omitempty"`
+	API         bool             `json:"api_account"`
+	LastSignIn  *time.Time       `json:"last_sign_in_at,omitempty"`
 	LastWay     *time.Time       `json:"last_verified_at,omitempty"`
 	CreatedAt   time.Time        `json:"created_at"`
+}
+
+// exemption is until when policy demands nothing of a person, why, and who said so.
+type exemption struct {
+	Until  time.Time `json:"until"`
+	Reason string    `json:"reason"`
+	By     string    `json:"by"` // id of a user, or "operator"
 }
 
 type coveredWay struct {
@@ -155,12 +166,15 @@ type coveredWay struct {
 func coveredOf(r report.Row) covered {
 	u := r.User
 	out := covered{ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, Audience: u.Audience, Roles: u.Roles, Status: u.Status, Standing: r.Standing,
-		Demanded: r.Demanded, Why: r.Why, Strength: r.Strength, Ways: []coveredWay{}, BackupCodes: r.Codes, LastWay: maybe(r.LastWay), CreatedAt: stamp(u.CreatedAt)}
+		Demanded: r.Demanded, Why: r.Why, Strength: r.Strength, Ways: []coveredWay{}, BackupCodes: r.Codes, LastWay: maybe(r.LastWay), LastSignIn: maybe(u.LastSignInAt), API: u.API, CreatedAt: stamp(u.CreatedAt)}
 	if out.Roles == nil {
 		out.Roles = []string{}
 	}
 	if out.Why == nil {
 		out.Why = []policy.Reason{}
+	}
+	if r.Exempt {
+		out.Exempt = &exemption{Until: stamp(u.ExemptUntil), Reason: u.ExemptReason, By: u.ExemptBy}
 	}
 	for _, x := range r.Ways {
 		out.Ways = append(out.Ways, coveredWay{x.Kind, x.Counts, stamp(x.Since)})
@@ -187,7 +201,7 @@ func (a *API) reportCoverage(w http.ResponseWriter, r *http.Request, m manager) 
 		return err
 	}
 	if cursor == "" {
-		if err := a.Reports.Exported(r.Context(), m.company, m.actor, "json", httpserve.ClientOf(r)); err != nil {
+		if err := a.exported(r, m, "json"); err != nil {
 			return err
 		}
 	}
@@ -211,7 +225,7 @@ func (a *API) reportCoverageFile(w http.ResponseWriter, r *http.Request, m manag
 	if err != nil {
 		return err
 	}
-	if err := a.Reports.Exported(r.Context(), m.company, m.actor, "csv", httpserve.ClientOf(r)); err != nil {
+	if err := a.exported(r, m, "csv"); err != nil {
 		return err
 	}
 	h := w.Header()
@@ -224,4 +238,11 @@ func (a *API) reportCoverageFile(w http.ResponseWriter, r *http.Request, m manag
 	}
 	// What fails from here on cuts the answer off: half a report is none.
 	return c.WriteCSV(r.Context(), w)
+}
+
+// exported notes that somebody took a report of everybody with them.
+func (a *API) exported(r *http.Request, m manager, format string) error {
+	return a.Directory.Act(r.Context(), m.who, report.Export, func(*authn.Rows) (directory.Done, error) {
+		return directory.Done{Detail: map[string]string{"report": "coverage", "format": format}}, nil
+	})
 }

@@ -21,19 +21,23 @@ const (
 	HasWay    Standing = "own_way"   // has a way of their own that counts and is strong enough
 	Missing   Standing = "missing"   // must have one, and has not
 	ByContact Standing = "contact"   // is asked for a code to their contact, which is enough here
+	Exempt    Standing = "exempt"    // nothing is demanded until a day, and nothing is set up
 	NotAsked  Standing = "not_asked" // nothing is demanded, and nothing is set up
+	APIUse    Standing = "api"       // an account of a program: no sign-in on pages at all
 	Suspended Standing = "suspended" // cannot sign in at all
 )
 
 // Standings are all of them, in the order of reports.
-func Standings() []Standing { return []Standing{HasWay, Missing, ByContact, NotAsked, Suspended} }
+func Standings() []Standing {
+	return []Standing{HasWay, Missing, ByContact, Exempt, NotAsked, APIUse, Suspended}
+}
 
 // Adoption is who has what.
 type Adoption struct {
 	At            time.Time
 	PolicyVersion int64
 	TwoFactor     policy.TwoFactor
-	People        int64 // who can sign in; those that are suspended are not among them
+	People        int64 // who can sign in: neither suspended nor accounts of programs
 	By            map[Standing]int64
 	Ways          []WayCount // ways that people have, most first; a person may have several
 }
@@ -83,7 +87,7 @@ func (s *Service) adoption(ctx context.Context, v view) (Adoption, error) {
 	for _, g := range groups {
 		standing := v.standing(g.Holder)
 		a.By[standing] += g.People
-		if standing == Suspended {
+		if standing == Suspended || standing == APIUse {
 			continue
 		}
 		a.People += g.People
@@ -109,14 +113,20 @@ func (v view) ways(factors []authn.Factor) []authn.Kind {
 // standing follows policy.Evaluate: what it would ask of the person at the next
 // sign-in from a new browser.
 func (v view) standing(h authn.Holder) Standing {
-	if h.User.Status != authn.Active {
+	switch {
+	case h.User.Status != authn.Active:
 		return Suspended
+	case h.User.API:
+		return APIUse
 	}
 	least := v.doc.Minimum(h.User)
 	for _, k := range v.ways(h.Factors) {
 		if t, _ := v.traits(k); least.Meets(t) {
 			return HasWay
 		}
+	}
+	if v.exempt(h.User) {
+		return Exempt
 	}
 	if len(policy.Why(v.doc, h.User, h.Factors)) == 0 {
 		return NotAsked
@@ -126,3 +136,5 @@ func (v view) standing(h authn.Holder) Standing {
 	}
 	return ByContact
 }
+
+func (v view) exempt(u authn.User) bool { return u.ExemptUntil.After(v.now) }

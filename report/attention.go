@@ -32,11 +32,12 @@ const (
 	MissingWay      Kind = "missing"           // people who must have a way, and have not
 	GraceEnds       Kind = "grace_ends"        // people whose days to set up run out
 	BudgetNear      Kind = "budget_near"       // most of a budget of texts is used
+	ExemptionsEnd   Kind = "exemptions_end"    // exemptions that end soon
 	KeysEnd         Kind = "keys_end"          // API keys that end soon
 )
 
 var order = []Kind{NoOwnerHasWay, PasswordsKnown, ManyFailures, ProviderFailing, BudgetUsed, Unsealed, Locked, HelpAsked, FewOwners, OwnerWithoutWay,
-	MissingWay, GraceEnds, BudgetNear, KeysEnd}
+	MissingWay, GraceEnds, BudgetNear, ExemptionsEnd, KeysEnd}
 
 // Kinds are all of them, as they are listed.
 func Kinds() []Kind { return slices.Clone(order) }
@@ -81,6 +82,7 @@ func May(k Kind) directory.Permission {
 // When something is worth telling.
 const (
 	graceSoon   = 7 * aDay
+	exemptSoon  = 7 * aDay
 	keySoon     = 14 * aDay // requirement S36: 14 and 3 days before the end
 	helpLately  = 7 * aDay
 	alarmLately = aDay
@@ -238,6 +240,12 @@ func (s *Service) lookPeople(ctx context.Context, v view, l *list) error {
 	}
 	if n > 0 {
 		l.add(Item{Kind: PasswordsKnown, Severity: Danger, Few: few(n), Link: people("password_known")})
+	}
+	if n, err = s.c.Store.ExemptionsEnding(ctx, v.company.ID, v.now, v.now.Add(exemptSoon), Most+1); err != nil {
+		return err
+	}
+	if n > 0 {
+		l.add(Item{Kind: ExemptionsEnd, Severity: Warning, Few: few(n), Link: people("exempt")})
 	}
 	if v.doc.GraceDays == 0 {
 		return nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/policy"
 )
 
@@ -22,6 +23,7 @@ type Row struct {
 	Codes    int             // backup codes that are left
 	Strength policy.Strength // the least that their roles must prove
 	LastWay  time.Time       // when they last verified with a way of their own; zero: never
+	Exempt   bool            // until User.ExemptUntil
 }
 
 // Way is one way that a person has.
@@ -97,7 +99,7 @@ func (c *Coverage) Each(ctx context.Context, f func(Row) error) (n int, err erro
 
 func (v view) row(h authn.Holder) Row {
 	r := Row{User: h.User, Standing: v.standing(h), Demanded: policy.Demanded(v.doc, h.User), Why: policy.Why(v.doc, h.User, h.Factors),
-		Strength: v.doc.Minimum(h.User)}
+		Strength: v.doc.Minimum(h.User), Exempt: v.exempt(h.User)}
 	for _, f := range h.Factors {
 		switch {
 		case f.Kind == authn.BackupCode:
@@ -113,17 +115,5 @@ func (v view) row(h authn.Holder) Row {
 	return r
 }
 
-// Exported notes that somebody took a report of everybody with them.
-func (s *Service) Exported(ctx context.Context, c authn.Company, actor, format string, client authn.Client) error {
-	now := s.c.Now()
-	ev := authn.Event{Company: c.ID, Type: "report.exported", Actor: actor, Result: authn.Succeeded, At: now,
-		Personal: authn.Personal{Agent: client.Agent, Detail: map[string]string{"report": "coverage", "format": format}}}
-	if client.Address.IsValid() {
-		ev.Personal.Address = client.Address.String()
-	}
-	err := s.c.Store.Decide(ctx, authn.Keys{Company: c.ID, Now: now}, func(*authn.Rows) authn.Verdict { return authn.Accept(ev) })
-	if err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	return nil
-}
+// Export is the act of taking a report of everybody with one, for the log.
+var Export = directory.Act{Type: "report.exported", Permission: directory.ReportsRead}

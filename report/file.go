@@ -12,7 +12,7 @@ import (
 
 // columns of the coverage report as a table.
 var columns = []string{"id", "login", "name", "email", "audience", "roles", "status", "standing", "demanded", "why", "strength",
-	"ways", "ways_not_counting", "backup_codes_left", "last_verified_at", "created_at"}
+	"ways", "ways_not_counting", "backup_codes_left", "exempt_until", "exempt_reason", "exempt_by", "api_account", "last_verified_at", "last_sign_in_at", "created_at"}
 
 // endOfReport stands in the first column of the last line: a file without it was
 // cut off.
@@ -51,7 +51,8 @@ func (r Row) cells() []string {
 	u := r.User
 	join := func(list []string) string { return strings.Join(list, " ") }
 	return []string{u.ID, u.Login, u.Name, u.Email, string(u.Audience), join(u.Roles), string(u.Status), string(r.Standing), strconv.FormatBool(r.Demanded),
-		join(why), string(r.Strength), join(counting), join(other), strconv.Itoa(r.Codes), stamp(r.LastWay), stamp(u.CreatedAt)}
+		join(why), string(r.Strength), join(counting), join(other), strconv.Itoa(r.Codes),
+		stamp(u.ExemptUntil), u.ExemptReason, u.ExemptBy, strconv.FormatBool(u.API), stamp(r.LastWay), stamp(u.LastSignInAt), stamp(u.CreatedAt)}
 }
 
 func stamp(t time.Time) string {

@@ -62,8 +62,9 @@ type Store interface {
 	// GraceBegun counts those without a way of whom one was first asked in a time.
 	GraceBegun(ctx context.Context, company string, after, until time.Time, limit int) (int, error)
 	PasswordsKnown(ctx context.Context, company string, limit int) (int, error)
+	// ExemptionsEnding counts the exemptions that end after one time and not after the other.
+	ExemptionsEnding(ctx context.Context, company string, after, until time.Time, limit int) (int, error)
 	APIKeys(ctx context.Context, company string) ([]authn.APIKey, error)
-	Decide(context.Context, authn.Keys, func(*authn.Rows) authn.Verdict) error
 }
 
 // Config wires a Service. Store is needed.

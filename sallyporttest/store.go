@@ -283,7 +283,7 @@ func (w *world) exec(query string, args ...any) {
 }
 
 // tables are those with contents worth stealing.
-var tables = []string{"event_counts", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
+var tables = []string{"event_counts", "approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
 	"api_keys", "events", "chains", "leases", "meta", "migrations"}
 
 // dump is everything that whoever steals the database reads.

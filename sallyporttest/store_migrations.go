@@ -17,7 +17,17 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"event_counts", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"event_counts", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+
+// after0005 takes back what came after migration 0005, newest first.
+var after0005 = []string{
+	"DROP INDEX users_exempt", "DROP INDEX users_password_known", "DROP INDEX users_grace", "DROP INDEX factors_wrong",
+	"DROP TABLE event_counts", "ALTER TABLE events DROP COLUMN counts", "ALTER TABLE events DROP COLUMN counted_as",
+	"DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
+	"ALTER TABLE companies DROP COLUMN roles", "ALTER TABLE companies DROP COLUMN roles_version",
+	"ALTER TABLE users DROP COLUMN api", "ALTER TABLE users DROP COLUMN exempt_until", "ALTER TABLE users DROP COLUMN exempt_reason",
+	"ALTER TABLE users DROP COLUMN exempt_by", "ALTER TABLE users DROP COLUMN last_sign_in_at",
+}
 
 // firstSchema puts the database back to migration 0001, with the data that it
 // had room for.
@@ -214,11 +224,10 @@ func runMigrations(t *testing.T, open opener) {
 		p.activate(authn.SMS, "+41790000001", 0)
 		m := &mailing{world: w, p: p, mailbox: p.newMailbox(), token: p.attemptIn(authn.Stranger)}
 		m.out = m.send(m.token)
-		for _, s := range []string{"DROP TABLE event_counts", "ALTER TABLE events DROP COLUMN counted_as", "ALTER TABLE events DROP COLUMN counts",
-			"DROP INDEX factors_wrong", "DROP INDEX users_grace", "DROP INDEX users_password_known", "DROP TABLE provider_health", "DROP TABLE budgets", "DROP INDEX factors_subject", "ALTER TABLE factors DROP COLUMN subject",
+		for _, s := range append(slices.Clone(after0005), "DROP TABLE provider_health", "DROP TABLE budgets", "DROP INDEX factors_subject", "ALTER TABLE factors DROP COLUMN subject",
 			"ALTER TABLE companies DROP COLUMN provides", "ALTER TABLE challenges DROP COLUMN outcome", "ALTER TABLE challenges DROP COLUMN detail",
 			"ALTER TABLE users DROP COLUMN phone", "ALTER TABLE users DROP COLUMN phone_trusted_at", "ALTER TABLE users DROP COLUMN phone_changed_at",
-			"DELETE FROM migrations WHERE version >= 5"} {
+			"DELETE FROM migrations WHERE version >= 5") {
 			w.exec(s)
 		}
 		again, err := w.Again(t, w.Keyring)

@@ -43,7 +43,7 @@ func groupOf(h *authn.Holder) string {
 	u := &h.User
 	var b strings.Builder
 	fmt.Fprint(&b, u.Status, " ", u.Audience, " ", slices.Sorted(slices.Values(u.Roles)), u.RequireTwoFactor, u.SecuredAt.IsZero(), u.HadFactorAt.IsZero(),
-		u.SecuredAt.Sub(u.HadFactorAt) >= 7*24*time.Hour, u.Email != "" && !u.EmailVerifiedAt.IsZero(), u.Phone != "" && !u.PhoneTrustedAt.IsZero())
+		u.SecuredAt.Sub(u.HadFactorAt) >= 7*24*time.Hour, u.Email != "" && !u.EmailVerifiedAt.IsZero(), u.Phone != "" && !u.PhoneTrustedAt.IsZero(), u.API, u.ExemptUntil.Unix())
 	for _, f := range h.Factors {
 		fmt.Fprint(&b, " ", f.Kind, f.State)
 	}

@@ -109,6 +109,7 @@ func factors(tx *Tx, text string, args []any, f func(authn.Factor)) error {
 const (
 	selectGrace = "SELECT u.id FROM users u WHERE u.company = $1 AND u.grace_at > 0 AND u.had_factor_at = 0" +
 		" AND u.grace_at > $2 AND u.grace_at <= $3 LIMIT $4"
+	selectExempt        = "SELECT u.id FROM users u WHERE u.company = $1 AND u.exempt_until > 0 AND u.exempt_until > $2 AND u.exempt_until <= $3 LIMIT $4"
 	selectPasswordKnown = "SELECT u.id FROM users u WHERE u.company = $1 AND u.password_known_at > 0 LIMIT $2"
 )
 
@@ -116,6 +117,12 @@ const (
 // was first asked after one time and not after the other; at most limit.
 func (s *Store) GraceBegun(ctx context.Context, company string, after, until time.Time, limit int) (int, error) {
 	return s.number(ctx, selectGrace, clean(company, maxID), micros(after), micros(until), limit)
+}
+
+// ExemptionsEnding counts the people whose exemption ends after one time and not
+// after the other; at most limit.
+func (s *Store) ExemptionsEnding(ctx context.Context, company string, after, until time.Time, limit int) (int, error) {
+	return s.number(ctx, selectExempt, clean(company, maxID), micros(after), micros(until), limit)
 }
 
 // PasswordsKnown counts the people whose password is known to others; at most limit.

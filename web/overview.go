@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strconv"
@@ -73,23 +74,20 @@ type deliveryRow struct {
 	Notes              []string
 }
 
-// runs reports whether the person has a part in running the company.
-func runs(cur session.Current) bool {
-	return slices.ContainsFunc(directory.Permissions(), func(p directory.Permission) bool { return directory.Can(cur.User, p) })
-}
-
 func (h *Handler) getOverview(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	if !runs(cur) {
-		return authn.Forbidden
+	may := func(p directory.Permission) bool { return directory.Can(cur.Company, cur.User, p) }
+	if !directory.Administrative(cur.Company, cur.User) {
+		_, err := h.c.Directory.Check(r.Context(), directory.Session(cur.Token, httpserve.ClientOf(r)), directory.ReportsRead)
+		return cmp.Or(err, error(authn.Forbidden))
 	}
 	v := h.personal(r, cur)
 	o, err := h.c.Reports.Overview(r.Context(), cur.Company, v.offset())
 	if err != nil {
 		return err
 	}
-	p := overviewPage{Reports: directory.Can(cur.User, directory.ReportsRead), Zone: v.zoneName()}
+	p := overviewPage{Reports: may(directory.ReportsRead), Zone: v.zoneName()}
 	for _, i := range o.Attention {
-		if p.Reports || directory.Can(cur.User, report.May(i.Kind)) {
+		if p.Reports || may(report.May(i.Kind)) {
 			p.Attention = append(p.Attention, h.attentionRow(v, i))
 		}
 	}
@@ -176,7 +174,7 @@ func (h *Handler) pictures(v *View, o report.Overview, p *overviewPage) {
 	var labels []string
 	var counts []int64
 	for _, s := range report.Standings() {
-		if n := o.Adoption.By[s]; n > 0 && s != report.Suspended {
+		if n := o.Adoption.By[s]; n > 0 && s != report.Suspended && s != report.APIUse {
 			labels, counts = append(labels, v.T("admin.standing."+string(s))), append(counts, n)
 		}
 	}
@@ -244,7 +242,7 @@ func (h *Handler) beginSteps(v *View, cur session.Current, o report.Overview) []
 	}
 	var out []beginStep
 	for _, s := range steps {
-		if s.name == "providers" && !h.textsAdmin(cur) {
+		if s.name == "providers" && !(h.c.Providers.HasTexts() && directory.Can(cur.Company, cur.User, directory.ProvidersWrite)) {
 			s.link = ""
 		}
 		out = append(out, beginStep{Text: v.T("admin.begin." + s.name), Hint: v.T("admin.begin." + s.name + "_hint"), Link: h.leads(s.link), Done: s.done})
@@ -253,10 +251,7 @@ func (h *Handler) beginSteps(v *View, cur session.Current, o report.Overview) []
 }
 
 // getSignInsFile is the chart as a table, for spreadsheets.
-func (h *Handler) getSignInsFile(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	if !directory.Can(cur.User, directory.ReportsRead) {
-		return authn.Forbidden
-	}
+func (h *Handler) getSignInsFile(w http.ResponseWriter, r *http.Request, cur session.Current, _ directory.Who) error {
 	v := h.personal(r, cur)
 	s, err := h.c.Reports.SignIns(r.Context(), cur.Company, report.Days, v.offset())
 	if err != nil {
@@ -304,15 +299,14 @@ type coverageRow struct {
 	Why                []string
 	Codes              int
 	Last               Part
+	Exempt             []Part
+	API                bool
 }
 
 // reportEach is how many people are on a page of the report.
 const reportEach = report.PageSize
 
-func (h *Handler) getCoverage(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	if !directory.Can(cur.User, directory.ReportsRead) {
-		return authn.Forbidden
-	}
+func (h *Handler) getCoverage(w http.ResponseWriter, r *http.Request, cur session.Current, who directory.Who) error {
 	after := r.URL.Query().Get("after")
 	if after != "" && !authn.CheckID(authn.UserID, after) {
 		return authn.NotFound
@@ -330,12 +324,12 @@ func (h *Handler) getCoverage(w http.ResponseWriter, r *http.Request, cur sessio
 		return err
 	}
 	if after == "" {
-		if err := h.c.Reports.Exported(r.Context(), cur.Company, cur.User.ID, "page", httpserve.ClientOf(r)); err != nil {
+		if err := h.exported(r, who, "page"); err != nil {
 			return err
 		}
 	}
 	v := h.personal(r, cur)
-	p := coveragePage{Heading: c.Heading, AsOf: v.Full(c.At), File: coverageFilePath, Newest: after == "", People: a.People + a.By[report.Suspended]}
+	p := coveragePage{Heading: c.Heading, AsOf: v.Full(c.At), File: coverageFilePath, Newest: after == "", People: a.People + a.By[report.Suspended] + a.By[report.APIUse]}
 	var labels []string
 	var counts []int64
 	for _, s := range report.Standings() {
@@ -383,22 +377,30 @@ func (v *View) coverageRow(r report.Row) coverageRow {
 	for _, why := range r.Why {
 		out.Why = append(out.Why, v.T("admin.coverage.why."+string(why)))
 	}
+	out.API = r.User.API
+	if r.Exempt {
+		out.Exempt = v.Rich("admin.coverage.exempt", "Time", v.Day(r.User.ExemptUntil), "Reason", r.User.ExemptReason, "Name", r.User.ExemptBy)
+	}
 	if !r.LastWay.IsZero() {
 		out.Last = v.Day(r.LastWay)
 	}
 	return out
 }
 
+// exported notes that somebody took a report of everybody with them.
+func (h *Handler) exported(r *http.Request, who directory.Who, format string) error {
+	return h.c.Directory.Act(r.Context(), who, report.Export, func(*authn.Rows) (directory.Done, error) {
+		return directory.Done{Detail: map[string]string{"report": "coverage", "format": format}}, nil
+	})
+}
+
 // getCoverageFile is the whole report, for spreadsheets.
-func (h *Handler) getCoverageFile(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	if !directory.Can(cur.User, directory.ReportsRead) {
-		return authn.Forbidden
-	}
+func (h *Handler) getCoverageFile(w http.ResponseWriter, r *http.Request, cur session.Current, who directory.Who) error {
 	c, err := h.c.Reports.Coverage(cur.Company)
 	if err != nil {
 		return err
 	}
-	if err := h.c.Reports.Exported(r.Context(), cur.Company, cur.User.ID, "csv", httpserve.ClientOf(r)); err != nil {
+	if err := h.exported(r, who, "csv"); err != nil {
 		return err
 	}
 	asFile(w, fileName(cur.Company.Slug, "coverage")+".csv")

@@ -180,9 +180,9 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	h.mountAccount(m)
 
 	m.Handle("GET "+overviewPath, h.account(h.getOverview))
-	m.Handle("GET "+signInsFilePath, h.account(h.getSignInsFile))
-	m.Handle("GET "+coveragePath, h.account(h.getCoverage))
-	m.Handle("GET "+coverageFilePath, h.account(h.getCoverageFile))
+	m.Handle("GET "+signInsFilePath, h.admin(directory.ReportsRead, h.getSignInsFile))
+	m.Handle("GET "+coveragePath, h.admin(directory.ReportsRead, h.getCoverage))
+	m.Handle("GET "+coverageFilePath, h.admin(directory.ReportsRead, h.getCoverageFile))
 
 	m.Handle("GET "+providerPath, h.account(h.getProvider))
 	m.Handle("POST "+providerPath, h.account(h.postProvider))

@@ -220,6 +220,8 @@ func (b *bed) everyReportStatement(ctx context.Context) {
 	b.must(err)
 	_, err = b.GraceBegun(ctx, b.company, b.now, b.now, 5)
 	b.must(err)
+	_, err = b.ExemptionsEnding(ctx, b.company, b.now, b.now, 5)
+	b.must(err)
 	_, err = b.PasswordsKnown(ctx, b.company, 5)
 	b.must(err)
 }

@@ -24,3 +24,4 @@ CREATE INDEX event_counts_age ON event_counts (hour);
 CREATE INDEX factors_wrong ON factors (company, user_id, tries_s, tries_k) WHERE tries_s >= 3 OR tries_k >= 3;
 CREATE INDEX users_grace ON users (company, grace_at, had_factor_at) WHERE grace_at > 0 AND had_factor_at = 0;
 CREATE INDEX users_password_known ON users (company, password_known_at) WHERE password_known_at > 0;
+CREATE INDEX users_exempt ON users (company, exempt_until) WHERE exempt_until > 0;
