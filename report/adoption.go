@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -42,13 +43,19 @@ type Adoption struct {
 	Ways          []WayCount // ways that people have, most first; a person may have several
 }
 
-// Percent is how many of a hundred people have a way of their own, rounded down:
-// "100 %" is everybody. 0 without people.
-func (a Adoption) Percent() int {
-	if a.People == 0 {
+// Percent is how many of a hundred people have a way of their own; see Share.
+func (a Adoption) Percent() int { return Share(a.By[HasWay], a.People) }
+
+// Share is n of a hundred, rounded, where all is the hundred. Only nobody is 0,
+// and only everybody is 100.
+func Share(n, all int64) int {
+	switch {
+	case all <= 0 || n <= 0:
 		return 0
+	case n >= all:
+		return 100
 	}
-	return int(a.By[HasWay] * 100 / a.People)
+	return min(max(int(math.Round(float64(n)/float64(all)*100)), 1), 99)
 }
 
 // WayCount is how many there are of a kind.

@@ -179,7 +179,7 @@ func (v *View) rowBars(labels []string, counts []int64, whole int64) []rowBar {
 	for i, n := range counts {
 		r := rowBar{Label: labels[i], N: digits(n)}
 		if whole > 0 {
-			r.Share = int(math.Round(float64(n) / float64(whole) * 100))
+			r.Share = report.Share(n, whole)
 			r.Width = tenth(float64(n) / float64(whole) * 100)
 		}
 		rows = append(rows, r)

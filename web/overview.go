@@ -92,11 +92,12 @@ func (h *Handler) getOverview(w http.ResponseWriter, r *http.Request, cur sessio
 		}
 	}
 	if p.Reports {
-		if o.Adoption.People <= 1 {
+		if o.Adoption.People <= 1 { // pictures of one person show nothing
 			p.Begin = h.beginSteps(v, cur, o)
+		} else {
+			p.Coverage, p.Cards, p.Delivery = coveragePath, h.cards(v, o), deliveryRows(v, o.Delivery)
+			h.pictures(v, o, &p)
 		}
-		p.Coverage, p.Cards, p.Delivery = coveragePath, h.cards(v, o), deliveryRows(v, o.Delivery)
-		h.pictures(v, o, &p)
 	}
 	v.Section, v.Title, v.Data = "overview", v.T("admin.overview.title"), p
 	return h.draw(w, http.StatusOK, "overview.html", v)
@@ -154,7 +155,7 @@ func (h *Handler) pictures(v *View, o report.Overview, p *overviewPage) {
 	if !p.NoSignIns {
 		p.Charts = v.charts(o.SignIns)
 		for _, d := range slices.Backward(o.SignIns.Days) {
-			p.Days = append(p.Days, dayRow{Day: Part{Text: v.texts.Date(v.Lang, d.Date), ISO: d.Date.Format(time.DateOnly)},
+			p.Days = append(p.Days, dayRow{Day: Part{Text: v.shortDay(d.Date), ISO: d.Date.Format(time.DateOnly)},
 				SignedIn: digits(d.SignedIn), TwoSteps: digits(d.TwoSteps), Failed: digits(d.Failed)})
 		}
 	}
