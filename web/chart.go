@@ -54,7 +54,7 @@ const (
 // charts are the same days twice: for the width of a page, and for that of a phone,
 // where letters of a picture that shrinks could not be read.
 func (v *View) charts(s report.SignIns) []chart {
-	return []chart{v.chart(s, "chart-wide", 720, 7), v.chart(s, "chart-narrow", 320, 10)}
+	return []chart{v.chart(s, "chart-wide", 720, 7), v.chart(s, "chart-narrow", 264, 10)}
 }
 
 func (v *View) chart(s report.SignIns, class string, width, every int) chart {
