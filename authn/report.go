@@ -17,8 +17,9 @@ type EventCount struct {
 	Day    int64 // since 1970-01-01, where the query said
 	Type   string
 	Result Result
-	// Detail is one of few words: a kind of proof or channel, for sessions "aal1" or
-	// "aal2", "other", or nothing.
+	// Detail is one of few words: the kind of proof or the channel; "other" for one
+	// that is none of ours; of a session that began without a proof at that moment,
+	// "aal1" or "aal2"; or nothing.
 	Detail string
 	N      int64
 }

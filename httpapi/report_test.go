@@ -48,14 +48,14 @@ func TestReports_H7(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 	a = w.get(reports+"sign-ins?days=2", token).want(200)
-	if a.at("days.1.signed_in") != 1.0 || a.at("days.1.two_steps") != 1.0 || a.at("days.1.failed") != 1.0 || a.at("days.0.failed") != 0.0 || a.at("days.1.date") != "2026-11-21" {
+	if a.at("methods.0.count") != 1.0 || a.at("days.0.failed") != 0.0 || !strings.Contains(string(a.body), `{"date":"2026-11-21","signed_in":1,"two_steps":1,"failed":1}`) {
 		t.Errorf("%s", a.body)
 	}
 	for _, days := range []string{"0", "367", "1.5", "-1", "01", "", "x", "99999999999999999999"} {
 		w.get(reports+"sign-ins?days="+days, token).refused(authn.Invalid)
 	}
 	a = w.get(reports+"attention", token).want(200)
-	if a.at("items.0.kind") != "few_owners" || a.at("items.0.text") != "There is only one owner" || a.at("items.0.link") != nil || a.at("items.1.kind") != "missing" {
+	if a.at("items.0.kind") != "few_owners" || a.at("items.0.text") != "There is only one owner" || a.at("items.0.link") != nil || !strings.Contains(string(a.body), `"missing"`) {
 		t.Errorf("%s", a.body)
 	}
 }

@@ -11,7 +11,8 @@ import (
 // The events that sign-ins are counted by.
 const (
 	signedIn     = "session.started"
-	proved       = "factor.proved"
+	confirmed    = "session.confirmed" // a step-up
+	proved       = "factor.proved"     // where it was not the last answer
 	wrongCode    = "factor.refused"
 	refused      = "sign_in.refused"
 	denied       = "sign_in.denied"
@@ -61,7 +62,7 @@ func (s *Service) SignIns(ctx context.Context, c authn.Company, days int, offset
 	first := today.AddDate(0, 0, 1-days)
 	from, until := first.Add(-offset), today.AddDate(0, 0, 1).Add(-offset)
 	counts, err := s.c.Store.EventCounts(ctx, c.ID, authn.CountQuery{From: from, Until: until, Offset: offset,
-		Types: []string{signedIn, proved, wrongCode, refused, denied, manyRefused, codeSent, notSent}})
+		Types: []string{signedIn, confirmed, proved, wrongCode, refused, denied, manyRefused, codeSent, notSent}})
 	if err != nil {
 		return SignIns{}, fmt.Errorf("report: %w", err)
 	}
@@ -73,9 +74,13 @@ func (s *Service) SignIns(ctx context.Context, c authn.Company, days int, offset
 	for _, e := range counts {
 		kind := authn.Kind(e.Detail)
 		switch e.Type {
-		case proved:
-			used[kind] += e.N
-			continue
+		case confirmed, proved, signedIn:
+			if !alone(kind) {
+				used[kind] += e.N
+			}
+			if e.Type != signedIn {
+				continue
+			}
 		case codeSent:
 			out.sent[kind] += e.N
 			continue
@@ -91,7 +96,7 @@ func (s *Service) SignIns(ctx context.Context, c authn.Company, days int, offset
 		switch {
 		case e.Type != signedIn:
 			d.Failed += e.N
-		case e.Detail == authn.AAL2:
+		case !alone(kind):
 			d.TwoSteps += e.N
 			fallthrough
 		default:
@@ -100,4 +105,9 @@ func (s *Service) SignIns(ctx context.Context, c authn.Company, days int, offset
 	}
 	out.Used = sorted(used)
 	return out, nil
+}
+
+// alone reports whether what a sign-in ended with was no second step.
+func alone(k authn.Kind) bool {
+	return k == "" || k == authn.Password || k == authn.AAL1 || k == authn.AAL2
 }

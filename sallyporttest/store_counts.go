@@ -80,14 +80,15 @@ func runCounts(t *testing.T, open opener) {
 		for i := range 5 {
 			w.happened(w.company.ID, proved, w.now, authn.Succeeded, map[string]string{"method": fmt.Sprintf("<b>own %d</b>", i)})
 		}
-		w.happened(w.company.ID, started, w.now, authn.Succeeded, map[string]string{"acr": "aal2", "method": "password"})
+		w.happened(w.company.ID, started, w.now, authn.Succeeded, map[string]string{"acr": "aal2", "method": "sms"})
+		w.happened(w.company.ID, started, w.now, authn.Succeeded, map[string]string{"acr": "aal2"})
 		w.happened(w.company.ID, started, w.now, authn.Succeeded, map[string]string{"acr": "gold"})
 		w.happened(w.company.ID, refused, w.now, authn.Refused, map[string]string{"reason": "wrong_password"})
 		w.happened(w.company.ID, many, w.now, authn.Refused, map[string]string{"wrong_password": "120", "paused": "3", "x": "-5", "y": "many"})
 		w.happened(w.company.ID, "message.failed", w.now, authn.Refused, map[string]string{"channel": "sms"})
 		w.seal(w.Store, w.company.ID)
 		want := []authn.EventCount{{Type: proved, Result: authn.Succeeded, Detail: "other", N: 5},
-			{Type: started, Result: authn.Succeeded, Detail: "aal2", N: 1}, {Type: started, Result: authn.Succeeded, Detail: "other", N: 1},
+			{Type: started, Result: authn.Succeeded, Detail: "aal2", N: 1}, {Type: started, Result: authn.Succeeded, Detail: "other", N: 1}, {Type: started, Result: authn.Succeeded, Detail: "sms", N: 1},
 			{Type: refused, Result: authn.Refused, N: 1}, {Type: many, Result: authn.Refused, N: 123}, {Type: "message.failed", Result: authn.Refused, Detail: "sms", N: 1}}
 		for i := range want {
 			want[i].Day = w.day(w.now)

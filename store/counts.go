@@ -35,13 +35,8 @@ func countedAs(ev *authn.Event) (word string, counts int64) {
 		}
 		return "", max(counts, 1)
 	}
-	word = cmp.Or(detail["method"], detail["channel"])
-	if strings.HasPrefix(ev.Type, "session.") {
-		if word = detail["acr"]; word == authn.AAL1 || word == authn.AAL2 {
-			return word, 1
-		}
-	}
-	if word != "" && !slices.Contains(countedKinds, authn.Kind(word)) {
+	word = cmp.Or(detail["method"], detail["channel"], detail["acr"])
+	if word != "" && word != authn.AAL1 && word != authn.AAL2 && !slices.Contains(countedKinds, authn.Kind(word)) {
 		word = "other"
 	}
 	return word, 1

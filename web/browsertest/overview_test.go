@@ -31,8 +31,7 @@ func played(t *testing.T, s *sallyporttest.Server) {
 			n = 1
 		}
 		for i := range n {
-			note(at.Add(-time.Duration(i)*time.Minute), "session.started", authn.Succeeded, map[string]string{"acr": authn.AAL2})
-			note(at.Add(-time.Duration(i)*time.Minute), "factor.proved", authn.Succeeded, map[string]string{"method": string(kinds[(d+i)%len(kinds)])})
+			note(at.Add(-time.Duration(i)*time.Minute), "session.started", authn.Succeeded, map[string]string{"acr": authn.AAL2, "method": string(kinds[(d+i)%len(kinds)])})
 		}
 		if d%3 == 0 {
 			note(at, "sign_in.refused", authn.Refused, map[string]string{"reason": "wrong_password"})
