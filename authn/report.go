@@ -23,16 +23,3 @@ type EventCount struct {
 	Detail string
 	N      int64
 }
-
-// Holder is a person with what they hold: active and sleeping factors, oldest first,
-// the password among them; no secrets.
-type Holder struct {
-	User    User
-	Factors []Factor
-}
-
-// Group are people who look the same to policy: any of them, and how many they are.
-type Group struct {
-	Holder
-	People int64
-}

@@ -130,12 +130,12 @@ func planHelpCode(s *Service, _ Who, _ PersonAct, out *Outcome) (change, error) 
 	}
 	code, secret := s.c.Bypasses.NewCode()
 	return func(rows *authn.Rows, u *authn.User, now time.Time) (Done, error) {
-		doc, err := policy.Parse(rows.Company.Policy)
+		doc, err := policy.Current(*rows.Company, now)
 		if err != nil {
-			return Done{}, fmt.Errorf("directory: policy of %s: %w", rows.Company.ID, err)
+			return Done{}, fmt.Errorf("directory: %w", err)
 		}
 		switch {
-		case doc.TwoFactor == policy.Off:
+		case doc.Sleeps(*rows.User):
 			return Done{}, &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
 		case u.Status != authn.Active:
 			return Done{}, &authn.Error{Code: authn.PolicyForbids, Key: "error.user_suspended"}

@@ -166,12 +166,12 @@ type coveredWay struct {
 func coveredOf(r report.Row) covered {
 	u := r.User
 	out := covered{ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, Audience: u.Audience, Roles: u.Roles, Status: u.Status, Standing: r.Standing,
-		Demanded: r.Demanded, Why: r.Why, Strength: r.Strength, Ways: []coveredWay{}, BackupCodes: r.Codes, LastWay: maybe(r.LastWay), LastSignIn: maybe(u.LastSignInAt), API: u.API, CreatedAt: stamp(u.CreatedAt)}
+		Demanded: r.Demanded, Strength: r.Strength, Why: []policy.Reason{}, Ways: []coveredWay{}, BackupCodes: r.Codes, LastWay: maybe(r.LastWay), LastSignIn: maybe(u.LastSignInAt), API: u.API, CreatedAt: stamp(u.CreatedAt)}
 	if out.Roles == nil {
 		out.Roles = []string{}
 	}
-	if out.Why == nil {
-		out.Why = []policy.Reason{}
+	for _, b := range r.Why {
+		out.Why = append(out.Why, b.Rule)
 	}
 	if r.Exempt {
 		out.Exempt = &exemption{Until: stamp(u.ExemptUntil), Reason: u.ExemptReason, By: u.ExemptBy}

@@ -21,6 +21,7 @@ type Standing string
 const (
 	HasWay    Standing = "own_way"   // has a way of their own that counts and is strong enough
 	Missing   Standing = "missing"   // must have one, and has not
+	Stranded  Standing = "stranded"  // nobody can let them in but an administrator
 	ByContact Standing = "contact"   // is asked for a code to their contact, which is enough here
 	Exempt    Standing = "exempt"    // nothing is demanded until a day, and nothing is set up
 	NotAsked  Standing = "not_asked" // nothing is demanded, and nothing is set up
@@ -30,7 +31,7 @@ const (
 
 // Standings are all of them, in the order of reports.
 func Standings() []Standing {
-	return []Standing{HasWay, Missing, ByContact, Exempt, NotAsked, APIUse, Suspended}
+	return []Standing{HasWay, Missing, Stranded, ByContact, Exempt, NotAsked, APIUse, Suspended}
 }
 
 // Adoption is who has what.
@@ -85,31 +86,58 @@ func (s *Service) Adoption(ctx context.Context, c authn.Company) (Adoption, erro
 }
 
 func (s *Service) adoption(ctx context.Context, v view) (Adoption, error) {
-	groups, err := s.c.Store.Groups(ctx, v.company.ID)
+	shapes, err := s.shapes(ctx, v)
 	if err != nil {
 		return Adoption{}, fmt.Errorf("report: %w", err)
 	}
 	a := Adoption{At: v.now, PolicyVersion: v.company.PolicyVersion, TwoFactor: v.doc.TwoFactor, By: map[Standing]int64{}}
 	ways := map[authn.Kind]int64{}
-	for _, g := range groups {
-		standing := v.standing(g.Holder)
-		a.By[standing] += g.People
+	for text, n := range shapes {
+		shape, err := authn.ParseShape(text)
+		if err != nil {
+			return Adoption{}, fmt.Errorf("report: %w", err)
+		}
+		u, factors := shape.Person()
+		standing := v.standing(u, factors)
+		a.By[standing] += int64(n)
 		if standing == Suspended || standing == APIUse {
 			continue
 		}
-		a.People += g.People
-		for _, k := range v.ways(g.Factors) {
-			ways[k] += g.People
+		a.People += int64(n)
+		for _, k := range v.ways(u, factors) {
+			ways[k] += int64(n)
 		}
 	}
 	a.Ways = sorted(ways)
 	return a, nil
 }
 
+// shapes counts people by all that policy sees of them: it is asked once for each
+// shape, however many people there are.
+func (s *Service) shapes(ctx context.Context, v view) (map[string]int, error) {
+	if s.c.Shapes != nil {
+		return s.c.Shapes(ctx, v.company.ID)
+	}
+	out := map[string]int{}
+	for after := ""; ; {
+		list, err := s.c.Store.People(ctx, v.company.ID, after, PageSize)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range list {
+			out[authn.ShapeOf(p.User, p.Factors, v.now).String()]++
+			after = p.User.ID
+		}
+		if len(list) < PageSize {
+			return out, nil
+		}
+	}
+}
+
 // ways are the kinds of a person's own ways that count, each once.
-func (v view) ways(factors []authn.Factor) []authn.Kind {
+func (v view) ways(u authn.User, factors []authn.Factor) []authn.Kind {
 	var kinds []authn.Kind
-	for _, f := range policy.Second(v.doc, factors, v.traits) {
+	for _, f := range policy.Second(v.doc, u, factors, v.traits) {
 		if !slices.Contains(kinds, f.Kind) {
 			kinds = append(kinds, f.Kind)
 		}
@@ -117,31 +145,26 @@ func (v view) ways(factors []authn.Factor) []authn.Kind {
 	return kinds
 }
 
-// standing follows policy.Evaluate: what it would ask of the person at the next
-// sign-in from a new browser.
-func (v view) standing(h authn.Holder) Standing {
+// standing is what policy would ask of the person at their next sign-in.
+func (v view) standing(u authn.User, factors []authn.Factor) Standing {
 	switch {
-	case h.User.Status != authn.Active:
+	case u.Status != authn.Active:
 		return Suspended
-	case h.User.API:
+	case u.API:
 		return APIUse
 	}
-	least := v.doc.Minimum(h.User)
-	for _, k := range v.ways(h.Factors) {
-		if t, _ := v.traits(k); least.Meets(t) {
-			return HasWay
-		}
+	switch policy.Foresee(v.doc, u, factors, v.traits, v.now).Ask {
+	case policy.AskOwn:
+		return HasWay
+	case policy.AskSetUp:
+		return Missing
+	case policy.AskDenied:
+		return Stranded
+	case policy.AskCode:
+		return ByContact
 	}
-	if v.exempt(h.User) {
+	if v.doc.Exempts(u) {
 		return Exempt
 	}
-	if len(policy.Why(v.doc, h.User, h.Factors)) == 0 {
-		return NotAsked
-	}
-	if kinds, _ := policy.Fallbacks(v.doc, h.User, h.Factors, v.traits, v.now); len(kinds) == 0 || v.doc.NeedsOwnWay(h.User) {
-		return Missing
-	}
-	return ByContact
+	return NotAsked
 }
-
-func (v view) exempt(u authn.User) bool { return u.ExemptUntil.After(v.now) }

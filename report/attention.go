@@ -26,6 +26,7 @@ const (
 	BudgetUsed      Kind = "budget_used"       // no more texts until its window ends
 	Unsealed        Kind = "unsealed"          // the event log is not being sealed
 	Locked          Kind = "locked"            // people who cannot verify now
+	StrandedPeople  Kind = "stranded"          // people whom nobody can let in but an administrator
 	HelpAsked       Kind = "help_asked"        // people who asked an administrator
 	FewOwners       Kind = "few_owners"        // one owner
 	OwnerWithoutWay Kind = "owner_without_way" // an owner without a way of their own
@@ -36,7 +37,7 @@ const (
 	KeysEnd         Kind = "keys_end"          // API keys that end soon
 )
 
-var order = []Kind{NoOwnerHasWay, PasswordsKnown, ManyFailures, ProviderFailing, BudgetUsed, Unsealed, Locked, HelpAsked, FewOwners, OwnerWithoutWay,
+var order = []Kind{NoOwnerHasWay, PasswordsKnown, ManyFailures, ProviderFailing, BudgetUsed, Unsealed, Locked, StrandedPeople, HelpAsked, FewOwners, OwnerWithoutWay,
 	MissingWay, GraceEnds, BudgetNear, ExemptionsEnd, KeysEnd}
 
 // Kinds are all of them, as they are listed.
@@ -158,6 +159,9 @@ func (s *Service) attention(ctx context.Context, v view, o Overview, locked lock
 	if n := o.Adoption.By[Missing]; n > 0 {
 		l.add(Item{Kind: MissingWay, Severity: Warning, Few: Few{N: int(n)}, Link: people("missing")})
 	}
+	if n := o.Adoption.By[Stranded]; n > 0 {
+		l.add(Item{Kind: StrandedPeople, Severity: Danger, Few: Few{N: int(n)}, Link: people("stranded")})
+	}
 	for _, look := range []func(context.Context, view, *list) error{s.lookEvents, s.lookPeople, s.lookOwners, s.lookKeys} {
 		if err := look(ctx, v, &l); err != nil {
 			return nil, fmt.Errorf("report: %w", err)
@@ -267,8 +271,8 @@ func (s *Service) lookOwners(ctx context.Context, v view, l *list) error {
 	if err != nil {
 		return err
 	}
-	owners = slices.DeleteFunc(owners, func(h authn.Holder) bool { return h.User.Status != authn.Active })
-	without := slices.DeleteFunc(slices.Clone(owners), func(h authn.Holder) bool { return v.standing(h) == HasWay })
+	owners = slices.DeleteFunc(owners, func(h authn.Person) bool { return h.User.Status != authn.Active })
+	without := slices.DeleteFunc(slices.Clone(owners), func(h authn.Person) bool { return v.standing(h.User, h.Factors) == HasWay })
 	switch {
 	case len(owners) == len(without):
 		l.add(Item{Kind: NoOwnerHasWay, Severity: Danger, Few: Few{N: len(owners)}, Link: people("owners")})

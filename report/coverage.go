@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -17,13 +18,13 @@ const PageSize = 200
 type Row struct {
 	User     authn.User
 	Standing Standing
-	Demanded bool            // policy demands a second step of them, whatever they have
-	Why      []policy.Reason // a second step is asked for, strictest first
-	Ways     []Way           // active and sleeping, oldest first
-	Codes    int             // backup codes that are left
-	Strength policy.Strength // the least that their roles must prove
-	LastWay  time.Time       // when they last verified with a way of their own; zero: never
-	Exempt   bool            // until User.ExemptUntil
+	Demanded bool             // policy demands a second step of them, whatever they have
+	Why      []policy.Because // the rules that had a say, in the order of their precedence
+	Ways     []Way            // active and sleeping, oldest first
+	Codes    int              // backup codes that are left
+	Strength policy.Strength  // the least that their roles must prove
+	LastWay  time.Time        // when they last verified with a way of their own; zero: never
+	Exempt   bool             // until User.ExemptUntil
 }
 
 // Way is one way that a person has.
@@ -65,12 +66,12 @@ func (s *Service) Coverage(c authn.Company) (*Coverage, error) {
 // Page gives the people after an id, in the order of ids; "" begins. Fewer than
 // limit are the last; limit is at most PageSize.
 func (c *Coverage) Page(ctx context.Context, after string, limit int) ([]Row, error) {
-	holders, err := c.s.c.Store.Holders(ctx, c.Company.ID, after, limit)
+	list, err := c.s.c.Store.People(ctx, c.Company.ID, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
-	rows := make([]Row, 0, len(holders))
-	for _, h := range holders {
+	rows := make([]Row, 0, len(list))
+	for _, h := range list {
 		rows = append(rows, c.v.row(h))
 	}
 	return rows, nil
@@ -97,16 +98,18 @@ func (c *Coverage) Each(ctx context.Context, f func(Row) error) (n int, err erro
 	}
 }
 
-func (v view) row(h authn.Holder) Row {
-	r := Row{User: h.User, Standing: v.standing(h), Demanded: policy.Demanded(v.doc, h.User), Why: policy.Why(v.doc, h.User, h.Factors),
-		Strength: v.doc.Minimum(h.User), Exempt: v.exempt(h.User)}
+func (v view) row(h authn.Person) Row {
+	r := Row{User: h.User, Standing: v.standing(h.User, h.Factors), Demanded: policy.Demanded(v.doc, h.User), Why: policy.Explain(v.doc, h.User, h.Factors, v.traits, v.now).Because,
+		Strength: v.doc.Minimum(h.User), Exempt: v.doc.Exempts(h.User)}
+	usable := policy.Second(v.doc, h.User, h.Factors, v.traits)
 	for _, f := range h.Factors {
 		switch {
+		case f.State != authn.Confirmed && f.State != authn.Asleep:
 		case f.Kind == authn.BackupCode:
 			r.Codes = f.Left
 		case f.Kind.Own():
-			_, offered := v.traits(f.Kind)
-			r.Ways = append(r.Ways, Way{Kind: f.Kind, Counts: offered && f.State == authn.Confirmed && v.doc.TwoFactor != policy.Off, Since: f.ConfirmAt})
+			counts := slices.ContainsFunc(usable, func(x authn.Factor) bool { return x.ID == f.ID })
+			r.Ways = append(r.Ways, Way{Kind: f.Kind, Counts: counts, Since: f.ConfirmAt})
 			if f.LastUsedAt.After(r.LastWay) {
 				r.LastWay = f.LastUsedAt
 			}

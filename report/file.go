@@ -39,7 +39,7 @@ func (c *Coverage) WriteCSV(ctx context.Context, w io.Writer) error {
 func (r Row) cells() []string {
 	var why, counting, other []string
 	for _, x := range r.Why {
-		why = append(why, string(x))
+		why = append(why, string(x.Rule))
 	}
 	for _, x := range r.Ways {
 		if x.Counts {

@@ -50,15 +50,13 @@ const MostDays = 366
 
 // Store is what this package needs of storage.
 type Store interface {
-	// Groups are the people of a company by what policy sees of them.
-	Groups(ctx context.Context, company string) ([]authn.Group, error)
 	EventCounts(ctx context.Context, company string, q authn.CountQuery) ([]authn.EventCount, error)
 	OldestUnsealed(ctx context.Context, company string) (time.Time, error)
-	// Holders are people with what they hold, from the one after an id.
-	Holders(ctx context.Context, company, after string, limit int) ([]authn.Holder, error)
-	Owners(ctx context.Context, company string) ([]authn.Holder, error)
+	// People are those of a company with their factors, from the one after an id.
+	People(ctx context.Context, company, after string, limit int) ([]authn.Person, error)
+	Owners(ctx context.Context, company string) ([]authn.Person, error)
 	// Wrong are those with a way that was answered wrongly several times in a row.
-	Wrong(ctx context.Context, company string, limit int) ([]authn.Holder, error)
+	Wrong(ctx context.Context, company string, limit int) ([]authn.Person, error)
 	// GraceBegun counts those without a way of whom one was first asked in a time.
 	GraceBegun(ctx context.Context, company string, after, until time.Time, limit int) (int, error)
 	PasswordsKnown(ctx context.Context, company string, limit int) (int, error)
@@ -72,7 +70,9 @@ type Config struct {
 	Store     Store
 	Methods   []authn.Method    // those that are registered
 	Providers *provider.Service // nil: nothing is sent
-	Now       func() time.Time  // nil: time.Now
+	// Shapes counts the people of a company by authn.Shape; nil: they are gone through.
+	Shapes func(ctx context.Context, company string) (map[string]int, error)
+	Now    func() time.Time // nil: time.Now
 }
 
 // Service is safe for concurrent use.
@@ -105,11 +105,12 @@ type view struct {
 }
 
 func (s *Service) view(c authn.Company) (view, error) {
-	doc, err := policy.Parse(c.Policy)
+	now := s.c.Now()
+	doc, err := policy.Current(c, now)
 	if err != nil {
 		return view{}, fmt.Errorf("report: %w", err)
 	}
-	return view{company: c, doc: doc, traits: authn.TraitsFor(s.methods, c), now: s.c.Now()}, nil
+	return view{company: c, doc: doc, traits: authn.TraitsFor(s.methods, c), now: now}, nil
 }
 
 // Overview is how a company stands now.

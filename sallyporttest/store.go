@@ -73,7 +73,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"secrets", runSecrets},
 		{"events", runEvents},
 		{"counts", runCounts},
-		{"holders", runHolders},
+		{"attention", runAttention},
 		{"house", runHouse},
 		{"providers", runProviders},
 		{"operator", runOperator},
@@ -88,6 +88,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"links", runLinks},
 		{"addresses", runAddresses},
 		{"outbox", runOutbox},
+		{"policies", runPolicies},
 		{"migrations", runMigrations},
 	}
 	for _, g := range groups {
@@ -283,7 +284,7 @@ func (w *world) exec(query string, args ...any) {
 }
 
 // tables are those with contents worth stealing.
-var tables = []string{"event_counts", "approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
+var tables = []string{"event_counts", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
 	"api_keys", "events", "chains", "leases", "meta", "migrations"}
 
 // dump is everything that whoever steals the database reads.

@@ -157,43 +157,7 @@ func runCounts(t *testing.T, open opener) {
 	})
 }
 
-func runHolders(t *testing.T, open opener) {
-	t.Run("H7 people with what they hold, in pages, and of one company", func(t *testing.T) {
-		w := newWorld(t, open)
-		beta := w.newCompany("beta")
-		var ids []string
-		for i := range 5 {
-			w.now = w.now.Add(time.Second)
-			p := w.newUser(w.company, fmt.Sprintf("user%d", i))
-			if i%2 == 0 {
-				p.activate(authn.TOTP, "s", 1)
-				p.begin(authn.SMS, "n") // not set up yet: not held
-			}
-			ids = append(ids, p.id)
-			w.newPerson(beta, fmt.Sprintf("user%d", i))
-		}
-		var got []authn.Holder
-		for after := ""; ; after = got[len(got)-1].User.ID {
-			page, err := w.Store.Holders(w.ctx, w.company.ID, after, 2)
-			w.must(err)
-			if got = append(got, page...); len(page) < 2 {
-				break
-			}
-		}
-		if len(got) != len(ids) {
-			t.Fatalf("%d people", len(got))
-		}
-		for i, h := range got {
-			if want := 1 + (i+1)%2; h.User.ID != ids[i] || len(h.Factors) != want || want == 2 && (h.Factors[1].Kind != authn.TOTP || h.Factors[1].User != ids[i]) {
-				t.Errorf("%s: %+v", h.User.Login, h.Factors)
-			}
-		}
-		for _, bad := range []string{"a b", "'"} {
-			if list, err := w.Store.Holders(w.ctx, bad, "", 0); err != nil || list != nil {
-				t.Errorf("%v %v", list, err)
-			}
-		}
-	})
+func runAttention(t *testing.T, open opener) {
 	t.Run("H7 owners, and who answers wrongly", func(t *testing.T) {
 		w := newWorld(t, open)
 		maya, omar := w.newPerson(w.company, "maya"), w.newPerson(w.company, "omar")
@@ -211,7 +175,7 @@ func runHolders(t *testing.T, open opener) {
 			zoe.guessApp(authn.Wrong)
 		}
 		maya.guessApp(authn.Wrong)
-		one := func(list []authn.Holder, err error, who *person) {
+		one := func(list []authn.Person, err error, who *person) {
 			t.Helper()
 			if err != nil || len(list) != 1 || list[0].User.ID != who.id || len(list[0].Factors) != 2 {
 				t.Errorf("%+v %v", list, err)

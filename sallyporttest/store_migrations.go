@@ -17,17 +17,20 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"event_counts", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"event_counts", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
-// after0005 takes back what came after migration 0005, newest first.
-var after0005 = []string{
+// after0007 takes back what came after migration 0007, newest first.
+var after0007 = []string{
 	"DROP INDEX users_exempt", "DROP INDEX users_password_known", "DROP INDEX users_grace", "DROP INDEX factors_wrong",
 	"DROP TABLE event_counts", "ALTER TABLE events DROP COLUMN counts", "ALTER TABLE events DROP COLUMN counted_as",
-	"DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
+}
+
+// after0005 takes back what came after migration 0005, newest first.
+var after0005 = append(slices.Clone(after0007),
+	"DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
 	"ALTER TABLE companies DROP COLUMN roles", "ALTER TABLE companies DROP COLUMN roles_version",
 	"ALTER TABLE users DROP COLUMN api", "ALTER TABLE users DROP COLUMN exempt_until", "ALTER TABLE users DROP COLUMN exempt_reason",
-	"ALTER TABLE users DROP COLUMN exempt_by", "ALTER TABLE users DROP COLUMN last_sign_in_at",
-}
+	"ALTER TABLE users DROP COLUMN exempt_by", "ALTER TABLE users DROP COLUMN last_sign_in_at")
 
 // firstSchema puts the database back to migration 0001, with the data that it
 // had room for.
@@ -212,6 +215,21 @@ func runMigrations(t *testing.T, open opener) {
 		// Once is enough.
 		_, err = w.Again(t, w.Keyring)
 		w.must(err)
+	})
+	t.Run("0007 begins the history with the policies that are there", func(t *testing.T) {
+		w := newWorld(t, open)
+		k := authn.Keys{Company: w.company.ID}
+		w.must(w.write(k, authn.SetPolicy{Policy: []byte(`{"b":1}`), Version: 2, Actor: "operator"}))
+		for _, s := range append(slices.Clone(after0007), "DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DELETE FROM migrations WHERE version >= 7") {
+			w.exec(s)
+		}
+		again, err := w.Again(t, w.Keyring)
+		w.must(err)
+		list, err := again.PolicyVersions(w.ctx, w.company.ID, 0, 0)
+		w.must(err)
+		if len(list) != 1 || list[0].Version != 2 || string(list[0].Document) != `{"b":1}` || list[0].Actor != "" {
+			t.Errorf("%+v", list)
+		}
 	})
 	t.Run("0005 finds the providers that are there, and its rules hold for rows from before", func(t *testing.T) {
 		w := newWorld(t, open)

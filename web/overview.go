@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -300,7 +301,6 @@ type coverageRow struct {
 	Why                []string
 	Codes              int
 	Last               Part
-	Exempt             []Part
 	API                bool
 }
 
@@ -337,10 +337,8 @@ func (h *Handler) getCoverage(w http.ResponseWriter, r *http.Request, cur sessio
 		labels, counts = append(labels, v.T("admin.standing."+string(s))), append(counts, a.By[s])
 	}
 	p.Standings = v.rowBars(labels, counts, p.People)
-	for _, role := range directory.Roles() {
-		if s := c.Strength[role]; s != "" {
-			p.Strengths = append(p.Strengths, strengthRow{v.roleName(role), v.T("admin.strength." + string(s))})
-		}
+	for _, role := range slices.Sorted(maps.Keys(c.Strength)) {
+		p.Strengths = append(p.Strengths, strengthRow{v.roleName(role), v.T("admin.strength." + string(c.Strength[role]))})
 	}
 	for _, row := range rows {
 		p.Rows = append(p.Rows, v.coverageRow(row))
@@ -375,13 +373,14 @@ func (v *View) coverageRow(r report.Row) coverageRow {
 			out.Sleeping = append(out.Sleeping, v.wayName(w.Kind))
 		}
 	}
-	for _, why := range r.Why {
-		out.Why = append(out.Why, v.T("admin.coverage.why."+string(why)))
+	for _, b := range r.Why {
+		until := ""
+		if !b.Until.IsZero() {
+			until = v.Day(b.Until).Text
+		}
+		out.Why = append(out.Why, v.T("whyadmin."+string(b.Rule), "Role", v.roleName(b.Role), "Until", until, "By", b.By, "Reason", b.Reason))
 	}
 	out.API = r.User.API
-	if r.Exempt {
-		out.Exempt = v.Rich("admin.coverage.exempt", "Time", v.Day(r.User.ExemptUntil), "Reason", r.User.ExemptReason, "Name", r.User.ExemptBy)
-	}
 	if !r.LastWay.IsZero() {
 		out.Last = v.Day(r.LastWay)
 	}

@@ -24,7 +24,7 @@ func TestPlans(t *testing.T) {
 		t.Errorf("only %d statements were run", len(texts))
 	}
 	for _, table := range []string{"companies", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices", "events", "chains",
-		"leases", "meta", "saved_codes", "challenges", "links", "outbox", "budgets", "providers", "provider_health", "event_counts"} {
+		"leases", "meta", "saved_codes", "challenges", "links", "outbox", "budgets", "providers", "provider_health", "policy_versions", "policy_reminders", "event_counts"} {
 		if !b.ran("INSERT INTO " + table + " ") {
 			t.Errorf("nothing is put into %s", table)
 		}
@@ -34,12 +34,13 @@ func TestPlans(t *testing.T) {
 			continue
 		}
 		if strings.Contains(text, "factors_2") || strings.HasPrefix(text, "UPDATE users SET owner =") || strings.HasPrefix(text, "UPDATE users SET had_factor_at =") ||
-			strings.HasPrefix(text, "UPDATE companies SET provides = 'email'") {
+			strings.HasPrefix(text, "UPDATE companies SET provides = 'email'") ||
+			strings.HasPrefix(text, "INSERT INTO policy_versions SELECT") {
 			continue // a migration, once
 		}
 		for _, step := range b.plan(text) {
 			switch {
-			case strings.HasSuffix(step, "PRIMARY KEY (company=?)") && !strings.Contains(text, "FROM company_keys") && !strings.Contains(text, "chains") &&
+			case strings.HasSuffix(step, "PRIMARY KEY (company=?)") && !strings.Contains(text, "FROM company_keys") && !strings.Contains(text, "FROM policy_reminders") && !strings.Contains(text, "chains") &&
 				!strings.Contains(text, "FROM outbox WHERE company = $1 AND channel"): // what waits is what an owner asks for
 				t.Errorf("%s\n\t%s: all rows of a company", text, step)
 			case !strings.Contains(step, "SCAN"), strings.Contains(step, "CONSTANT ROW"):
@@ -127,6 +128,7 @@ func (b *bed) everyStatement(ctx context.Context) {
 	accept(authn.Keys{User: u}, authn.ActivateFactor{ID: next}, authn.PutFactor{Factor: authn.Factor{ID: next, State: authn.Asleep}}, authn.DeleteFactor{ID: next},
 		authn.EndSession{ID: ses}, authn.EndSessions{}, authn.EndAttempts{})
 	accept(authn.Keys{}, authn.SetPolicy{Version: 1})
+	b.everyPolicyStatement(ctx)
 	b.everyAccountStatement(ctx)
 	b.everyTextStatement(ctx)
 	_, err = b.SealEvents(ctx, b.company, b.now, 0, func([]byte, int64, authn.Event, []byte) []byte { return []byte{1} })
@@ -145,6 +147,20 @@ func (b *bed) everyStatement(ctx context.Context) {
 		_, err = b.Events(ctx, b.company, authn.EventQuery{Target: target})
 		b.must(err)
 	}
+}
+
+// everyPolicyStatement is about the history, previews and reminders.
+func (b *bed) everyPolicyStatement(ctx context.Context) {
+	b.t.Helper()
+	_, err := b.PolicyVersions(ctx, b.company, 0, 0)
+	b.must(err)
+	_, err = b.PolicyVersion(ctx, b.company, 1)
+	b.must(err)
+	_, err = b.People(ctx, b.company, "", 0)
+	b.must(err)
+	at, err := b.Reminders(ctx, b.company)
+	b.must(err)
+	b.must(b.Remind(ctx, authn.Keys{Company: b.company, Now: b.now}, at, authn.Reminders{Company: b.company, Rollout: "r", Days: 3}, nil))
 }
 
 // everyAccountStatement is about codes, links and letters.
@@ -211,8 +227,6 @@ func (b *bed) everyReportStatement(ctx context.Context) {
 	_, err := b.EventCounts(ctx, b.company, authn.CountQuery{Types: []string{"x"}, Until: b.now})
 	b.must(err)
 	_, err = b.OldestUnsealed(ctx, b.company)
-	b.must(err)
-	_, err = b.Holders(ctx, b.company, "", 0)
 	b.must(err)
 	_, err = b.Owners(ctx, b.company)
 	b.must(err)

@@ -8,8 +8,7 @@ import (
 )
 
 const (
-	selectHolders = "SELECT " + userColumns + " FROM users u WHERE u.company = $1 AND u.id > $2 ORDER BY u.id LIMIT $3"
-	selectOwners  = "SELECT " + userColumns + " FROM users u WHERE (u.company, u.id) IN" +
+	selectOwners = "SELECT " + userColumns + " FROM users u WHERE (u.company, u.id) IN" +
 		" (SELECT company, id FROM users WHERE company = $1 AND owner) ORDER BY u.id LIMIT $2"
 	// Those with a way that was answered wrongly several times in a row. The words
 	// are those of the index, or it is not used.
@@ -17,54 +16,27 @@ const (
 		" (SELECT f.company, f.user_id FROM factors f WHERE f.company = $1 AND (f.tries_s >= 3 OR f.tries_k >= 3)) ORDER BY u.id LIMIT $2"
 	selectHeld = "SELECT " + factorColumns + " FROM factors f WHERE f.company = $1 AND f.user_id = $2" +
 		" AND f.state IN ('active', 'asleep') ORDER BY f.created_at, f.id"
-	selectHeldBy = "SELECT " + factorColumns + " FROM factors f WHERE f.company = $1 AND f.user_id >= $2 AND f.user_id <= $3" +
-		" AND f.state IN ('active', 'asleep') ORDER BY f.user_id, f.created_at, f.id"
 )
 
-// Holders returns the users of a company with what they hold, in the order of
-// their ids, from the one after the id after; at most 200, 50 if limit is 0. It
-// costs two statements however many they are.
-func (s *Store) Holders(ctx context.Context, company, after string, limit int) ([]authn.Holder, error) {
-	if !goodID(company) || after != "" && !goodID(after) {
-		return nil, nil
-	}
-	var list []authn.Holder
-	err := s.b.Read(ctx, func(tx *Tx) (err error) {
-		if list, err = holders(tx, selectHolders, company, after, limitOf(limit)); err != nil || len(list) == 0 {
-			return err
-		}
-		at := 0 // both are in the order of the users
-		return factors(tx, selectHeldBy, []any{company, list[0].User.ID, list[len(list)-1].User.ID}, func(f authn.Factor) {
-			for at < len(list)-1 && list[at].User.ID < f.User {
-				at++
-			}
-			if list[at].User.ID == f.User {
-				list[at].Factors = append(list[at].Factors, f)
-			}
-		})
-	})
-	return list, in("holders", err)
-}
-
 // Owners returns the owners of a company with what they hold, at most 50.
-func (s *Store) Owners(ctx context.Context, company string) ([]authn.Holder, error) {
+func (s *Store) Owners(ctx context.Context, company string) ([]authn.Person, error) {
 	return s.few(ctx, "owners", selectOwners, company, 50)
 }
 
 // Wrong returns people of a company with a way that was answered wrongly three
 // times or more in a row, from one lane, with what they hold. Whether that locks
 // or pauses it is policy's to say. At most limit, up to 200.
-func (s *Store) Wrong(ctx context.Context, company string, limit int) ([]authn.Holder, error) {
+func (s *Store) Wrong(ctx context.Context, company string, limit int) ([]authn.Person, error) {
 	return s.few(ctx, "wrong", selectWrong, company, limit)
 }
 
-func (s *Store) few(ctx context.Context, op, text, company string, limit int) ([]authn.Holder, error) {
+func (s *Store) few(ctx context.Context, op, text, company string, limit int) ([]authn.Person, error) {
 	if !goodID(company) {
 		return nil, nil
 	}
-	var list []authn.Holder
+	var list []authn.Person
 	err := s.b.Read(ctx, func(tx *Tx) (err error) {
-		if list, err = holders(tx, text, company, limitOf(limit)); err != nil {
+		if list, err = somebody(tx, text, company, limitOf(limit)); err != nil {
 			return err
 		}
 		for i := range list {
@@ -78,10 +50,10 @@ func (s *Store) few(ctx context.Context, op, text, company string, limit int) ([
 	return list, in(op, err)
 }
 
-func holders(tx *Tx, text string, args ...any) ([]authn.Holder, error) {
-	var list []authn.Holder
+func somebody(tx *Tx, text string, args ...any) ([]authn.Person, error) {
+	var list []authn.Person
 	err := tx.each(text, args, func(scan func(...any) error) (bool, error) {
-		var h authn.Holder
+		var h authn.Person
 		var personKey []byte
 		if err := scan(userTargets(&h.User, &personKey)...); err != nil {
 			return false, err
