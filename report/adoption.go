@@ -163,7 +163,7 @@ func (v view) standing(u authn.User, factors []authn.Factor) Standing {
 	case policy.AskCode:
 		return ByContact
 	}
-	if v.doc.Exempts(u) {
+	if v.doc.Exempts(u) && !v.doc.Sleeps(u) {
 		return Exempt
 	}
 	return NotAsked
