@@ -101,7 +101,7 @@ func wrong(t *testing.T, s *sallyporttest.Server, p sallyporttest.Person) {
 	k := authn.Keys{Company: p.Company, User: p.ID, Factor: p.Factor, Charge: authn.GuessFactor, Now: s.Clock.Now()}
 	err := s.Store.Decide(t.Context(), k, func(r *authn.Rows) authn.Verdict {
 		return authn.Refuse(authn.WrongCode, authn.Event{Type: "factor.refused", Target: p.ID, Result: authn.Refused},
-			authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(k.Now, r.Charged.Count.Tries)})
+			authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.Document{}.Lockout().PausedUntil(k.Now, r.Charged.Count.Tries)})
 	})
 	if authn.AsError(err).Code != authn.WrongCode {
 		t.Fatal(err)
