@@ -55,8 +55,8 @@ var mayImport = map[string][]string{
 	"signin":             {"authn", "policy", "remote"},
 	"enroll":             {"authn", "policy", "remote"},
 	"directory":          {"authn", "policy", "internal/phone"},
-	"provider":           {"authn", "directory", "policy", "internal/phone"}, // who may is directory.Can's to say
-	"report":             {"authn", "policy", "directory", "provider", "internal/csvfile"},       // how messages get through is the provider's to say
+	"provider":           {"authn", "directory", "policy", "internal/phone"},               // who may is directory.Can's to say
+	"report":             {"authn", "policy", "directory", "provider", "internal/csvfile"}, // how messages get through is the provider's to say
 	"store":              {"authn", "keyring"},
 	"store/*":            {"authn", "keyring", "store"}, // the words of its errors, and the key in its Config
 	"httpapi":            handlers,
