@@ -33,6 +33,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/remote"
+	"github.com/sallyport-mfa/sallyport/report"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -50,6 +51,7 @@ type Store interface {
 	notice.Outbox
 	provider.Store
 	branding.Store
+	report.Store
 	housekeeping
 }
 
@@ -129,6 +131,7 @@ type Server struct {
 	Notices   *notice.Service   // nil: nothing is sent
 	Providers *provider.Service // nil: nothing is sent
 	Branding  *branding.Service
+	Reports   *report.Service
 
 	cfg     Config
 	mux     *httpserve.Mux
@@ -271,7 +274,7 @@ func loopback(host string) bool {
 func (s *Server) services() error {
 	c := s.cfg
 	s.clock = &clockGuard{store: c.Store, now: c.Now, log: c.Log}
-	var errs [8]error
+	var errs [9]error
 	var deliver signin.Deliverer // a nil *notice.Service would be no nil interface
 	var texts signin.Texts
 	var settings func(context.Context, string, authn.Kind) ([]byte, error)
@@ -297,23 +300,24 @@ func (s *Server) services() error {
 	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
 	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Lifetimes: c.Lifetimes, Now: c.Now, Random: c.Random,
 		Traits: func(of authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(methods, of) }})
+	s.Reports, errs[7] = report.New(report.Config{Store: c.Store, Methods: c.Methods, Providers: s.Providers, Now: c.Now})
 	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Now: c.Now, Random: c.Random})
 	brand := branding.Config{Store: c.Store, SMSName: notice.SMSName, Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes}
 	if s.Notices != nil {
 		brand.Render = s.Notices.Render
 	}
-	s.Branding, errs[7] = branding.New(brand)
+	s.Branding, errs[8] = branding.New(brand)
 	return errors.Join(errs[:]...)
 }
 
 func (s *Server) mount(outer *httpserve.Config) error {
-	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers, Branding: s.Branding,
+	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers, Branding: s.Branding, Reports: s.Reports,
 		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Methods: s.cfg.Methods, Now: s.cfg.Now})
 	if err != nil {
 		return err
 	}
 	pages, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
-		Audit: s.Audit, Providers: s.Providers, Branding: s.Branding, Cookies: s.cookies, Texts: s.cfg.Catalogue, Methods: s.cfg.Methods, Home: s.cfg.Home, Banner: s.cfg.Banner,
+		Audit: s.Audit, Providers: s.Providers, Branding: s.Branding, Reports: s.Reports, Cookies: s.cookies, Texts: s.cfg.Catalogue, Methods: s.cfg.Methods, Home: s.cfg.Home, Banner: s.cfg.Banner,
 		OpenAPI: httpapi.OpenAPI(), PublicURL: s.cfg.PublicURL, Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check, Status: s.status})
 	if err != nil {
 		return err

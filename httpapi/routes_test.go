@@ -228,6 +228,26 @@ var routes = []route{
 	{"POST /api/v1/providers/duo/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(w.owner(p), "POST", "/api/v1/providers/duo/test", duoOf())
 	}, 200},
+	{"GET /api/v1/reports/adoption", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/reports/adoption", nil)
+	}, 200},
+	{"GET /api/v1/reports/sign-ins", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/reports/sign-ins", nil)
+	}, 200},
+	{"GET /api/v1/reports/attention", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/reports/attention", nil)
+	}, 200},
+	{"GET /api/v1/reports/coverage", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/reports/coverage", nil)
+	}, 200},
+	{"GET /api/v1/reports/coverage.csv", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/reports/coverage.csv", nil)
+	}, 200},
 	{"GET /api/v1/audit/events", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		w.promote(p.User, directory.Administrator)
 		return w.inSession(p, "GET", "/api/v1/audit/events", nil)

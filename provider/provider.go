@@ -231,7 +231,12 @@ func (s *Service) Mail(ctx context.Context, w Who) (State, error) {
 	if _, err := s.view(ctx, w, allowed); err != nil {
 		return State{}, err
 	}
-	p, err := s.c.Store.Provider(ctx, w.Token.Company, authn.Email)
+	return s.MailOf(ctx, w.Token.Company)
+}
+
+// MailOf is Mail for who was asked before, such as the reports and the operator.
+func (s *Service) MailOf(ctx context.Context, company string) (State, error) {
+	p, err := s.c.Store.Provider(ctx, company, authn.Email)
 	if err != nil {
 		return State{}, fmt.Errorf("provider: %w", err)
 	}

@@ -97,10 +97,11 @@ func (s *Store) insertEvent(tx *Tx, k *authn.Keys, l *loaded, ev authn.Event) er
 		personal = key.Seal(eventPlace(k.Company, ev.ID, person), packPersonal(salt, doc))
 		commit = commitment(l.key, salt, ev.ID, doc)
 	}
-	n, err := tx.exec(`INSERT INTO events (company, id, type, actor, target, result, at, person, personal, commitment)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
+	word, counts := countedAs(&ev)
+	n, err := tx.exec(`INSERT INTO events (company, id, type, actor, target, result, at, person, personal, commitment, counted_as, counts)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
 		k.Company, ev.ID, clean(ev.Type, maxWord), clean(ev.Actor, maxID), ev.Target, clean(string(ev.Result), maxWord), micros(ev.At),
-		person, personal, commit)
+		person, personal, commit, word, counts)
 	if err := oneRow(n, err, "there is an event of that id"); err != nil {
 		return err
 	}
@@ -296,6 +297,8 @@ func sealMax(max int) int {
 type unsealed struct {
 	event      authn.Event
 	commitment []byte
+	countedAs  string
+	counts     int64
 }
 
 func sealEvents(tx *Tx, company string, max int, chain func([]byte, int64, authn.Event, []byte) []byte) (int, error) {
@@ -308,12 +311,12 @@ func sealEvents(tx *Tx, company string, max int, chain func([]byte, int64, authn
 		return 0, err
 	}
 	var list []unsealed
-	err := tx.each("SELECT "+eventColumns+", e.commitment FROM events e WHERE (e.company, e.id) IN"+
+	err := tx.each("SELECT "+eventColumns+", e.commitment, e.counted_as, e.counts FROM events e WHERE (e.company, e.id) IN"+
 		" (SELECT company, id FROM events WHERE company = $1 AND seq IS NULL ORDER BY id LIMIT $2) ORDER BY e.id",
 		[]any{company, max}, func(scan func(...any) error) (bool, error) {
 			var u unsealed
 			var none *int64
-			if err := scan(append(eventTargets(&u.event, &none), &u.commitment)...); err != nil {
+			if err := scan(append(eventTargets(&u.event, &none), &u.commitment, &u.countedAs, &u.counts)...); err != nil {
 				return false, err
 			}
 			list = append(list, u)
@@ -322,18 +325,24 @@ func sealEvents(tx *Tx, company string, max int, chain func([]byte, int64, authn
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
+	counts := tally{}
 	for _, u := range list {
+		counts.add(&u.event, u.countedAs, u.counts)
 		seq++
 		hash := chain(prev, seq, u.event, u.commitment)
 		if len(hash) == 0 {
 			return 0, internal("the chain gives no hash")
 		}
-		n, err := tx.exec("UPDATE events SET seq = $3, prev = $4, hash = $5 WHERE company = $1 AND id = $2 AND seq IS NULL",
+		n, err := tx.exec("UPDATE events SET seq = $3, prev = $4, hash = $5, counted_as = '' WHERE company = $1 AND id = $2 AND seq IS NULL",
 			company, u.event.ID, seq, nonNil(prev), hash)
 		if err := oneRow(n, err, "an event was sealed meanwhile"); err != nil {
 			return 0, err
 		}
 		prev = hash
+	}
+	// Here each event passes once, whatever node has it and whatever was undone.
+	if err := counts.write(tx, company); err != nil {
+		return 0, err
 	}
 	n, err := tx.exec("UPDATE chains SET seq = $2, hash = $3 WHERE company = $1", company, seq, prev)
 	return len(list), oneRow(n, err, "the chain is gone")

@@ -58,6 +58,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/internal/phone"
 	"github.com/sallyport-mfa/sallyport/provider"
+	"github.com/sallyport-mfa/sallyport/report"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -72,6 +73,7 @@ type Config struct {
 	Audit     *audit.Service
 	Providers *provider.Service // nil: companies have no mail servers of their own, and no text messages
 	Branding  *branding.Service
+	Reports   *report.Service
 
 	Cookies httpserve.Cookies
 	Texts   *text.Catalogue
@@ -101,14 +103,15 @@ type Handler struct {
 	pages  map[string]*page
 	manual *manual
 
+	serves  func(address string) bool // whether there is such a page
 	methods map[authn.Kind]authn.Method
 	lands   map[string][]phone.Country // by language
 }
 
 // New checks the configuration and parses the pages.
 func New(c Config) (*Handler, error) {
-	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Branding == nil || c.Texts == nil {
-		return nil, errors.New("web: Config needs SignIn, Enroll, Sessions, Directory, Audit, Branding and Texts")
+	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Branding == nil || c.Reports == nil || c.Texts == nil {
+		return nil, errors.New("web: Config needs SignIn, Enroll, Sessions, Directory, Audit, Branding, Reports and Texts")
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -162,6 +165,7 @@ const (
 
 // Mount registers all pages, a line each.
 func (h *Handler) Mount(m *httpserve.Mux) {
+	h.serves = m.Serves
 	m.Handle("GET /{$}", httpserve.Page(h.root))
 	for _, prefix := range []string{"", "/c/{company}"} {
 		m.Handle("GET "+prefix+signInPath, httpserve.Page(h.getSignIn))
@@ -177,6 +181,11 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("POST "+appearancePath, httpserve.Page(h.postAppearance))
 
 	h.mountAccount(m)
+
+	m.Handle("GET "+overviewPath, h.account(h.getOverview))
+	m.Handle("GET "+signInsFilePath, h.admin(directory.ReportsRead, h.getSignInsFile))
+	m.Handle("GET "+coveragePath, h.admin(directory.ReportsRead, h.getCoverage))
+	m.Handle("GET "+coverageFilePath, h.admin(directory.ReportsRead, h.getCoverageFile))
 
 	m.Handle("GET "+providerPath, h.account(h.getProvider))
 	m.Handle("POST "+providerPath, h.account(h.postProvider))

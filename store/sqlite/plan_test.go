@@ -18,13 +18,14 @@ func TestPlans(t *testing.T) {
 	b := newBed(t, t.TempDir(), 2)
 	ctx := context.Background()
 	b.everyStatement(ctx)
+	b.everyReportStatement(ctx)
 	texts := slices.Sorted(maps.Keys(b.w.stmts))
 	texts = append(texts, slices.Sorted(maps.Keys(b.r.stmts))...)
 	if len(texts) < 100 {
 		t.Errorf("only %d statements were run", len(texts))
 	}
 	for _, table := range []string{"companies", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices", "events", "chains",
-		"leases", "meta", "saved_codes", "challenges", "links", "outbox", "budgets", "providers", "provider_health", "policy_versions", "policy_reminders", "branding", "brand_files"} {
+		"leases", "meta", "saved_codes", "challenges", "links", "outbox", "budgets", "providers", "provider_health", "policy_versions", "policy_reminders", "branding", "brand_files", "event_counts"} {
 		if !b.ran("INSERT INTO " + table + " ") {
 			t.Errorf("nothing is put into %s", table)
 		}
@@ -231,6 +232,25 @@ func (b *bed) everyAccountStatement(ctx context.Context) {
 	tell(authn.Keys{AttemptToken: at, Factor: bypass, Charge: authn.GuessFactor}, authn.DeleteFactor{ID: bypass})
 	tell(authn.Keys{LinkToken: lt}, authn.SpendLink{}, authn.ForgetBrowsers{All: true})
 	b.must(b.SetSupport(ctx, b.company, "call us", authn.Event{Type: "company.changed", At: b.now}))
+}
+
+// everyReportStatement is about summaries.
+func (b *bed) everyReportStatement(ctx context.Context) {
+	b.t.Helper()
+	_, err := b.EventCounts(ctx, b.company, authn.CountQuery{Types: []string{"x"}, Until: b.now})
+	b.must(err)
+	_, err = b.OldestUnsealed(ctx, b.company)
+	b.must(err)
+	_, err = b.Owners(ctx, b.company)
+	b.must(err)
+	_, err = b.Wrong(ctx, b.company, 0)
+	b.must(err)
+	_, err = b.GraceBegun(ctx, b.company, b.now, b.now, 5)
+	b.must(err)
+	_, err = b.ExemptionsEnding(ctx, b.company, b.now, b.now, 5)
+	b.must(err)
+	_, err = b.PasswordsKnown(ctx, b.company, 5)
+	b.must(err)
 }
 
 // everyTextStatement is about text messages and outside services.
