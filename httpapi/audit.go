@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
@@ -16,6 +16,7 @@ import (
 type manager struct {
 	company authn.Company
 	user    authn.User // the person, or the key's owner
+	by      audit.By   // who the log says it was
 }
 
 // keyPrefix tells a key from a session token. A key counts in the Authorization
@@ -29,7 +30,7 @@ func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.
 		if !directory.Can(c.User, p) {
 			return authn.Forbidden
 		}
-		return f(w, r, manager{c.Company, c.User})
+		return f(w, r, manager{c.Company, c.User, audit.By{Actor: c.User.ID, Client: c.client}})
 	}, params...)
 	key := httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
 		value, _ := a.Cookies.Credential(r)
@@ -41,7 +42,7 @@ func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.
 		if err := checkQuery(r, params...); err != nil {
 			return err
 		}
-		return f(w, r, manager{c.Company, c.Owner})
+		return f(w, r, manager{c.Company, c.Owner, audit.By{Actor: c.Key.ID, Client: httpserve.ClientOf(r)}})
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if value, bearer := a.Cookies.Credential(r); bearer && strings.HasPrefix(value, keyPrefix) {
@@ -50,20 +51,6 @@ func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.
 		}
 		session.ServeHTTP(w, r)
 	})
-}
-
-// event is one line of the log.
-type event struct {
-	ID      string            `json:"id"`
-	Seq     int64             `json:"seq,omitempty"`
-	At      time.Time         `json:"at"`
-	Type    string            `json:"type"`
-	Result  authn.Result      `json:"result"`
-	Actor   string            `json:"actor,omitempty"`
-	Target  string            `json:"target,omitempty"`
-	Address string            `json:"address,omitempty"`
-	Agent   string            `json:"agent,omitempty"`
-	Detail  map[string]string `json:"detail,omitempty"`
 }
 
 // readLimit is the size of a page.
@@ -77,57 +64,4 @@ func readLimit(r *http.Request) (int, error) {
 		return 0, authn.InvalidField("limit", "invalid", nil)
 	}
 	return n, nil
-}
-
-// eventQuery reads the filters of GET /audit/events, strictly (cve-67).
-func eventQuery(r *http.Request) (q authn.EventQuery, err error) {
-	if q.Limit, err = readLimit(r); err != nil {
-		return q, err
-	}
-	query := r.URL.Query()
-	for _, p := range []struct {
-		name string
-		to   *string
-		good func(string) bool
-	}{
-		{"cursor", &q.Before, func(s string) bool { return authn.CheckID(authn.EventID, s) }},
-		{"target", &q.Target, func(s string) bool { return authn.CheckID(authn.UserID, s) }},
-		{"type", &q.Type, goodType},
-	} {
-		s, ok := query[p.name]
-		if !ok {
-			continue
-		}
-		if !p.good(s[0]) {
-			return q, authn.InvalidField(p.name, "invalid", nil)
-		}
-		*p.to = s[0]
-	}
-	return q, nil
-}
-
-// goodType is a type of events, or with a dot at the end a family of them.
-func goodType(s string) bool {
-	return len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_.") == "" && strings.Trim(s, ".") != "" && s[0] != '.' && !strings.Contains(s, "..")
-}
-
-// auditEvents is GET /audit/events.
-func (a *API) auditEvents(w http.ResponseWriter, r *http.Request, m manager) error {
-	q, err := eventQuery(r)
-	if err != nil {
-		return err
-	}
-	list, err := a.Audit.Events(r.Context(), m.company.ID, q)
-	if err != nil {
-		return err
-	}
-	out := page[event]{Items: []event{}}
-	for _, e := range list {
-		out.Items = append(out.Items, event{ID: e.ID, Seq: e.Seq, At: stamp(e.At), Type: e.Type, Result: e.Result, Actor: e.Actor, Target: e.Target,
-			Address: e.Personal.Address, Agent: e.Personal.Agent, Detail: e.Personal.Detail})
-	}
-	if len(list) == q.Limit {
-		out.Next = list[len(list)-1].ID
-	}
-	return httpserve.WriteJSON(w, http.StatusOK, out)
 }

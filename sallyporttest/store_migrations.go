@@ -17,7 +17,7 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"audit_streams", "audit_anchors", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // firstSchema puts the database back to migration 0001, with the data that it
 // had room for.
@@ -214,10 +214,11 @@ func runMigrations(t *testing.T, open opener) {
 		p.activate(authn.SMS, "+41790000001", 0)
 		m := &mailing{world: w, p: p, mailbox: p.newMailbox(), token: p.attemptIn(authn.Stranger)}
 		m.out = m.send(m.token)
-		for _, s := range []string{"DROP TABLE provider_health", "DROP TABLE budgets", "DROP INDEX factors_subject", "ALTER TABLE factors DROP COLUMN subject",
+		for _, s := range []string{"DROP TABLE audit_streams", "DROP TABLE audit_anchors", "DROP INDEX events_actor", "DROP INDEX events_type", "DROP INDEX companies_keep",
+			"ALTER TABLE companies DROP COLUMN audit_keep_months", "DROP TABLE provider_health", "DROP TABLE budgets", "DROP INDEX factors_subject", "ALTER TABLE factors DROP COLUMN subject",
 			"ALTER TABLE companies DROP COLUMN provides", "ALTER TABLE challenges DROP COLUMN outcome", "ALTER TABLE challenges DROP COLUMN detail",
 			"ALTER TABLE users DROP COLUMN phone", "ALTER TABLE users DROP COLUMN phone_trusted_at", "ALTER TABLE users DROP COLUMN phone_changed_at",
-			"DELETE FROM migrations WHERE version = 5"} {
+			"DELETE FROM migrations WHERE version >= 5"} {
 			w.exec(s)
 		}
 		again, err := w.Again(t, w.Keyring)

@@ -32,6 +32,10 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return s.newUser(tx, k, l, w)
 	case authn.SpendBudget, authn.NoteBudget:
 		return nil // written before all others
+	case authn.SetStream:
+		return setStream(tx, l, w)
+	case authn.SetKeep:
+		return setKeep(tx, l, w)
 	case authn.SetProvider, authn.TellOwners: // about the company
 		if err := s.wantKey(tx, l); err != nil {
 			return err

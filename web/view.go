@@ -48,6 +48,7 @@ type person struct {
 	Replaces              string // id of the app that setting up again replaces
 	MailAdmin             bool   // may see the company's mail server
 	TextsAdmin, DuoAdmin  bool   // … how its texts are sent, and its Duo
+	Audit                 bool   // … its event log
 }
 
 // view is what is known from the request alone.
@@ -93,6 +94,7 @@ func (h *Handler) personal(r *http.Request, cur session.Current) *View {
 	v.Person = &person{Name: cur.User.Name, Login: cur.User.Login, Initials: initials(cur.User.Name)}
 	v.Person.CanSync, v.Person.Replaces = h.canSync(cur)
 	v.Person.MailAdmin, v.Person.TextsAdmin, v.Person.DuoAdmin = h.mailAdmin(cur), h.textsAdmin(cur), h.duoAdmin(cur)
+	v.Person.Audit = mayAudit(cur)
 	if name := h.finished(r); name != "" {
 		v.Notice = "page.done." + name
 		v.Warning = slices.Contains(noSuccess, name)

@@ -48,6 +48,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/audit"
@@ -101,6 +102,7 @@ type Handler struct {
 
 	methods map[authn.Kind]authn.Method
 	lands   map[string][]phone.Country // by language
+	people  bool                       // there are pages of people
 }
 
 // New checks the configuration and parses the pages.
@@ -181,6 +183,9 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("POST "+textsPath, h.account(h.postTextsAdmin))
 	m.Handle("GET "+duoAdminPath, h.account(h.getDuoAdmin))
 	m.Handle("POST "+duoAdminPath, h.account(h.postDuoAdmin))
+	m.Handle("GET "+auditPath, h.account(h.getAudit))
+	m.Handle("GET "+streamsPath, h.account(h.getStreams))
+	m.Handle("POST "+streamsPath, h.account(h.postStreams))
 
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)
@@ -189,6 +194,7 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("GET /readyz", httpserve.Page(h.readyz))
 	m.Handle("GET "+statusPath, httpserve.LoopbackOnly(httpserve.Page(h.getStatus)))
 	m.Handle("GET "+statusPath+".json", httpserve.LoopbackOnly(httpserve.JSON(h.getStatusJSON)))
+	h.people = slices.Contains(m.Routes(), "GET /admin/people/{id}")
 }
 
 // root leads a bare host name to where people begin.
