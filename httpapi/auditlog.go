@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/hex"
 	"errors"
+	"math"
 	"net/http"
 	"time"
 
@@ -217,21 +218,24 @@ func (a *API) auditRetention(w http.ResponseWriter, r *http.Request, m manager) 
 	return a.answerRetention(w, r, m.company.ID)
 }
 
+// notSaid is no number of months: 0 would be for ever.
+const notSaid = math.MinInt32
+
 // setAuditRetention is PUT /audit/retention.
 func (a *API) setAuditRetention(w http.ResponseWriter, r *http.Request, c caller) error {
 	if a.Providers == nil {
 		return authn.NotFound
 	}
-	var in struct {
-		Months *int `json:"months"`
-	}
+	in := struct {
+		Months int `json:"months"`
+	}{notSaid}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	if in.Months == nil {
+	if in.Months == notSaid {
 		return authn.InvalidField("months", "required", nil)
 	}
-	if err := a.Providers.SetKeep(r.Context(), c.asker(), *in.Months); err != nil {
+	if err := a.Providers.SetKeep(r.Context(), c.asker(), in.Months); err != nil {
 		return err
 	}
 	return a.answerRetention(w, r, c.Company.ID)
