@@ -72,6 +72,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"races", runRaces},
 		{"secrets", runSecrets},
 		{"events", runEvents},
+		{"audit", runAudit},
 		{"house", runHouse},
 		{"providers", runProviders},
 		{"operator", runOperator},

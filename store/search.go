@@ -22,26 +22,38 @@ const (
 
 // A search walks an index of events from the newest match on. What the index
 // does not hold is compared row by row, of which there are searchRows at most.
+// SQLite is told which index: it would take the primary key, which has the other
+// columns, and read everybody's events to find those of one person.
 const (
-	walkEvents = " FROM events e WHERE e.company = $1 AND e.id < $2 AND e.id >= $3"
-	byTarget   = " AND e.target = $4 AND e.target <> ''"
-	byActor    = " AND e.actor = $4 AND e.actor <> ''"
-	byType     = " AND e.type = $4"
-	byNothing  = " AND $4 = ''"
-	matching   = " WHERE w.at >= $7 AND w.at < $8 AND ($9 = '' OR w.type = $9 OR $10 AND substr(w.type, 1, length($9)) = $9)" +
-		" AND ($11 = '' OR w.actor = $11) AND ($12 = '' OR w.result = $12) ORDER BY w.id DESC LIMIT $6"
+	walkEvents = " WHERE e.company = $1 AND e.id < $2"
+	byTarget   = " AND e.target = $3 AND e.target <> ''"
+	byActor    = " AND e.actor = $3 AND e.actor <> ''"
+	byType     = " AND e.type = $3"
+	byNothing  = " AND $3 = ''"
+	matching   = " WHERE w.at >= $6 AND w.at < $7 AND ($8 = '' OR w.type = $8 OR $9 AND substr(w.type, 1, length($8)) = $8)" +
+		" AND ($10 = '' OR w.actor = $10) AND ($11 = '' OR w.result = $11) ORDER BY w.id DESC LIMIT $5"
 )
 
-func searchText(by string) string {
-	return "SELECT w.id FROM (SELECT e.id, e.type, e.actor, e.result, e.at" + walkEvents + by + " ORDER BY e.id DESC LIMIT $5) w" + matching
+func (w walk) searchText(d *Dialect) string {
+	return "SELECT w.id FROM (SELECT e.id, e.type, e.actor, e.result, e.at" + w.events(d) + " ORDER BY e.id DESC LIMIT $4) w" + matching
 }
 
-func lastText(by string) string {
-	return "SELECT e.id" + walkEvents + by + " ORDER BY e.id DESC LIMIT 1 OFFSET $5"
+func (w walk) lastText(d *Dialect) string {
+	return "SELECT e.id" + w.events(d) + " ORDER BY e.id DESC LIMIT 1 OFFSET $4"
 }
 
 // walk is one way through an index.
 type walk struct{ by, value string }
+
+func (w walk) events(d *Dialect) string {
+	index := map[string]string{byTarget: "events_target", byActor: "events_actor", byType: "events_type"}[w.by]
+	if index != "" && d.Name == "sqlite" {
+		index = " INDEXED BY " + index
+	} else {
+		index = ""
+	}
+	return " FROM events e" + index + walkEvents + w.by
+}
 
 // Search returns a page of a company's events, newest first. It looks at a
 // bounded number of rows, however many events there are.
@@ -146,10 +158,10 @@ func (w walk) run(tx *Tx, company string, q authn.EventQuery, rows int) (ids []s
 		// The next millisecond: ids know no less.
 		before = min(before, authn.FirstID(authn.EventID, q.Until.Add(1e6)))
 	}
-	args := []any{company, before, from, w.value, rows}
-	last := append(slices.Clone(args[:4]), rows-1)
+	args := []any{company, before, w.value, rows}
+	last := append(slices.Clone(args[:3]), rows-1)
 	args = append(args, q.Limit+1, micros(q.Since), until, q.Type, strings.HasSuffix(q.Type, "."), q.Actor, string(q.Result))
-	err = tx.each(searchText(w.by), args, func(scan func(...any) error) (bool, error) {
+	err = tx.each(w.searchText(tx.d), args, func(scan func(...any) error) (bool, error) {
 		var id string
 		err := scan(&id)
 		ids = append(ids, id)
@@ -161,7 +173,9 @@ func (w walk) run(tx *Tx, company string, q authn.EventQuery, rows int) (ids []s
 	if len(ids) > q.Limit {
 		return ids, ids[len(ids)-1], nil
 	}
-	_, err = tx.one(lastText(w.by), []any{&floor}, last...)
+	if _, err = tx.one(w.lastText(tx.d), []any{&floor}, last...); floor < from {
+		floor = "" // before the time that was asked for nothing is looked for
+	}
 	return ids, floor, err
 }
 

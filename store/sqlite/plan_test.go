@@ -36,7 +36,13 @@ func TestPlans(t *testing.T) {
 			strings.HasPrefix(text, "UPDATE companies SET provides = 'email'") {
 			continue // a migration, once
 		}
-		for _, step := range b.plan(text) {
+		steps := b.plan(text)
+		for part, index := range map[string]string{"e.id < $2 AND e.target =": "events_target", "e.id < $2 AND e.actor =": "events_actor", "e.id < $2 AND e.type =": "events_type"} {
+			if strings.Contains(text, part) && !strings.Contains(strings.Join(steps, " "), index) {
+				t.Errorf("%s\n\tdoes not use %s: %q", text, index, steps)
+			}
+		}
+		for _, step := range steps {
 			switch {
 			case strings.HasSuffix(step, "PRIMARY KEY (company=?)") && !strings.Contains(text, "FROM company_keys") && !strings.Contains(text, "chains") && !strings.Contains(text, "audit_") &&
 				!strings.Contains(text, "FROM outbox WHERE company = $1 AND channel"): // what waits is what an owner asks for
