@@ -125,7 +125,7 @@ func TestSearchIsBounded_K1(t *testing.T) {
 		pages, found := 0, 0
 		for ; pages == 0 || q.Before != ""; pages++ {
 			page, err := w.Audit.Search(t.Context(), w.Company.ID, q)
-			if err != nil || pages > 5 {
+			if err != nil || pages > 12 {
 				t.Fatalf("%+v: %d pages, %v", q, pages, err)
 			}
 			if (page.Searched.IsZero()) != (page.Next == "") {

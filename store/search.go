@@ -15,8 +15,8 @@ import (
 // How many rows one search looks at, and how many types a family may have: what
 // is rarer than that takes several pages (authn.EventPage.Searched).
 const (
-	searchRows  = 5000
-	searchLeast = 500 // of each type of a family
+	searchRows  = 2000
+	searchLeast = 200 // of each type of a family
 	maxFamily   = 64
 )
 
@@ -184,24 +184,28 @@ func eventsByID(tx *Tx, l *loaded, ids []string) ([]authn.SealedEvent, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	args := []any{l.company}
-	for _, id := range ids {
-		args = append(args, id)
-	}
-	return eventRows(tx, l, selectLinks+" AND e.id IN ("+placeholders(2, len(ids))+") ORDER BY e.id DESC", args)
+	list, args := inList(l.company, ids)
+	return eventRows(tx, l, selectLinks+" AND e.id IN ("+list+") ORDER BY e.id DESC", args)
 }
 
-// placeholders are "$from, …", n of them: no database of ours takes a list as one
-// parameter (ruling 55).
-func placeholders(from, n int) string {
+// inList is "$2, $3, …" with the arguments: a list is no parameter (ruling 55).
+// The last one stands in for those that are missing, so that there are few
+// statements to prepare.
+func inList(company string, ids []string) (string, []any) {
+	n := 10
+	for n < len(ids) {
+		n *= 5
+	}
 	var b strings.Builder
+	args := []any{company}
 	for i := range n {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString("$" + strconv.Itoa(from+i))
+		b.WriteString("$" + strconv.Itoa(i+2))
+		args = append(args, ids[min(i, len(ids)-1)])
 	}
-	return b.String()
+	return b.String(), args
 }
 
 // eventRows opens what a statement that begins with selectLinks finds.
@@ -262,10 +266,7 @@ func (s *Store) Names(ctx context.Context, company string, ids []string) (map[st
 	if len(ids) == 0 || len(ids) > 500 || !goodID(company) {
 		return names, nil
 	}
-	list, args := placeholders(2, len(ids)), []any{company}
-	for _, id := range ids {
-		args = append(args, id)
-	}
+	list, args := inList(company, ids)
 	err := s.b.Read(ctx, func(tx *Tx) error {
 		return tx.each("SELECT u.id, u.name, u.login FROM users u WHERE u.company = $1 AND u.id IN ("+list+")"+
 			" UNION ALL SELECT k.id, k.name, '' FROM api_keys k WHERE k.company = $1 AND k.id IN ("+list+")", args, func(scan func(...any) error) (bool, error) {
