@@ -67,6 +67,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.job(ctx, "retention", func(ctx context.Context) error { _, err := s.Audit.PruneSome(ctx); return err })
 			s.job(ctx, "refusals", s.SignIn.FlushRefusals)
 			s.job(ctx, "refusals of keys", s.Directory.FlushRefusals)
+			s.job(ctx, "reminders", s.Directory.RemindPolicies)
 		}
 	}
 }

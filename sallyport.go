@@ -225,6 +225,16 @@ func (c *Config) check() (*url.URL, error) {
 	return base, nil
 }
 
+// bypasses is the method that makes help codes, if there is one.
+func (c *Config) bypasses() directory.Bypasses {
+	for _, m := range c.Methods {
+		if b, ok := m.(directory.Bypasses); ok && m.Kind() == authn.BypassCode {
+			return b
+		}
+	}
+	return nil
+}
+
 // ParsePublicURL reads the address under which browsers reach a server, and
 // says what is wrong with it: a scheme and a host in ASCII, perhaps a port, and
 // nothing else; https, or http on a loopback name. The scheme's usual port is
@@ -266,6 +276,10 @@ func (s *Server) services() error {
 	var texts signin.Texts
 	var settings func(context.Context, string, authn.Kind) ([]byte, error)
 	runner := &remote.Runner{}
+	methods := map[authn.Kind]authn.Method{}
+	for _, m := range c.Methods {
+		methods[m.Kind()] = m
+	}
 	if len(c.Senders) > 0 || len(c.TextDrivers) > 0 {
 		n := notice.Config{Outbox: c.Store, Texts: c.Catalogue, Senders: c.Senders, PublicURL: c.PublicURL,
 			Code: c.Digits, Now: c.Now, Log: c.Log, Random: c.Random}
@@ -281,7 +295,8 @@ func (s *Server) services() error {
 	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Codes: c.BackupCodes, Deliver: deliver, Texts: texts, Settings: settings, Runner: runner,
 		Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
 	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
-	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Now: c.Now, Random: c.Random})
+	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Lifetimes: c.Lifetimes, Now: c.Now, Random: c.Random,
+		Traits: func(of authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(methods, of) }})
 	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Streams: c.Streams, Text: s.eventText, Now: c.Now, Random: c.Random})
 	return errors.Join(errs[:]...)
 }

@@ -78,8 +78,12 @@ type Company struct {
 	Support       string // what people are told who cannot get in; empty: to ask their administrator
 	// Provides are the kinds that the company has a provider of its own for; what
 	// needs one is offered only there (requirements B5 and D1).
-	Provides  []Kind
-	CreatedAt time.Time
+	Provides []Kind
+	// Roles are those that the company made for itself; RolesVersion grows by one
+	// with every save, from 0.
+	Roles        []Role
+	RolesVersion int64
+	CreatedAt    time.Time
 }
 
 // Audience says on which side of the company a person stands.
@@ -120,6 +124,7 @@ type User struct {
 	Status           UserStatus
 	Roles            []string
 	RequireTwoFactor bool  // raised to required for this person, whatever the company says (G3)
+	API              bool  // a program's account: no interactive sign-in at all (H4, ruling 21)
 	Epoch            int64 // ruling 3: raised by every change that weakens or moves an account
 
 	PasswordChangedAt time.Time
@@ -137,6 +142,12 @@ type User struct {
 	Preferred   string    // id of the factor that sign-in asks for first; empty: the oldest
 	HadFactorAt time.Time // when the first factor of their own became active; never cleared (ruling 2)
 	GraceAt     time.Time // when set-up was first asked for; the days of grace count from here
+	// ExemptUntil is until when policy demands nothing of this person; zero: it is
+	// not lifted. Why, and who said so (a user, or "operator").
+	ExemptUntil  time.Time
+	ExemptReason string
+	ExemptBy     string
+	LastSignInAt time.Time // of the last completed sign-in; zero: never
 
 	CreatedAt time.Time
 }
@@ -278,6 +289,9 @@ const (
 	OwnerLink      LinkPurpose = "owner"      // the same, for the first owner and at a recovery
 	NotMeLink      LinkPurpose = "not_me"     // from a notice: secures the account
 )
+
+// NotMeLives is how long a "this wasn't me" link is good (ruling 35).
+const NotMeLives = 7 * 24 * time.Hour
 
 // Link is a link that was given to one person. It is used at most once.
 type Link struct {

@@ -41,6 +41,15 @@ type Keys struct {
 	// Link by its token. It selects the user, if nothing else does.
 	LinkToken Token
 
+	// By is who acts on the user, where that is somebody else, or where the
+	// decision is about no user. Whom it leads to is in Rows.By; the writes are
+	// about the user all the same.
+	By Actor
+	// Act is the hash of an act of By that may be waiting; it asks for Rows.Approval.
+	// With ApprovalID it is that one, whoever asked for it.
+	Act        string
+	ApprovalID string
+
 	// Sent asks for the codes that were sent for the attempt (or, without one, for
 	// set-up in the session), and for how many were sent lately.
 	Sent bool
@@ -77,7 +86,13 @@ type Rows struct {
 	SentBefore []Challenge
 	// BrowserFactor is the factor that was used last in this browser.
 	BrowserFactor string
-	Charged       *Charged // nil if Keys.Charge is NoCharge
+	// By is what Keys.By leads to: Company, User, Factors and Session or Key of who
+	// acts; nil: nobody, or the operator.
+	By *Rows
+	// Key is the key of a program that acts; only in By.
+	Key      *APIKey
+	Approval *Approval // also one that is over
+	Charged  *Charged  // nil if Keys.Charge is NoCharge
 }
 
 // Factor is the user's factor of that id, or nil.
@@ -293,6 +308,23 @@ type (
 	}
 	// SpendLink uses the decision's link, once.
 	SpendLink struct{}
+	// LiftPauses ends the pauses of the user's factors and password in both lanes.
+	// What was counted stays: the hundredth wrong answer still locks (ruling 18).
+	LiftPauses struct{}
+	// KeepOwner refuses all of it if, after the changes before it, the company has no
+	// owner who may sign in: Conflict with the key "error.last_owner" (requirement H6).
+	KeepOwner struct{}
+	// SetRoles saves the company's own roles.
+	SetRoles struct {
+		Roles   []Role
+		Version int64 // the new one; the stored one must be Version-1
+	}
+	// NewApproval stores an act that waits. Those before it of the same hash and
+	// requester end.
+	NewApproval struct{ Approval Approval }
+	// PutApproval changes who approved, cancelled or used it, once each. Conflict if
+	// it is not as it was.
+	PutApproval struct{ Approval Approval }
 	// EndLinks ends the user's links from notices that were made under a later
 	// epoch than After.
 	EndLinks struct{ After int64 }
@@ -315,10 +347,15 @@ type (
 		User   User
 		Logins []Login
 	}
-	// SetPolicy saves the next version of the company's policy document.
+	// SetPolicy saves the next version of the company's policy document, and keeps it
+	// in the history of versions.
 	SetPolicy struct {
 		Policy  []byte
-		Version int64 // the new one; the stored one must be Version-1
+		Version int64  // the new one; the stored one must be Version-1
+		Actor   string // as in events
+		Reason  string // as typed, up to 500 characters; may be empty
+		UndoOf  int64  // the version that this brings back; 0: none
+		Summary []byte // JSON: what the preview said of it; nil: there was none
 	}
 )
 
@@ -348,6 +385,11 @@ func (PutUser) write()        {}
 func (NewUser) write()        {}
 func (SetPolicy) write()      {}
 
+func (LiftPauses) write()        {}
+func (KeepOwner) write()         {}
+func (SetRoles) write()          {}
+func (NewApproval) write()       {}
+func (PutApproval) write()       {}
 func (DropSecret) write()        {}
 func (PutOutside) write()        {}
 func (SpendBudget) write()       {}

@@ -12,15 +12,16 @@ import (
 
 // Prefixes of the typed ids.
 const (
-	CompanyID = "cmp"
-	UserID    = "usr"
-	FactorID  = "fac"
-	AttemptID = "att"
-	SessionID = "ses"
-	EventID   = "evt"
-	KeyID     = "key"
-	MessageID = "msg"
-	LinkID    = "lnk"
+	CompanyID  = "cmp"
+	UserID     = "usr"
+	FactorID   = "fac"
+	AttemptID  = "att"
+	SessionID  = "ses"
+	EventID    = "evt"
+	KeyID      = "key"
+	MessageID  = "msg"
+	LinkID     = "lnk"
+	ApprovalID = "apr"
 )
 
 // The alphabet of RFC 4648 section 7 keeps the order of the bytes, so ids of

@@ -33,9 +33,6 @@ const (
 	maxNetworks    = 50
 )
 
-// Permissions are all that a scope can name, in the order of the API.
-func Permissions() []Permission { return slices.Clone(builtIn[Owner]) }
-
 // NewKey is a key to be made.
 type NewKey struct {
 	Name     string
@@ -65,7 +62,7 @@ func (s *Service) CreateKey(ctx context.Context, company authn.Company, n NewKey
 		return k, authn.Token{}, authn.InvalidField("owner", "suspended", nil)
 	}
 	k.User = owner.ID
-	if k.Scopes, err = checkScopes(n.Scopes, owner); err != nil {
+	if k.Scopes, err = checkScopes(n.Scopes, company, owner); err != nil {
 		return k, authn.Token{}, err
 	}
 	if k.Networks, err = checkNetworks(n.Networks); err != nil {
@@ -90,15 +87,15 @@ func (s *Service) CreateKey(ctx context.Context, company authn.Company, n NewKey
 
 // checkScopes wants names of permissions that the owner holds: a scope that
 // they do not hold would begin to count with their next promotion.
-func checkScopes(scopes []string, owner authn.User) ([]string, error) {
+func checkScopes(scopes []string, company authn.Company, owner authn.User) ([]string, error) {
 	if len(scopes) == 0 {
 		return nil, authn.InvalidField("scopes", "required", nil)
 	}
 	for _, name := range scopes {
 		switch {
-		case !slices.Contains(builtIn[Owner], Permission(name)):
+		case !slices.Contains(Permissions(), Permission(name)):
 			return nil, authn.InvalidField("scopes", "not_one_of", nil)
-		case !Can(owner, Permission(name)):
+		case !Can(company, owner, Permission(name)):
 			return nil, authn.InvalidField("scopes", "not_held", nil)
 		}
 	}
@@ -151,7 +148,7 @@ type KeyCaller struct {
 // Can reports whether the key may do something now: its scopes and the owner's
 // rights both must say so (ruling 21).
 func (c KeyCaller) Can(p Permission) bool {
-	return slices.Contains(c.Key.Scopes, string(p)) && Can(c.Owner, p)
+	return slices.Contains(c.Key.Scopes, string(p)) && Can(c.Company, c.Owner, p)
 }
 
 // CheckKey reads a token as it came from outside and says who calls, if the key
@@ -195,7 +192,7 @@ func (c KeyCaller) refused(client authn.Client, p Permission, now time.Time) (st
 		return "owner_suspended", authn.Unauthenticated
 	case len(c.Key.Networks) > 0 && !slices.ContainsFunc(c.Key.Networks, within):
 		return "network", authn.Unauthenticated
-	case !c.Can(p):
+	case p != "" && !c.Can(p):
 		return "scope", authn.Forbidden
 	}
 	return "", ""

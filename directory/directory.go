@@ -33,7 +33,12 @@ type Store interface {
 	CreateCompany(context.Context, authn.Company, authn.Event) error
 	Users(ctx context.Context, company, after string, limit int) ([]authn.User, error)
 	SetSupport(ctx context.Context, company, text string, ev authn.Event) error
+	// Approvals are the acts that wait or waited, newest first; ActedOn reports
+	// whether somebody did something to a person since an event id.
+	Approvals(ctx context.Context, company, target, before string, limit int) ([]authn.Approval, error)
+	ActedOn(ctx context.Context, company, actor, person, since string) (bool, error)
 	KeyStore
+	PolicyStore
 }
 
 // Passwords judges and hashes passwords; method/password is one.
@@ -46,13 +51,21 @@ type Passwords interface {
 type Config struct {
 	Store     Store
 	Passwords Passwords
+	Bypasses  Bypasses         // nil: there are no help codes
+	Lifetimes policy.Lifetimes // of the server, where a company's policy says nothing; zero fields: ruling 45
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand
+	// Traits are those of the kinds that a company can use; nil: it can use none, and
+	// no policy can be saved that demands something.
+	Traits func(authn.Company) func(authn.Kind) (authn.Traits, bool)
+	// Shapes counts the people of a company by authn.Shape; nil: they are gone through.
+	Shapes func(ctx context.Context, company string) (map[string]int, error)
 }
 
 // Service keeps companies and people. It is safe for concurrent use.
 type Service struct {
 	c    Config
+	life policy.Lifetimes
 	keys keyUses
 }
 
@@ -67,7 +80,7 @@ func New(c Config) (*Service, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	return &Service{c: c}, nil
+	return &Service{c: c, life: c.Lifetimes.WithDefaults()}, nil
 }
 
 var slugForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
@@ -111,14 +124,14 @@ func (s *Service) Companies(ctx context.Context) ([]authn.Company, error) {
 	return s.c.Store.Companies(ctx)
 }
 
-// SetPolicy saves a policy document, if the stored one still has the version
+// SetPolicy saves a policy document on the operator's word alone, if the stored one still has the version
 // that the change was made from.
 //
-// Errors: Invalid (field policy), Conflict.
+// Errors: Invalid (fields policy.…), Conflict.
 func (s *Service) SetPolicy(ctx context.Context, company string, doc policy.Document, from int64) error {
 	raw, err := doc.Encode()
 	if err != nil {
-		return &authn.Error{Code: authn.Invalid, Err: err, Fields: []authn.Field{{Name: "policy", Code: "invalid"}}}
+		return err
 	}
 	now := s.c.Now()
 	return s.c.Store.Decide(ctx, authn.Keys{Company: company, Now: now}, func(rows *authn.Rows) authn.Verdict {
@@ -128,7 +141,7 @@ func (s *Service) SetPolicy(ctx context.Context, company string, doc policy.Docu
 		ev := s.operator("policy.changed", now)
 		ev.Company = company
 		ev.Personal.Detail = map[string]string{"two_factor": string(doc.TwoFactor)}
-		return authn.Accept(ev, authn.SetPolicy{Policy: raw, Version: from + 1})
+		return authn.Accept(ev, authn.SetPolicy{Policy: raw, Version: from + 1, Actor: Operator})
 	})
 }
 
@@ -232,9 +245,9 @@ func (s *Service) build(company authn.Company, n NewUser, now time.Time) (authn.
 }
 
 func (s *Service) password(ctx context.Context, c authn.Company, u *authn.User, field, password string, now time.Time) (authn.Write, error) {
-	doc, err := policy.Parse(c.Policy)
+	doc, err := policy.Current(c, now)
 	if err != nil {
-		return nil, fmt.Errorf("directory: policy of %s: %w", c.ID, err)
+		return nil, fmt.Errorf("directory: %w", err)
 	}
 	if err := s.c.Passwords.Check(field, password, *u, c, policy.MinimumPassword(doc, *u)); err != nil {
 		return nil, err

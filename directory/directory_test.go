@@ -225,7 +225,7 @@ func TestCan_H5_rul19(t *testing.T) {
 		{u(authn.Active, directory.Owner), "attempts.assert", false},
 		{u(authn.Active, directory.Owner), "operator", false},
 	} {
-		if got := directory.Can(tt.u, tt.p); got != tt.want {
+		if got := directory.Can(authn.Company{}, tt.u, tt.p); got != tt.want {
 			t.Errorf("%v %s: %t", tt.u.Roles, tt.p, got)
 		}
 	}

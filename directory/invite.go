@@ -175,11 +175,11 @@ func (s *Service) BypassCode(ctx context.Context, company authn.Company, user st
 		if rows.User == nil {
 			return authn.Drop(authn.NotFound)
 		}
-		doc, err := policy.Parse(rows.Company.Policy)
+		doc, err := policy.Current(*rows.Company, now)
 		if err != nil {
-			return authn.Drop(fmt.Errorf("directory: policy of %s: %w", company.ID, err))
+			return authn.Drop(fmt.Errorf("directory: %w", err))
 		}
-		if doc.TwoFactor == policy.Off {
+		if doc.Sleeps(*rows.User) {
 			return authn.Drop(&authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"})
 		}
 		if rows.User.Status != authn.Active {

@@ -16,7 +16,8 @@ import (
 type manager struct {
 	company authn.Company
 	user    authn.User // the person, or the key's owner
-	by      audit.By   // who the log says it was
+	who     directory.Who
+	by      audit.By // who the log says it was
 }
 
 // keyPrefix tells a key from a session token. A key counts in the Authorization
@@ -27,14 +28,16 @@ const keyPrefix = "sp_key_"
 // permission. It is the only way to mount one.
 func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.Request, manager) error, params ...string) http.Handler {
 	session := a.inSession(func(w http.ResponseWriter, r *http.Request, c caller) error {
-		if !directory.Can(c.User, p) {
-			return authn.Forbidden
+		who := directory.Session(c.Token, c.client)
+		if _, err := a.Directory.Check(r.Context(), who, p); err != nil {
+			return err
 		}
-		return f(w, r, manager{c.Company, c.User, audit.By{Actor: c.User.ID, Client: c.client}})
+		return f(w, r, manager{c.Company, c.User, who, audit.By{Actor: c.User.ID, Client: c.client}})
 	}, params...)
 	key := httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
 		value, _ := a.Cookies.Credential(r)
-		c, err := a.Directory.CheckKey(r.Context(), value, httpserve.ClientOf(r), p)
+		client := httpserve.ClientOf(r)
+		c, err := a.Directory.CheckKey(r.Context(), value, client, p)
 		if err != nil {
 			return err
 		}
@@ -42,7 +45,8 @@ func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.
 		if err := checkQuery(r, params...); err != nil {
 			return err
 		}
-		return f(w, r, manager{c.Company, c.Owner, audit.By{Actor: c.Key.ID, Client: httpserve.ClientOf(r)}})
+		t, _ := authn.ParseToken(authn.KeyToken, value) // CheckKey has read it
+		return f(w, r, manager{c.Company, c.Owner, directory.Program(t, client), audit.By{Actor: c.Key.ID, Client: client}})
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if value, bearer := a.Cookies.Credential(r); bearer && strings.HasPrefix(value, keyPrefix) {

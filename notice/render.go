@@ -268,6 +268,13 @@ func (w *writer) body(sh shape) [][]part {
 			key = w.t + ".body_some"
 		}
 	}
+	if sh.from {
+		if t, err := time.Parse(time.RFC3339, w.l.Args["from"]); err == nil {
+			args["When"] = value(w.when(t))
+		} else {
+			key = w.t + ".body_some"
+		}
+	}
 	list := [][]part{w.rich(key, args)}
 	if w.has(w.t + ".body2") {
 		list = append(list, w.rich(w.t+".body2", args))
@@ -305,7 +312,7 @@ func (w *writer) facts(sh shape) []fact {
 	if key := "method." + args["method"]; args["method"] != "" && w.has(key) {
 		add("method", w.rich(key, nil))
 	}
-	if !w.l.At.IsZero() {
+	if !w.l.At.IsZero() && !sh.from {
 		add(map[bool]string{true: "asked", false: "when"}[sh.code], []part{{Text: w.when(w.l.At)}})
 	}
 	add("browser", w.agent())

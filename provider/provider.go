@@ -33,7 +33,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -173,7 +172,7 @@ func allowed(rows *authn.Rows, now time.Time) error {
 	if err := policy.CheckSession(rows, now); err != nil {
 		return err
 	}
-	if !directory.Can(*rows.User, directory.ProvidersWrite) {
+	if !directory.Can(*rows.Company, *rows.User, directory.ProvidersWrite) {
 		return authn.Forbidden
 	}
 	return nil
@@ -184,17 +183,11 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) error {
 	if err := allowed(rows, now); err != nil {
 		return err
 	}
-	for _, f := range rows.Factors {
-		if f.State == authn.Confirmed && f.ProbationUntil.After(now) {
-			return &authn.Error{Code: authn.PolicyForbids, Key: "error.probation", ExpiresAt: f.ProbationUntil}
-		}
+	doc, err := policy.Current(*rows.Company, now)
+	if err != nil {
+		return err
 	}
-	// A code by e-mail proves nothing that is held: an owner who has only that
-	// confirms with it, and could otherwise never be done.
-	held := slices.ContainsFunc(rows.Factors, func(f authn.Factor) bool {
-		return f.Kind.Own() && f.Kind != authn.Email && (f.State == authn.Confirmed || f.State == authn.Asleep)
-	})
-	return policy.Fresh(rows, held, s.life.StepUpAge, now)
+	return directory.Recent(rows, doc.Lifetimes(s.life).StepUpAge, now)
 }
 
 func (s *Service) keys(w Who) authn.Keys {

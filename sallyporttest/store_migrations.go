@@ -17,7 +17,17 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"audit_streams", "audit_anchors", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"audit_streams", "audit_anchors", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+
+// after0005 takes back what came after migration 0005, newest first.
+var after0005 = []string{
+	"DROP TABLE audit_streams", "DROP TABLE audit_anchors", "DROP INDEX events_actor", "DROP INDEX events_type", "DROP INDEX companies_keep",
+	"ALTER TABLE companies DROP COLUMN audit_keep_months",
+	"DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
+	"ALTER TABLE companies DROP COLUMN roles", "ALTER TABLE companies DROP COLUMN roles_version",
+	"ALTER TABLE users DROP COLUMN api", "ALTER TABLE users DROP COLUMN exempt_until", "ALTER TABLE users DROP COLUMN exempt_reason",
+	"ALTER TABLE users DROP COLUMN exempt_by", "ALTER TABLE users DROP COLUMN last_sign_in_at",
+}
 
 // firstSchema puts the database back to migration 0001, with the data that it
 // had room for.
@@ -203,6 +213,21 @@ func runMigrations(t *testing.T, open opener) {
 		_, err = w.Again(t, w.Keyring)
 		w.must(err)
 	})
+	t.Run("0007 begins the history with the policies that are there", func(t *testing.T) {
+		w := newWorld(t, open)
+		k := authn.Keys{Company: w.company.ID}
+		w.must(w.write(k, authn.SetPolicy{Policy: []byte(`{"b":1}`), Version: 2, Actor: "operator"}))
+		for _, s := range []string{"DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DELETE FROM migrations WHERE version >= 7"} {
+			w.exec(s)
+		}
+		again, err := w.Again(t, w.Keyring)
+		w.must(err)
+		list, err := again.PolicyVersions(w.ctx, w.company.ID, 0, 0)
+		w.must(err)
+		if len(list) != 1 || list[0].Version != 2 || string(list[0].Document) != `{"b":1}` || list[0].Actor != "" {
+			t.Errorf("%+v", list)
+		}
+	})
 	t.Run("0005 finds the providers that are there, and its rules hold for rows from before", func(t *testing.T) {
 		w := newWorld(t, open)
 		p, q, r := w.newUser(w.company, "maya"), w.newUser(w.newCompany("beta"), "zoe"), w.newUser(w.newCompany("gamma"), "omar")
@@ -214,11 +239,10 @@ func runMigrations(t *testing.T, open opener) {
 		p.activate(authn.SMS, "+41790000001", 0)
 		m := &mailing{world: w, p: p, mailbox: p.newMailbox(), token: p.attemptIn(authn.Stranger)}
 		m.out = m.send(m.token)
-		for _, s := range []string{"DROP TABLE audit_streams", "DROP TABLE audit_anchors", "DROP INDEX events_actor", "DROP INDEX events_type", "DROP INDEX companies_keep",
-			"ALTER TABLE companies DROP COLUMN audit_keep_months", "DROP TABLE provider_health", "DROP TABLE budgets", "DROP INDEX factors_subject", "ALTER TABLE factors DROP COLUMN subject",
+		for _, s := range append(slices.Clone(after0005), "DROP TABLE provider_health", "DROP TABLE budgets", "DROP INDEX factors_subject", "ALTER TABLE factors DROP COLUMN subject",
 			"ALTER TABLE companies DROP COLUMN provides", "ALTER TABLE challenges DROP COLUMN outcome", "ALTER TABLE challenges DROP COLUMN detail",
 			"ALTER TABLE users DROP COLUMN phone", "ALTER TABLE users DROP COLUMN phone_trusted_at", "ALTER TABLE users DROP COLUMN phone_changed_at",
-			"DELETE FROM migrations WHERE version >= 5"} {
+			"DELETE FROM migrations WHERE version >= 5") {
 			w.exec(s)
 		}
 		again, err := w.Again(t, w.Keyring)

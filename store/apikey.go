@@ -15,11 +15,11 @@ import (
 // maxAPIKeys bounds the keys of a company.
 const maxAPIKeys = 1000
 
-const keyColumns = "k.company, k.id, k.user_id, k.name, k.scopes, k.networks, k.created_at, k.expires_at, k.last_used_at, k.token"
+const keyColumns = "k.company, k.id, k.user_id, k.name, k.scopes, k.networks, k.created_at, k.expires_at, k.last_used_at, k.unattended, k.token"
 
 func keyTargets(k *authn.APIKey, token *[]byte) []any {
 	return []any{&k.Company, &k.ID, &k.User, &k.Name, asJSON[[]string]{&k.Scopes}, asJSON[[]netip.Prefix]{&k.Networks},
-		asTime{&k.CreatedAt}, asTime{&k.ExpiresAt}, asTime{&k.LastUsedAt}, token}
+		asTime{&k.CreatedAt}, asTime{&k.ExpiresAt}, asTime{&k.LastUsedAt}, asJSON[[]string]{&k.Unattended}, token}
 }
 
 // apiToken binds everything that limits the key: raising it in the row makes the
@@ -27,6 +27,9 @@ func keyTargets(k *authn.APIKey, token *[]byte) []any {
 func apiToken(key *keyring.DataKey, t authn.Token, k *authn.APIKey) [32]byte {
 	parts := [][]byte{t.Secret, []byte(k.Company), []byte(k.User), []byte(authn.KeyToken), nil, []byte(k.ID),
 		binary.BigEndian.AppendUint64(nil, uint64(micros(k.ExpiresAt))), []byte(words(k.Scopes)), []byte(networks(k.Networks))}
+	if len(k.Unattended) > 0 { // keys made before there was such a thing have no such part
+		parts = append(parts, []byte(words(k.Unattended)))
+	}
 	return key.MAC("token", parts...)
 }
 
@@ -73,9 +76,9 @@ func (s *Store) CreateAPIKey(ctx context.Context, k authn.APIKey, t authn.Token,
 			return conflict("the company has as many keys as there can be; remove some")
 		}
 		token := apiToken(l.key, t, &k)
-		n, err = tx.exec(`INSERT INTO api_keys (company, id, user_id, name, scopes, networks, created_at, expires_at, last_used_at, token)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9) ON CONFLICT DO NOTHING`,
-			k.Company, k.ID, k.User, k.Name, words(k.Scopes), networks(k.Networks), micros(k.CreatedAt), micros(k.ExpiresAt), token[:])
+		n, err = tx.exec(`INSERT INTO api_keys (company, id, user_id, name, scopes, networks, created_at, expires_at, last_used_at, unattended, token)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10) ON CONFLICT DO NOTHING`,
+			k.Company, k.ID, k.User, k.Name, words(k.Scopes), networks(k.Networks), micros(k.CreatedAt), micros(k.ExpiresAt), words(k.Unattended), token[:])
 		if err != nil {
 			return err
 		}

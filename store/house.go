@@ -35,6 +35,7 @@ const (
 	keepSent     = 25 * time.Hour // the limits count a day
 	keepThrottle = 48 * time.Hour
 	keepBudget   = 40 * 24 * time.Hour // for the page that shows them, after their window
+	keepApproval = 30 * 24 * time.Hour // for the page that shows what came of them
 	sweepBatch   = 500
 )
 
@@ -58,6 +59,7 @@ var sweeps = []struct {
 		" (SELECT company, channel FROM providers WHERE previous_until > 0 AND previous_until <= $1 LIMIT $2)", 0},
 	{"DELETE FROM budgets WHERE (company, scope, subject, from_at) IN (SELECT company, scope, subject, from_at FROM budgets" +
 		" WHERE until_at <= $1 LIMIT $2)", keepBudget},
+	{"DELETE FROM approvals WHERE (company, id) IN (SELECT company, id FROM approvals WHERE expires_at <= $1 LIMIT $2)", keepApproval},
 	{"DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE expires_at <= $1 LIMIT $2)", keepThrottle},
 }
 

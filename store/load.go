@@ -101,6 +101,12 @@ func (s *Store) load(tx *Tx, k *authn.Keys, lock bool) (*loaded, error) {
 	if err := l.wantCompany(tx, k.Company); err != nil {
 		return nil, err
 	}
+	if err := s.loadBy(tx, k, lock, l); err != nil {
+		return nil, err
+	}
+	if err := s.loadApproval(tx, k, lock, l); err != nil {
+		return nil, err
+	}
 	if err := s.loadLane(tx, k, l); err != nil {
 		return nil, err
 	}

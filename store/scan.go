@@ -84,23 +84,25 @@ func (s asKinds) Scan(v any) error {
 // Each list of columns stands beside the targets that it is scanned into. The
 // casts to *string spare database/sql its reflection.
 
-const companyColumns = "c.id, c.slug, c.name, c.policy, c.policy_version, c.support, c.provides, c.created_at"
+const companyColumns = "c.id, c.slug, c.name, c.policy, c.policy_version, c.support, c.provides, c.created_at, c.roles, c.roles_version"
 
 func companyTargets(c *authn.Company) []any {
-	return []any{&c.ID, &c.Slug, &c.Name, asBytes{&c.Policy}, &c.PolicyVersion, &c.Support, asKinds{&c.Provides}, asTime{&c.CreatedAt}}
+	return []any{&c.ID, &c.Slug, &c.Name, asBytes{&c.Policy}, &c.PolicyVersion, &c.Support, asKinds{&c.Provides}, asTime{&c.CreatedAt},
+		asJSON[[]authn.Role]{&c.Roles}, &c.RolesVersion}
 }
 
 const userColumns = "u.company, u.id, u.login, u.email, u.email_verified_at, u.name, u.locale, u.audience, u.status, u.roles, " +
 	"u.require_two_factor, u.epoch, u.password_changed_at, u.wrong_in_row, u.wrong_in_month, u.month_start, " +
 	"u.password_known_at, u.created_at, u.email_changed_at, u.secured_at, u.preferred, u.had_factor_at, u.grace_at, " +
-	"u.phone, u.phone_trusted_at, u.phone_changed_at, u.person_key"
+	"u.phone, u.phone_trusted_at, u.phone_changed_at, u.api, u.exempt_until, u.exempt_reason, u.exempt_by, u.last_sign_in_at, u.person_key"
 
 func userTargets(u *authn.User, personKey *[]byte) []any {
 	return []any{&u.Company, &u.ID, &u.Login, &u.Email, asTime{&u.EmailVerifiedAt}, &u.Name, &u.Locale,
 		(*string)(&u.Audience), (*string)(&u.Status), asJSON[[]string]{&u.Roles},
 		&u.RequireTwoFactor, &u.Epoch, asTime{&u.PasswordChangedAt}, &u.WrongInRow, &u.WrongInMonth, asTime{&u.MonthStart},
 		asTime{&u.PasswordKnownAt}, asTime{&u.CreatedAt}, asTime{&u.EmailChangedAt}, asTime{&u.SecuredAt}, &u.Preferred,
-		asTime{&u.HadFactorAt}, asTime{&u.GraceAt}, &u.Phone, asTime{&u.PhoneTrustedAt}, asTime{&u.PhoneChangedAt}, personKey}
+		asTime{&u.HadFactorAt}, asTime{&u.GraceAt}, &u.Phone, asTime{&u.PhoneTrustedAt}, asTime{&u.PhoneChangedAt},
+		&u.API, asTime{&u.ExemptUntil}, &u.ExemptReason, &u.ExemptBy, asTime{&u.LastSignInAt}, personKey}
 }
 
 const attemptColumns = "a.company, a.id, a.user_id, a.purpose, a.state, a.version, a.proofs, a.lane, a.session_id, a.action, " +

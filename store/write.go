@@ -28,6 +28,10 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return s.settle(tx, k, l, paid, w)
 	case authn.SetPolicy:
 		return setPolicy(tx, k, w)
+	case authn.SetRoles:
+		return setRoles(tx, k, w)
+	case authn.KeepOwner:
+		return keepOwner(tx, k)
 	case authn.NewUser:
 		return s.newUser(tx, k, l, w)
 	case authn.SpendBudget, authn.NoteBudget:
@@ -81,6 +85,10 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return s.writeSent(tx, k, l, w)
 	case authn.NewLetter:
 		return s.writeLetter(tx, k, l, w)
+	case authn.NewApproval:
+		return newApproval(tx, k, l, w.Approval)
+	case authn.PutApproval:
+		return putApproval(tx, l, w.Approval)
 	case authn.NewLink:
 		return newLink(tx, l, w)
 	case authn.SpendLink:
@@ -190,7 +198,13 @@ func newSession(tx *Tx, l *loaded, w authn.NewSession) error {
 		se.Company, se.ID, se.User, se.Epoch, words(se.AMR), se.ACR, micros(se.AuthTime), micros(se.FactorTime), micros(se.ConfirmedAt),
 		micros(se.CreatedAt), micros(se.LastSeenAt), micros(se.ExpiresAt), micros(endOf(&se)), se.Idle.Microseconds(),
 		clean(se.Agent, maxName), clean(se.Name, maxName), clean(se.Attempt, maxID), returnTo(se.ReturnTo), token[:])
-	return oneRow(n, err, "there is a session of that id")
+	if err := oneRow(n, err, "there is a session of that id"); err != nil {
+		return err
+	}
+	// A session that is issued anew keeps the time of its sign-in.
+	_, err = tx.exec("UPDATE users SET last_sign_in_at = $3 WHERE company = $1 AND id = $2 AND last_sign_in_at < $3",
+		l.company, l.uid, micros(se.CreatedAt))
+	return err
 }
 
 func putSession(tx *Tx, l *loaded, se authn.Session) error {
@@ -237,5 +251,41 @@ func setPolicy(tx *Tx, k *authn.Keys, w authn.SetPolicy) error {
 	}
 	n, err := tx.exec("UPDATE companies SET policy = $2, policy_version = $3 WHERE id = $1 AND policy_version = $3 - 1",
 		k.Company, policy, w.Version)
-	return oneRow(n, err, "the policy was saved by somebody else")
+	if err := oneRow(n, err, "the policy was saved by somebody else"); err != nil {
+		return err
+	}
+	summary, err := document("the summary of the policy", w.Summary)
+	if err != nil {
+		return err
+	}
+	return keepPolicy(tx, authn.PolicyVersion{Company: k.Company, Version: w.Version, Document: []byte(policy), At: k.Now,
+		Actor: w.Actor, Reason: w.Reason, UndoOf: w.UndoOf, Summary: []byte(summary)})
+}
+
+func setRoles(tx *Tx, k *authn.Keys, w authn.SetRoles) error {
+	roles, err := document("the roles", []byte(encode(w.Roles)))
+	if err != nil {
+		return err
+	}
+	if len(w.Roles) == 0 {
+		roles = "[]"
+	}
+	n, err := tx.exec("UPDATE companies SET roles = $2, roles_version = $3 WHERE id = $1 AND roles_version = $3 - 1", k.Company, roles, w.Version)
+	return oneRow(n, err, "the roles were saved by somebody else")
+}
+
+var lockCompany = locking("SELECT 1 FROM companies WHERE id = $1", "FOR NO KEY UPDATE")
+
+// keepOwner holds the company's row (ruling 25), so that two owners cannot remove
+// each other at the same time: the second waits, and then counts without the first.
+func keepOwner(tx *Tx, k *authn.Keys) error {
+	var n int64
+	if _, err := tx.one(lockCompany.text(tx, true), []any{&n}, k.Company); err != nil {
+		return err
+	}
+	found, err := tx.one("SELECT 1 FROM users WHERE company = $1 AND owner AND status = 'active' AND NOT api LIMIT 1", []any{&n}, k.Company)
+	if err == nil && !found {
+		return &authn.Error{Code: authn.Conflict, Key: "error.last_owner"}
+	}
+	return err
 }

@@ -56,9 +56,6 @@ var auditTypes = []string{"sign_in.", "session.", "factor.", "password.", "user.
 // auditRows is how many events a page shows.
 const auditRows = 50
 
-// mayAudit reports whether the person may read the company's log.
-func mayAudit(cur session.Current) bool { return directory.Can(cur.User, directory.AuditRead) }
-
 // personPath is the address of a person's page; empty where there is none.
 func (h *Handler) personPath(id string) string {
 	if !h.people || !authn.CheckID(authn.UserID, id) {
@@ -67,10 +64,7 @@ func (h *Handler) personPath(id string) string {
 	return "/admin/people/" + id
 }
 
-func (h *Handler) getAudit(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	if !mayAudit(cur) {
-		return authn.Forbidden
-	}
+func (h *Handler) getAudit(w http.ResponseWriter, r *http.Request, cur session.Current, _ directory.Who) error {
 	v := h.personal(r, cur)
 	p, q, err := h.auditQuery(r, v, cur)
 	if err != nil {
@@ -80,7 +74,7 @@ func (h *Handler) getAudit(w http.ResponseWriter, r *http.Request, cur session.C
 	if err != nil {
 		return err
 	}
-	p.Months, p.Streams = keep.Months, h.c.Providers.HasStreams() && directory.Can(cur.User, directory.ProvidersWrite)
+	p.Months, p.Streams = keep.Months, h.c.Providers.HasStreams() && directory.Can(cur.Company, cur.User, directory.ProvidersWrite)
 	status := http.StatusOK
 	if len(p.Errors) > 0 {
 		status, v.Failed = http.StatusUnprocessableEntity, true

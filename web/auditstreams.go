@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/session"
@@ -42,13 +43,11 @@ type streamResult struct {
 // streamChannels are the kinds as forms name them.
 var streamChannels = map[string]authn.Kind{"syslog": authn.AuditSyslog, "webhook": authn.AuditWebhook}
 
-func (h *Handler) getStreams(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+func (h *Handler) getStreams(w http.ResponseWriter, r *http.Request, cur session.Current, _ directory.Who) error {
 	if !h.c.Providers.HasStreams() {
 		return authn.NotFound
 	}
-	if err := h.c.Providers.Ready(r.Context(), asker(r, cur)); authn.AsError(err).Code == authn.StepUpRequired {
-		return h.askConfirm(w, "audit_streams", "")
-	} else if err != nil {
+	if err := h.c.Providers.Ready(r.Context(), asker(r, cur)); err != nil {
 		return err
 	}
 	return h.drawStreams(w, r, http.StatusOK, cur, streamsPage{}, nil)
@@ -110,7 +109,7 @@ func failedResult(failed string) provider.StreamResult {
 	return provider.StreamResult{Stage: stage, Reason: reason}
 }
 
-func (h *Handler) postStreams(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+func (h *Handler) postStreams(w http.ResponseWriter, r *http.Request, cur session.Current, _ directory.Who) error {
 	if !h.c.Providers.HasStreams() {
 		return authn.NotFound
 	}
@@ -172,8 +171,6 @@ func (h *Handler) refuseStreams(w http.ResponseWriter, r *http.Request, cur sess
 	e := authn.AsError(err)
 	v := h.personal(r, cur)
 	switch e.Code {
-	case authn.StepUpRequired:
-		return h.askConfirm(w, "audit_streams", "")
 	case authn.Conflict:
 		return h.finish(w, streamsPath, "mail_moved")
 	case authn.Invalid:

@@ -38,8 +38,8 @@ func acts() map[string]act {
 		"address":        {action: "email.change", then: addressPath, label: "page.confirm.for_address"},
 		"texts_provider": {action: "provider.change_texts", then: textsPath, label: "page.confirm.for_texts_provider"},
 		"duo_provider":   {action: "provider.change_duo", then: duoAdminPath, label: "page.confirm.for_duo_provider"},
-		"audit_streams":  {action: "provider.change_audit", then: streamsPath, label: "page.confirm.for_audit_streams"},
 		"email_provider": {action: "provider.change", then: providerPath, label: "page.confirm.for_email_provider"},
+		"admin":          {action: "admin.act", then: securityPath, label: "page.confirm.for_admin"},
 		"":               {then: securityPath, label: "page.confirm.for_any"},
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
-	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/session"
@@ -34,11 +33,6 @@ type duoResultStep struct {
 	OK, Warn                  bool
 	Text, Advice, Code, Reply string
 	Clock                     string // how far the clocks are apart
-}
-
-// duoAdmin reports whether the person may see the company's Duo.
-func (h *Handler) duoAdmin(cur session.Current) bool {
-	return h.c.Providers.HasDuo() && directory.Can(cur.User, directory.ProvidersWrite)
 }
 
 func (h *Handler) getDuoAdmin(w http.ResponseWriter, r *http.Request, cur session.Current) error {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
-	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/session"
@@ -50,11 +49,6 @@ type mailStep struct {
 type mailRecord struct {
 	Name, Text string
 	Good       bool
-}
-
-// mailAdmin reports whether the person may see the company's mail server.
-func (h *Handler) mailAdmin(cur session.Current) bool {
-	return h.c.Providers.HasMail() && directory.Can(cur.User, directory.ProvidersWrite)
 }
 
 func asker(r *http.Request, cur session.Current) provider.Who {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
-	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/session"
@@ -99,11 +98,6 @@ func (v *View) driverName(driver string) string {
 		return v.T(key)
 	}
 	return driver
-}
-
-// textsAdmin reports whether the person may see how the company's texts are sent.
-func (h *Handler) textsAdmin(cur session.Current) bool {
-	return h.c.Providers.HasTexts() && directory.Can(cur.User, directory.ProvidersWrite)
 }
 
 func (h *Handler) getTextsAdmin(w http.ResponseWriter, r *http.Request, cur session.Current) error {

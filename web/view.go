@@ -44,11 +44,9 @@ type View struct {
 // person is who is signed in, for the top bar.
 type person struct {
 	Name, Login, Initials string
-	CanSync               bool   // the app can be set up
-	Replaces              string // id of the app that setting up again replaces
-	MailAdmin             bool   // may see the company's mail server
-	TextsAdmin, DuoAdmin  bool   // … how its texts are sent, and its Duo
-	Audit                 bool   // … its event log
+	CanSync               bool           // the app can be set up
+	Replaces              string         // id of the app that setting up again replaces
+	Admin                 []adminSection // the pages of the administration that they may see
 }
 
 // view is what is known from the request alone.
@@ -93,8 +91,7 @@ func (h *Handler) personal(r *http.Request, cur session.Current) *View {
 	v.Shape, v.Company, v.Form = Sheet, cur.Company.Name, h.c.Cookies.FormToken(r)
 	v.Person = &person{Name: cur.User.Name, Login: cur.User.Login, Initials: initials(cur.User.Name)}
 	v.Person.CanSync, v.Person.Replaces = h.canSync(cur)
-	v.Person.MailAdmin, v.Person.TextsAdmin, v.Person.DuoAdmin = h.mailAdmin(cur), h.textsAdmin(cur), h.duoAdmin(cur)
-	v.Person.Audit = mayAudit(cur)
+	v.Person.Admin = h.adminNav(cur)
 	if name := h.finished(r); name != "" {
 		v.Notice = "page.done." + name
 		v.Warning = slices.Contains(noSuccess, name)

@@ -183,9 +183,9 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("POST "+textsPath, h.account(h.postTextsAdmin))
 	m.Handle("GET "+duoAdminPath, h.account(h.getDuoAdmin))
 	m.Handle("POST "+duoAdminPath, h.account(h.postDuoAdmin))
-	m.Handle("GET "+auditPath, h.account(h.getAudit))
-	m.Handle("GET "+streamsPath, h.account(h.getStreams))
-	m.Handle("POST "+streamsPath, h.account(h.postStreams))
+	m.Handle("GET "+auditPath, h.admin(directory.AuditRead, h.getAudit))
+	m.Handle("GET "+streamsPath, h.admin(directory.ProvidersWrite, h.getStreams))
+	m.Handle("POST "+streamsPath, h.admin(directory.ProvidersWrite, h.postStreams))
 
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)

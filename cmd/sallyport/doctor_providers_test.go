@@ -120,6 +120,23 @@ func TestDoctorDuoBounds(t *testing.T) {
 	}
 }
 
+// A test that a budget refuses says which one, and until when. (The script of the
+// command runs by the clock of the machine, and a window of ten minutes may end
+// between two of its lines.)
+func TestRefusedTextTest_B5(t *testing.T) {
+	acme := authn.Company{Slug: "acme"}
+	until := time.Date(2026, 11, 22, 7, 20, 0, 0, time.UTC)
+	for scope, want := range map[string]string{
+		"number":      "acme may send no more texts to this number until 2026-11-22 07:20 UTC",
+		"company_day": "acme may send no more texts today until 2026-11-22 07:20 UTC",
+	} {
+		refusal := &authn.Error{Code: authn.TooManyRequests, Key: "error.message_budget", Err: &authn.BudgetError{Scope: scope, Until: until}}
+		if err := notTested(refusal, acme, 1, provider.TextState{}); !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v", scope, err)
+		}
+	}
+}
+
 // Doctor names the companies whose provider did not take the last message.
 func TestDoctorTexts_B5(t *testing.T) {
 	s := sallyporttest.NewServer(t)

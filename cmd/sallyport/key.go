@@ -31,11 +31,11 @@ type keyView struct {
 	Token      string     `json:"token,omitempty"`
 }
 
-func viewKey(k authn.APIKey, owner authn.User, now time.Time) keyView {
+func viewKey(k authn.APIKey, company authn.Company, owner authn.User, now time.Time) keyView {
 	v := keyView{ID: k.ID, Name: k.Name, Owner: k.User, OwnerLogin: owner.Login, Scopes: k.Scopes, Effective: []string{}, Networks: []string{},
 		CreatedAt: k.CreatedAt.UTC(), ExpiresAt: k.ExpiresAt.UTC(), State: "active"}
 	for _, p := range k.Scopes {
-		if directory.Can(owner, directory.Permission(p)) {
+		if directory.Can(company, owner, directory.Permission(p)) {
 			v.Effective = append(v.Effective, p)
 		}
 	}
@@ -163,7 +163,7 @@ func (k *keyGroup) create(c *cobra.Command, o *opened, company authn.Company, ow
 	if err != nil {
 		return err
 	}
-	v := viewKey(made, user, time.Now())
+	v := viewKey(made, company, user, time.Now())
 	v.Token = token.Reveal()
 	return k.show(v, "%s\n\nThis is the key %q (%s). It is shown this once: keep it where the program reads its secrets, and not in a repository.\nIt may %s for %s, until %s.\n",
 		v.Token, v.Name, v.ID, strings.Join(v.Scopes, ", "), v.OwnerLogin, v.ExpiresAt.Format(time.DateOnly))
@@ -195,7 +195,7 @@ func (k *keyGroup) views(c *cobra.Command, o *opened, company authn.Company) ([]
 		if err != nil {
 			return nil, err
 		}
-		views = append(views, viewKey(key, owner, time.Now()))
+		views = append(views, viewKey(key, company, owner, time.Now()))
 	}
 	return views, nil
 }

@@ -23,7 +23,7 @@ func TestPlans(t *testing.T) {
 		t.Errorf("only %d statements were run", len(texts))
 	}
 	for _, table := range []string{"companies", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices", "events", "chains",
-		"leases", "meta", "saved_codes", "challenges", "links", "outbox", "budgets", "providers", "provider_health", "audit_streams", "audit_anchors"} {
+		"leases", "meta", "saved_codes", "challenges", "links", "outbox", "budgets", "providers", "provider_health", "policy_versions", "policy_reminders", "audit_streams", "audit_anchors"} {
 		if !b.ran("INSERT INTO " + table + " ") {
 			t.Errorf("nothing is put into %s", table)
 		}
@@ -33,7 +33,8 @@ func TestPlans(t *testing.T) {
 			continue
 		}
 		if strings.Contains(text, "factors_2") || strings.HasPrefix(text, "UPDATE users SET owner =") || strings.HasPrefix(text, "UPDATE users SET had_factor_at =") ||
-			strings.HasPrefix(text, "UPDATE companies SET provides = 'email'") {
+			strings.HasPrefix(text, "UPDATE companies SET provides = 'email'") ||
+			strings.HasPrefix(text, "INSERT INTO policy_versions SELECT") {
 			continue // a migration, once
 		}
 		steps := b.plan(text)
@@ -44,7 +45,7 @@ func TestPlans(t *testing.T) {
 		}
 		for _, step := range steps {
 			switch {
-			case strings.HasSuffix(step, "PRIMARY KEY (company=?)") && !strings.Contains(text, "FROM company_keys") && !strings.Contains(text, "chains") && !strings.Contains(text, "audit_") &&
+			case strings.HasSuffix(step, "PRIMARY KEY (company=?)") && !strings.Contains(text, "FROM company_keys") && !strings.Contains(text, "FROM policy_reminders") && !strings.Contains(text, "chains") && !strings.Contains(text, "audit_") &&
 				!strings.Contains(text, "FROM outbox WHERE company = $1 AND channel"): // what waits is what an owner asks for
 				t.Errorf("%s\n\t%s: all rows of a company", text, step)
 			case !strings.Contains(step, "SCAN"), strings.Contains(step, "CONSTANT ROW"):
@@ -133,6 +134,7 @@ func (b *bed) everyStatement(ctx context.Context) {
 	accept(authn.Keys{User: u}, authn.ActivateFactor{ID: next}, authn.PutFactor{Factor: authn.Factor{ID: next, State: authn.Asleep}}, authn.DeleteFactor{ID: next},
 		authn.EndSession{ID: ses}, authn.EndSessions{}, authn.EndAttempts{})
 	accept(authn.Keys{}, authn.SetPolicy{Version: 1})
+	b.everyPolicyStatement(ctx)
 	b.everyAccountStatement(ctx)
 	b.everyTextStatement(ctx)
 	_, err = b.SealEvents(ctx, b.company, b.now, 0, func([]byte, int64, authn.Event, []byte) []byte { return []byte{1} })
@@ -176,6 +178,20 @@ func (b *bed) everyAuditStatement(ctx context.Context) {
 	b.must(err)
 	_, err = b.PruneEvents(ctx, b.company, end, 1, b.now)
 	b.must(err)
+}
+
+// everyPolicyStatement is about the history, previews and reminders.
+func (b *bed) everyPolicyStatement(ctx context.Context) {
+	b.t.Helper()
+	_, err := b.PolicyVersions(ctx, b.company, 0, 0)
+	b.must(err)
+	_, err = b.PolicyVersion(ctx, b.company, 1)
+	b.must(err)
+	_, err = b.People(ctx, b.company, "", 0)
+	b.must(err)
+	at, err := b.Reminders(ctx, b.company)
+	b.must(err)
+	b.must(b.Remind(ctx, authn.Keys{Company: b.company, Now: b.now}, at, authn.Reminders{Company: b.company, Rollout: "r", Days: 3}, nil))
 }
 
 // everyAccountStatement is about codes, links and letters.
