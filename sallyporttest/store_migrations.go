@@ -19,15 +19,17 @@ import (
 // added are the tables that came after the first schema, children first.
 var added = []string{"audit_streams", "audit_anchors", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
+// after0007 takes back what came after migration 0007.
+var after0007 = []string{"DROP TABLE audit_streams", "DROP TABLE audit_anchors", "DROP INDEX events_actor", "DROP INDEX events_type", "DROP INDEX companies_keep",
+	"ALTER TABLE companies DROP COLUMN audit_keep_months"}
+
 // after0005 takes back what came after migration 0005, newest first.
-var after0005 = []string{
-	"DROP TABLE audit_streams", "DROP TABLE audit_anchors", "DROP INDEX events_actor", "DROP INDEX events_type", "DROP INDEX companies_keep",
-	"ALTER TABLE companies DROP COLUMN audit_keep_months",
+var after0005 = append(slices.Clone(after0007),
 	"DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
 	"ALTER TABLE companies DROP COLUMN roles", "ALTER TABLE companies DROP COLUMN roles_version",
 	"ALTER TABLE users DROP COLUMN api", "ALTER TABLE users DROP COLUMN exempt_until", "ALTER TABLE users DROP COLUMN exempt_reason",
 	"ALTER TABLE users DROP COLUMN exempt_by", "ALTER TABLE users DROP COLUMN last_sign_in_at",
-}
+)
 
 // firstSchema puts the database back to migration 0001, with the data that it
 // had room for.
@@ -217,7 +219,7 @@ func runMigrations(t *testing.T, open opener) {
 		w := newWorld(t, open)
 		k := authn.Keys{Company: w.company.ID}
 		w.must(w.write(k, authn.SetPolicy{Policy: []byte(`{"b":1}`), Version: 2, Actor: "operator"}))
-		for _, s := range []string{"DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DELETE FROM migrations WHERE version >= 7"} {
+		for _, s := range append(slices.Clone(after0007), "DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DELETE FROM migrations WHERE version >= 7") {
 			w.exec(s)
 		}
 		again, err := w.Again(t, w.Keyring)
