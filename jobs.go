@@ -37,7 +37,7 @@ func (s *Server) Run(ctx context.Context) error {
 	seal, sweep := time.NewTicker(sealEvery), time.NewTicker(sweepEvery)
 	defer seal.Stop()
 	defer sweep.Stop()
-	var mail sync.WaitGroup
+	var mail sync.WaitGroup // and what else may take long
 	defer func() {
 		mail.Wait()
 		if s.Providers != nil {
@@ -47,6 +47,9 @@ func (s *Server) Run(ctx context.Context) error {
 	// On its own: a provider that is slow holds up nothing else.
 	mail.Go(func() { s.drain(ctx) })
 	mail.Go(func() { s.every(ctx, sendEvery, "streams", s.Audit.Deliver) })
+	mail.Go(func() {
+		s.every(ctx, sweepEvery, "retention", func(ctx context.Context) error { _, err := s.Audit.PruneSome(ctx); return err })
+	})
 	s.job(ctx, "clock", s.clock.tick)
 	for {
 		select {
@@ -64,7 +67,6 @@ func (s *Server) Run(ctx context.Context) error {
 		case <-sweep.C:
 			s.job(ctx, "clock", s.clock.tick)
 			s.job(ctx, "sweep", func(ctx context.Context) error { return s.cfg.Store.Sweep(ctx, s.cfg.Now()) })
-			s.job(ctx, "retention", func(ctx context.Context) error { _, err := s.Audit.PruneSome(ctx); return err })
 			s.job(ctx, "refusals", s.SignIn.FlushRefusals)
 			s.job(ctx, "refusals of keys", s.Directory.FlushRefusals)
 			s.job(ctx, "reminders", s.Directory.RemindPolicies)
