@@ -39,31 +39,32 @@ var mayImport = map[string][]string{
 	"text":            {},
 	"internal/qrcode": {},
 
-	"policy":             {"authn"},
-	"session":            {"authn"},
-	"throttle":           {"authn"},
-	"audit":              {"authn"},
-	"internal/egress":    {},
-	"internal/duoserver": {},
-	"internal/phone":     {},
-	"internal/csvfile":   {},
-	"message/*":          {"authn", "internal/egress", "message/httpsend"},
-	"internal/httpserve": {"authn"},
-	"notice":             {"authn", "text"},
-	"method/*":           {"authn", "otp", "internal/phone"},
-	"remote":             {"authn"},
-	"signin":             {"authn", "policy", "remote"},
-	"enroll":             {"authn", "policy", "remote"},
-	"directory":          {"authn", "policy", "internal/phone"},
-	"provider":           {"authn", "directory", "policy", "internal/phone"}, // who may is directory.Can's to say
-	"branding":           {"authn", "directory", "policy"},
-	"report":             {"authn", "policy", "directory", "provider", "internal/csvfile"}, // how messages get through is the provider's to say
-	"store":              {"authn", "keyring"},
-	"store/*":            {"authn", "keyring", "store"}, // the words of its errors, and the key in its Config
-	"httpapi":            handlers,
-	"web":                append([]string{"docs"}, handlers...),
-	"oidc":               handlers,
-	".":                  append([]string{"httpapi", "web", "oidc", "internal/egress"}, handlers...),
+	"policy":              {"authn"},
+	"session":             {"authn"},
+	"throttle":            {"authn"},
+	"audit":               {"authn"},
+	"internal/egress":     {},
+	"internal/duoserver":  {},
+	"internal/phone":      {},
+	"internal/csvfile":    {},
+	"message/*":           {"authn", "internal/egress", "message/httpsend"},
+	"message/auditstream": {"authn", "internal/egress", "message/webhook"}, // whose signature it shares
+	"internal/httpserve":  {"authn"},
+	"notice":              {"authn", "text"},
+	"method/*":            {"authn", "otp", "internal/phone"},
+	"remote":              {"authn"},
+	"signin":              {"authn", "policy", "remote"},
+	"enroll":              {"authn", "policy", "remote"},
+	"directory":           {"authn", "policy", "internal/phone"},
+	"provider":            {"authn", "directory", "policy", "internal/phone"}, // who may is directory.Can's to say
+	"branding":            {"authn", "directory", "policy"},
+	"report":              {"authn", "policy", "directory", "provider", "internal/csvfile"}, // how messages get through is the provider's to say
+	"store":               {"authn", "keyring"},
+	"store/*":             {"authn", "keyring", "store"}, // the words of its errors, and the key in its Config
+	"httpapi":             handlers,
+	"web":                 append([]string{"docs"}, handlers...),
+	"oidc":                handlers,
+	".":                   append([]string{"httpapi", "web", "oidc", "internal/egress"}, handlers...),
 
 	// What puts everything together. The root package is below all three.
 	"sallyporttest":   {".", "*", "method/*", "message/*", "store/*", "internal/duoserver", "internal/egress", "internal/httpserve", "internal/qrcode"},

@@ -103,6 +103,10 @@ type Config struct {
 	// Duo tries the applications that companies name (method/duo.Method). Nil: no
 	// company has Duo.
 	Duo authn.DuoService
+	// Streams send companies' event logs to the systems that they name (the types of
+	// message/auditstream), by kind. Nil: events are sent nowhere. Needs Senders or
+	// TextDrivers.
+	Streams map[authn.Kind]authn.StreamSender
 	// Digits makes a sent code out of its seed (method/code.Digits); needed with Senders.
 	Digits func(seed []byte) string
 	// BackupCodes makes them (method/backup.Method); nil: nobody gets any.
@@ -287,7 +291,7 @@ func (s *Server) services() error {
 		n := notice.Config{Outbox: c.Store, Texts: c.Catalogue, Senders: c.Senders, PublicURL: c.PublicURL,
 			Code: c.Digits, Now: c.Now, Log: c.Log, Random: c.Random}
 		s.Providers, errs[6] = provider.New(provider.Config{Store: c.Store, Mail: c.CompanyMail, Drivers: c.TextDrivers, Texts: c.Texts, Text: c.Senders[authn.SMS],
-			Duo: c.Duo, PublicURL: c.PublicURL, Now: c.Now, Random: c.Random, Log: c.Log, Lifetimes: c.Lifetimes,
+			Duo: c.Duo, Streams: c.Streams, PublicURL: c.PublicURL, Now: c.Now, Random: c.Random, Log: c.Log, Lifetimes: c.Lifetimes,
 			Render: func(l authn.Letter) (authn.Message, error) { return s.Notices.Render(l) }})
 		n.SenderFor = s.Providers.SenderFor
 		s.Notices, errs[5] = notice.New(n)
@@ -301,13 +305,18 @@ func (s *Server) services() error {
 	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Lifetimes: c.Lifetimes, Now: c.Now, Random: c.Random,
 		Traits: func(of authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(methods, of) }})
 	s.Reports, errs[7] = report.New(report.Config{Store: c.Store, Methods: c.Methods, Providers: s.Providers, Now: c.Now})
-	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Now: c.Now, Random: c.Random})
+	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Streams: c.Streams, Text: s.eventText, Now: c.Now, Random: c.Random})
 	brand := branding.Config{Store: c.Store, SMSName: notice.SMSName, Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes}
 	if s.Notices != nil {
 		brand.Render = s.Notices.Render
 	}
 	s.Branding, errs[8] = branding.New(brand)
 	return errors.Join(errs[:]...)
+}
+
+// eventText is what an event says, in English: for machines that watch.
+func (s *Server) eventText(e authn.Event) string {
+	return s.cfg.Catalogue.Text(text.English, audit.TextKey(e, s.cfg.Catalogue.Has), nil)
 }
 
 func (s *Server) mount(outer *httpserve.Config) error {

@@ -17,7 +17,7 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"brand_files", "branding", "event_counts", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // undo takes a migration back, by its number; newer ones first.
 var undo = map[int][]string{
@@ -32,6 +32,10 @@ var undo = map[int][]string{
 	9: {
 		"DROP INDEX users_exempt", "DROP INDEX users_password_known", "DROP INDEX users_grace", "DROP INDEX factors_wrong",
 		"DROP TABLE event_counts", "ALTER TABLE events DROP COLUMN counts", "ALTER TABLE events DROP COLUMN counted_as",
+	},
+	10: {
+		"DROP TABLE audit_streams", "DROP TABLE audit_anchors", "DROP INDEX events_actor", "DROP INDEX events_type", "DROP INDEX companies_keep",
+		"ALTER TABLE companies DROP COLUMN audit_keep_months",
 	},
 }
 

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
-	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -114,41 +112,6 @@ func eventTargets(ev *authn.Event, seq **int64) []any {
 	return []any{&ev.Company, &ev.ID, &ev.Type, &ev.Actor, &ev.Target, (*string)(&ev.Result), asTime{&ev.At}, seq, &ev.Prev, &ev.Hash}
 }
 
-var (
-	selectEvents = "SELECT " + eventColumns + ", e.person, e.personal, u.person_key" +
-		" FROM events e LEFT JOIN users u ON u.company = e.company AND u.id = e.person" +
-		" WHERE e.company = $1 AND e.id < $2"
-	selectEventsAll    = selectEvents + newestFirst
-	selectEventsTarget = selectEvents + " AND e.target = $4 AND e.target <> ''" + newestFirst
-	// For the operator and for auditors: those that match are looked for among all.
-	filterEvents         = " AND e.at >= $4 AND e.at < $5 AND ($6 = '' OR e.type = $6 OR $7 AND substr(e.type, 1, length($6)) = $6)"
-	selectEventsFiltered = selectEvents + filterEvents + newestFirst
-	selectEventsBoth     = selectEvents + filterEvents + " AND e.target = $8 AND e.target <> ''" + newestFirst
-)
-
-const newestFirst = " ORDER BY e.id DESC LIMIT $3"
-
-// eventsStatement is the statement for a query, with its arguments.
-func eventsStatement(company, before string, q authn.EventQuery) (string, []any) {
-	args := []any{company, before, limitOf(q.Limit)}
-	if q.Type == "" && q.Since.IsZero() && q.Until.IsZero() {
-		if q.Target == "" {
-			return selectEventsAll, args
-		}
-		return selectEventsTarget, append(args, q.Target)
-	}
-	until := int64(math.MaxInt64)
-	if !q.Until.IsZero() {
-		until = micros(q.Until)
-	}
-	typ := clean(q.Type, maxWord)
-	args = append(args, micros(q.Since), until, typ, strings.HasSuffix(typ, "."))
-	if q.Target == "" {
-		return selectEventsFiltered, args
-	}
-	return selectEventsBoth, append(args, q.Target)
-}
-
 // lastID is after every id: ids hold letters, digits, _ and -.
 const lastID = "~"
 
@@ -162,71 +125,10 @@ func limitOf(limit int) int {
 	return limit
 }
 
-// Events returns events of a company, newest first. What an event said of a
-// person whose key was destroyed is empty.
-func (s *Store) Events(ctx context.Context, company string, q authn.EventQuery) ([]authn.Event, error) {
-	before := q.Before
-	if before == "" {
-		before = lastID
-	}
-	if !goodID(company) || before != lastID && !goodID(before) || q.Target != "" && !goodID(q.Target) {
-		return nil, nil
-	}
-	var list []authn.Event
-	err := s.b.Read(ctx, func(tx *Tx) error {
-		l := &loaded{company: company}
-		if err := l.wantCompany(tx, company); err != nil {
-			return err
-		}
-		if err := s.wantKey(tx, l); err != nil {
-			return err
-		}
-		text, args := eventsStatement(company, before, q)
-		open := personOpener{l: l, keys: map[string]*keyring.DataKey{}}
-		list = nil
-		return tx.each(text, args, func(scan func(...any) error) (bool, error) {
-			var ev authn.Event
-			var seq *int64
-			var person string
-			var personal, personKey []byte
-			if err := scan(append(eventTargets(&ev, &seq), &person, &personal, &personKey)...); err != nil {
-				return false, err
-			}
-			if seq != nil {
-				ev.Seq = *seq
-			}
-			if len(personal) > 0 {
-				if err := open.into(&ev, person, personal, personKey); err != nil {
-					return false, err
-				}
-			}
-			list = append(list, ev)
-			return true, nil
-		})
-	})
-	return list, in("events", err)
-}
-
 // personOpener opens what events say, remembering the keys of one call.
 type personOpener struct {
 	l    *loaded
 	keys map[string]*keyring.DataKey
-}
-
-func (o *personOpener) into(ev *authn.Event, person string, personal, personKey []byte) error {
-	key, erased, err := o.keyOf(ev.Company, person, personKey)
-	if erased || err != nil {
-		return err
-	}
-	plain, err := key.Open(eventPlace(ev.Company, ev.ID, person), personal)
-	if err != nil {
-		return internal("event %s does not open", ev.ID)
-	}
-	_, doc, ok := unpackPersonal(plain)
-	if !ok || json.Unmarshal(doc, &ev.Personal) != nil {
-		return internal("event %s is damaged", ev.ID)
-	}
-	return nil
 }
 
 // keyOf is the key for what is said of a person; of nobody, the company's.

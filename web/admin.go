@@ -22,6 +22,7 @@ type adminSection struct {
 var adminSections = []adminSection{
 	{"branding", brandingPath, "brush", "admin.branding.nav", directory.BrandingWrite, nil},
 	{"overview", overviewPath, "chart", "admin.overview.title", "", nil},
+	{"audit", auditPath, "list", "admin.audit.nav", directory.AuditRead, nil},
 	{"texts", textsPath, "message", "admin.texts.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasTexts() }},
 	{"duo", duoAdminPath, "shield", "method.duo", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasDuo() }},
 	{"mail", providerPath, "mail", "admin.mail.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasMail() }},

@@ -48,6 +48,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/audit"
@@ -106,6 +107,7 @@ type Handler struct {
 	serves  func(address string) bool // whether there is such a page
 	methods map[authn.Kind]authn.Method
 	lands   map[string][]phone.Country // by language
+	people  bool                       // there are pages of people
 }
 
 // New checks the configuration and parses the pages.
@@ -193,6 +195,9 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("POST "+textsPath, h.account(h.postTextsAdmin))
 	m.Handle("GET "+duoAdminPath, h.account(h.getDuoAdmin))
 	m.Handle("POST "+duoAdminPath, h.account(h.postDuoAdmin))
+	m.Handle("GET "+auditPath, h.admin(directory.AuditRead, h.getAudit))
+	m.Handle("GET "+streamsPath, h.admin(directory.ProvidersWrite, h.getStreams))
+	m.Handle("POST "+streamsPath, h.admin(directory.ProvidersWrite, h.postStreams))
 
 	m.Handle("GET "+brandingPath, h.admin(directory.BrandingWrite, h.getBranding))
 	m.Handle("POST "+brandingPath, h.adminUpload(directory.BrandingWrite, h.postBranding))
@@ -208,6 +213,7 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("GET /readyz", httpserve.Page(h.readyz))
 	m.Handle("GET "+statusPath, httpserve.LoopbackOnly(httpserve.Page(h.getStatus)))
 	m.Handle("GET "+statusPath+".json", httpserve.LoopbackOnly(httpserve.JSON(h.getStatusJSON)))
+	h.people = slices.Contains(m.Routes(), "GET /admin/people/{id}")
 }
 
 // root leads a bare host name to where people begin.
