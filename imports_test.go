@@ -42,7 +42,7 @@ var mayImport = map[string][]string{
 	"policy":              {"authn"},
 	"session":             {"authn"},
 	"throttle":            {"authn"},
-	"audit":               {"authn"},
+	"audit":               {"authn", "internal/csvfile"},
 	"internal/egress":     {},
 	"internal/duoserver":  {},
 	"internal/phone":      {},

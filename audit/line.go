@@ -6,11 +6,10 @@ import (
 	"encoding/json"
 	"io"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/internal/csvfile"
 )
 
 // Line is an event as machines read it, in exports and streams. It loses
@@ -82,7 +81,7 @@ func csvLines(w io.Writer) (func(Line) error, error) {
 		}
 		cells := []string{seq, l.At.Format(time.RFC3339Nano), l.Type, string(l.Result), l.Actor, l.Target, l.Address, l.Agent, detail, l.Text, l.ID, l.Company, l.Prev, l.Hash, l.Commitment}
 		for i, cell := range cells {
-			cells[i] = Cell(cell)
+			cells[i] = csvfile.Cell(cell)
 		}
 		if err := c.Write(cells); err != nil {
 			return err
@@ -90,18 +89,4 @@ func csvLines(w io.Writer) (func(Line) error, error) {
 		c.Flush() // into the buffer behind it
 		return c.Error()
 	}, nil
-}
-
-// Cell puts an apostrophe before what a spreadsheet would run (ruling 37;
-// CWE-1236): = + - @, tab and line ends, also after spaces, and their full-width forms.
-func Cell(s string) string {
-	for _, r := range s {
-		switch {
-		case strings.ContainsRune("=+-@\t\r\n＝＋－＠", r):
-			return "'" + s
-		case !unicode.IsSpace(r) && unicode.IsPrint(r):
-			return s
-		}
-	}
-	return s
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/internal/csvfile"
 	"github.com/sallyport-mfa/sallyport/session"
 )
 
@@ -195,7 +196,7 @@ func (h *Handler) getActivityFile(w http.ResponseWriter, r *http.Request, cur se
 	table.UseCRLF = true // RFC 4180
 	row := func(cells ...string) {
 		for i := range cells {
-			cells[i] = audit.Cell(cells[i])
+			cells[i] = csvfile.Cell(cells[i])
 		}
 		_ = table.Write(cells) // a strings.Builder takes everything
 	}
