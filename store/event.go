@@ -39,7 +39,8 @@ func cleanPersonal(p authn.Personal) []byte {
 }
 
 // personKeyOf is the key for what is said of a person: their own, or, where
-// they have none, the company's (person is then empty).
+// they have none, the company's (person is then empty). The key is nil for somebody
+// who was erased: nothing more is said of them.
 func (l *loaded) personKeyOf(tx *Tx, target string) (person string, key *keyring.DataKey, err error) {
 	if target == "" {
 		return "", l.key, nil
@@ -50,8 +51,14 @@ func (l *loaded) personKeyOf(tx *Tx, target string) (person string, key *keyring
 	sealed := l.personKey
 	if l.uid != target {
 		sealed = nil
-		if _, err := tx.one("SELECT person_key FROM users WHERE company = $1 AND id = $2", []any{&sealed}, l.company, target); err != nil {
+		found, err := tx.one("SELECT person_key FROM users WHERE company = $1 AND id = $2", []any{&sealed}, l.company, target)
+		if err != nil {
 			return "", nil, err
+		}
+		if !found {
+			if dead, err := tx.buried(l.company, target); err != nil || dead {
+				return "", nil, err
+			}
 		}
 	}
 	if len(sealed) == 0 {
@@ -90,12 +97,14 @@ func (s *Store) insertEvent(tx *Tx, k *authn.Keys, l *loaded, ev authn.Event) er
 		if person, key, err = l.personKeyOf(tx, ev.Target); err != nil {
 			return err
 		}
-		salt := make([]byte, saltLen)
-		if _, err := io.ReadFull(s.random, salt); err != nil {
-			return internal("no randomness: %w", err)
+		if key != nil {
+			salt := make([]byte, saltLen)
+			if _, err := io.ReadFull(s.random, salt); err != nil {
+				return internal("no randomness: %w", err)
+			}
+			personal = key.Seal(eventPlace(k.Company, ev.ID, person), packPersonal(salt, doc))
+			commit = commitment(l.key, salt, ev.ID, doc)
 		}
-		personal = key.Seal(eventPlace(k.Company, ev.ID, person), packPersonal(salt, doc))
-		commit = commitment(l.key, salt, ev.ID, doc)
 	}
 	n, err := tx.exec(`INSERT INTO events (company, id, type, actor, target, result, at, person, personal, commitment)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
@@ -171,8 +180,14 @@ func (s *Store) Events(ctx context.Context, company string, q authn.EventQuery) 
 	if !goodID(company) || before != lastID && !goodID(before) || q.Target != "" && !goodID(q.Target) {
 		return nil, nil
 	}
-	var list []authn.Event
-	err := s.b.Read(ctx, func(tx *Tx) error {
+	text, args := eventsStatement(company, before, q)
+	list, err := s.events(ctx, company, text, args)
+	return list, in("events", err)
+}
+
+// events opens what a statement finds.
+func (s *Store) events(ctx context.Context, company, text string, args []any) (list []authn.Event, err error) {
+	err = s.b.Read(ctx, func(tx *Tx) error {
 		l := &loaded{company: company}
 		if err := l.wantCompany(tx, company); err != nil {
 			return err
@@ -180,7 +195,6 @@ func (s *Store) Events(ctx context.Context, company string, q authn.EventQuery) 
 		if err := s.wantKey(tx, l); err != nil {
 			return err
 		}
-		text, args := eventsStatement(company, before, q)
 		open := personOpener{l: l, keys: map[string]*keyring.DataKey{}}
 		list = nil
 		return tx.each(text, args, func(scan func(...any) error) (bool, error) {
@@ -203,7 +217,7 @@ func (s *Store) Events(ctx context.Context, company string, q authn.EventQuery) 
 			return true, nil
 		})
 	})
-	return list, in("events", err)
+	return list, err
 }
 
 // personOpener opens what events say, remembering the keys of one call.
