@@ -87,6 +87,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"addresses", runAddresses},
 		{"outbox", runOutbox},
 		{"migrations", runMigrations},
+		{"erasure", runErasure},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) { g.run(t, open) })
@@ -281,7 +282,7 @@ func (w *world) exec(query string, args ...any) {
 }
 
 // tables are those with contents worth stealing.
-var tables = []string{"approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
+var tables = []string{"tombstones", "approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
 	"api_keys", "events", "chains", "leases", "meta", "migrations"}
 
 // dump is everything that whoever steals the database reads.

@@ -17,10 +17,12 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"tombstones", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // after0005 takes back what came after migration 0005, newest first.
 var after0005 = []string{
+	"DROP TABLE tombstones", "DROP INDEX companies_erased", "ALTER TABLE companies DROP COLUMN erased_at", "ALTER TABLE companies DROP COLUMN purged_at",
+	"DROP INDEX IF EXISTS events_actor",
 	"DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
 	"ALTER TABLE companies DROP COLUMN roles", "ALTER TABLE companies DROP COLUMN roles_version",
 	"ALTER TABLE users DROP COLUMN api", "ALTER TABLE users DROP COLUMN exempt_until", "ALTER TABLE users DROP COLUMN exempt_reason",

@@ -186,8 +186,10 @@ func (s *Store) PurgeCompany(ctx context.Context, company string, now time.Time,
 		}
 	}
 	err = s.b.Do(ctx, func(tx *Tx) error {
-		_, err := tx.exec("UPDATE companies SET slug = id, purged_at = CASE WHEN erased_at <= $2 THEN $3 ELSE 0 END"+
-			" WHERE id = $1 AND erased_at > 0 AND purged_at = 0", company, micros(now.Add(-PurgeLate)), micros(now))
+		if _, err := tx.exec("UPDATE companies SET slug = id WHERE id = $1 AND erased_at > 0", company); err != nil {
+			return err
+		}
+		_, err := tx.exec("UPDATE companies SET purged_at = $3 WHERE id = $1 AND erased_at > 0 AND erased_at <= $2", company, micros(now.Add(-PurgeLate)), micros(now))
 		return err
 	})
 	return err == nil, in("purge company", err)
