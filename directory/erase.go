@@ -112,3 +112,24 @@ func (s *Service) PurgeCompany(ctx context.Context, company string, batches int)
 	}
 	return done, nil
 }
+
+// EraseUser is the act Erase for somebody who typed the person's login as well:
+// what looks the same on a page, or as an id, is not.
+//
+// Errors: those of Do; Invalid (field login).
+func (s *Service) EraseUser(ctx context.Context, w Who, id, login, reason string) (Outcome, error) {
+	if !w.Actor.Operator {
+		if _, err := s.Check(ctx, w, UsersIdentity); err != nil {
+			return Outcome{}, err
+		}
+	}
+	u, _, err := s.Lookup(ctx, authn.Company{ID: w.Company}, id)
+	if err != nil {
+		return Outcome{}, err
+	}
+	typed, ok := authn.CanonicalLogin(login)
+	if name, _ := authn.CanonicalLogin(u.Login); !ok || typed != name {
+		return Outcome{}, authn.InvalidField("login", "not_theirs", nil)
+	}
+	return s.Do(ctx, w, PersonAct{Do: Erase, Target: u.ID, Reason: reason})
+}
