@@ -176,12 +176,15 @@ func (s *Store) PurgeCompany(ctx context.Context, company string, now time.Time,
 		if p.key == "company" {
 			text = "DELETE FROM " + p.table + " WHERE company = $1 AND $2 > 0 AND EXISTS (SELECT 1 FROM companies c WHERE c.id = $1 AND c.erased_at > 0)"
 		}
-		for n := int64(sweepBatch); n >= sweepBatch; batches-- {
+		for n := int64(sweepBatch); n >= sweepBatch; {
 			if batches <= 0 {
 				return false, nil
 			}
 			if n, err = s.deleteSome(ctx, text, company); err != nil {
 				return false, in("purge company", err)
+			}
+			if n > 0 {
+				batches--
 			}
 		}
 	}
