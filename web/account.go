@@ -73,7 +73,7 @@ func (h *Handler) mountAccount(m *httpserve.Mux) {
 	m.Handle("POST "+confirmPath+"/{attempt}", h.account(h.postConfirmAttempt))
 
 	m.Handle("GET "+dataPath, h.account(h.getData))
-	m.Handle("GET "+dataPath+"/export", h.account(h.getDataFile))
+	m.Handle("POST "+dataPath+"/export", h.account(h.postDataFile))
 
 	m.Handle("GET "+devicesPath, h.account(h.getDevices))
 	m.Handle("POST "+devicesPath+"/{session}/name", h.accountForm(h.postDeviceName, h.deviceAgain))

@@ -23,10 +23,11 @@ func (h *Handler) getData(w http.ResponseWriter, r *http.Request, cur session.Cu
 	return h.draw(w, http.StatusOK, "data.html", v)
 }
 
-func (h *Handler) getDataFile(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+// postDataFile is a POST, since it leaves an event (std-57).
+func (h *Handler) postDataFile(w http.ResponseWriter, r *http.Request, cur session.Current) error {
 	e, err := h.c.Directory.ExportOwn(r.Context(), cur.Token, httpserve.ClientOf(r), cur.User.ID)
 	if authn.AsError(err).Code == authn.StepUpRequired {
-		return h.askConfirm(w, "data", "")
+		return h.beginConfirm(w, r, cur, "data", "")
 	}
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ type erasePage struct {
 func (h *Handler) mountErase(m *httpserve.Mux) {
 	m.Handle("GET "+erasePath, h.admin(directory.UsersIdentity, h.getErase))
 	m.Handle("POST "+erasePath, h.admin(directory.UsersIdentity, h.postErase))
-	m.Handle("GET /admin/people/{id}/export", h.admin(directory.UsersIdentity, h.getExport))
+	m.Handle("POST /admin/people/{id}/export", h.admin(directory.UsersIdentity, h.postExport))
 }
 
 // erased finds the person of the address. Of one who was erased there is only
@@ -112,8 +112,8 @@ func (h *Handler) postErase(w http.ResponseWriter, r *http.Request, cur session.
 	return h.drawErase(w, r, httpserve.Status(authn.AsError(err).Code), cur, u, p)
 }
 
-// getExport is the copy of what is held about somebody else.
-func (h *Handler) getExport(w http.ResponseWriter, r *http.Request, cur session.Current, who directory.Who) error {
+// postExport is the copy of what is held about somebody else.
+func (h *Handler) postExport(w http.ResponseWriter, r *http.Request, cur session.Current, who directory.Who) error {
 	id := r.PathValue("id")
 	if !authn.CheckID(authn.UserID, id) {
 		return authn.NotFound
