@@ -325,6 +325,15 @@ type (
 	// PutApproval changes who approved, cancelled or used it, once each. Conflict if
 	// it is not as it was.
 	PutApproval struct{ Approval Approval }
+	// EraseUser deletes the user with everything that is stored about them, and their
+	// key, without which nobody reads what the log says of them; the log itself and
+	// its chain stay. Keys of theirs end, each with an event. By is the actor. Letter
+	// is the last one to them, if not nil: it needs no row of theirs. Later writes of
+	// the verdict are about nobody.
+	EraseUser struct {
+		By     string
+		Letter *Letter
+	}
 	// EndLinks ends the user's links from notices that were made under a later
 	// epoch than After.
 	EndLinks struct{ After int64 }
@@ -404,6 +413,7 @@ func (TellOwners) write()        {}
 func (NewLink) write()           {}
 func (SpendLink) write()         {}
 func (EndLinks) write()          {}
+func (EraseUser) write()         {}
 func (SetEmail) write()          {}
 
 // EventQuery selects events of one company, newest first.

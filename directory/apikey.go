@@ -251,7 +251,7 @@ func (s *Service) FlushRefusals(ctx context.Context) error {
 			return authn.Accept(authn.Event{Company: company, ID: authn.NewID(authn.EventID, now, s.c.Random), Type: "key.refusals_counted",
 				Result: authn.Refused, At: now, Personal: authn.Personal{Detail: detail}})
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, authn.NotFound) { // a company that was erased has no log
 			for why, n := range reasons {
 				s.keys.add(company, why, n)
 			}

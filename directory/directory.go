@@ -37,6 +37,7 @@ type Store interface {
 	// whether somebody did something to a person since an event id.
 	Approvals(ctx context.Context, company, target, before string, limit int) ([]authn.Approval, error)
 	ActedOn(ctx context.Context, company, actor, person, since string) (bool, error)
+	EraseStore
 	KeyStore
 	PolicyStore
 }

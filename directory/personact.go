@@ -63,6 +63,7 @@ const (
 	NotRequire   = "not_require"
 	Exempt       = "exempt" // until: RFC 3339
 	EndExemption = "end_exemption"
+	Erase        = "erase" // for good: see planErase
 )
 
 // personActs are the acts. A page, a route and a command find here what there is.
@@ -78,6 +79,7 @@ var personActs = map[string]personAct{
 	NotRequire: {permission: UsersWrite, event: "user.two_factor_not_required",
 		plan: plain(func(u *authn.User) { u.RequireTwoFactor = false })},
 	Exempt: {permission: UsersWrite, event: "user.exempted", args: []string{"until"}, plan: planExempt},
+	Erase:  {permission: UsersIdentity, event: "user.erased", plan: planErase},
 	EndExemption: {permission: UsersWrite, event: "user.exemption_ended", gentle: true,
 		plan: plain(func(u *authn.User) { u.ExemptUntil, u.ExemptReason, u.ExemptBy = time.Time{}, "", "" })},
 }

@@ -140,6 +140,9 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("DELETE /api/v1/account/sessions/{id}", a.inSession(a.endSession))
 	m.Handle("GET /api/v1/account/events", a.inSession(a.events, "limit", "cursor"))
 	m.Handle("POST /api/v1/account/step-up", a.inSession(a.stepUp))
+	m.Handle("GET /api/v1/account/export", a.inSession(a.exportOwn))
+	m.Handle("GET /api/v1/users/{id}/export", a.allowed(directory.UsersIdentity, a.exportUser))
+	m.Handle("DELETE /api/v1/users/{id}", a.allowed(directory.UsersIdentity, a.eraseUser))
 
 	m.Handle("GET /api/v1/audit/events", a.allowed(directory.AuditRead, a.auditEvents, append([]string{"limit", "cursor"}, filters...)...))
 	m.Handle("GET /api/v1/audit/events.csv", a.allowed(directory.AuditRead, a.auditCSV, filters...))

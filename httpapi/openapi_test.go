@@ -266,6 +266,8 @@ var everywhere = map[string]scene{
 			c.path = regexp.MustCompile(`ses_\w+`).ReplaceAllString(c.path, "ses_06gvqojiq1qq57jp3br4pat4so")
 		} else if strings.Contains(c.path, "/factors/") {
 			c.path = regexp.MustCompile(`fac_\w+`).ReplaceAllString(c.path, "fac_06gvqojiq1tch8gdppkvf1jp7k")
+		} else if strings.Contains(c.path, "/users/") {
+			c.path = regexp.MustCompile(`usr_\w+`).ReplaceAllString(c.path, "usr_06gvqojiq1qlv7438sknb41ae8")
 		} else if strings.Contains(c.path, "/attempts/") {
 			_, c.bearer = w.begin(p) // another attempt
 		}

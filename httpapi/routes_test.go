@@ -192,6 +192,16 @@ var routes = []route{
 		return w.inSession(w.owner(p), "PUT", brandPath, brandTexts())
 	}, 200},
 	logoRoute("PUT", "/logo"), logoRoute("DELETE", "/logo"), logoRoute("PUT", "/logo-dark"), logoRoute("DELETE", "/logo-dark"),
+	{"GET /api/v1/account/export", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(p, "GET", "/api/v1/account/export", nil)
+	}, 200},
+	{"GET /api/v1/users/{id}/export", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/users/"+w.somebody(p).ID+"/export", nil)
+	}, 200},
+	{"DELETE /api/v1/users/{id}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		them := w.somebody(p)
+		return w.inSession(w.owner(p), "DELETE", "/api/v1/users/"+them.ID, object{"login": them.Login, "reason": "asked for it, ticket 4711"})
+	}, 204},
 	{"GET /api/v1/providers/email", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(w.owner(p), "GET", "/api/v1/providers/email", nil)
 	}, 200},
@@ -320,6 +330,12 @@ func (w *world) owner(p sallyporttest.Person) sallyporttest.Person {
 	o.Factor, o.Secret = w.AddApp(w.t, u)
 	owners.Store(key, o)
 	return o
+}
+
+// somebody is a new person of p's company.
+func (w *world) somebody(p sallyporttest.Person) sallyporttest.Person {
+	w.t.Helper()
+	return w.AddUser(w.t, w.companyOf(p), fresh(p.Login), false)
 }
 
 // apiRoutes are the server's own routes under /api/.
@@ -480,8 +496,8 @@ func TestOthersOnEveryRoute(t *testing.T) {
 			them := w.AddUser(t, company, p.Login+name, true)
 			theirs := r.good(w, them)
 			hers := r.good(w, p)
-			// Their token, her id.
-			if hers.path != theirs.path {
+			// Their token, her id. People of the company are its administrators' to serve.
+			if hers.path != theirs.path && (name == "stranger" || !strings.Contains(r.pattern, " /api/v1/users/")) {
 				c := theirs
 				c.path = hers.path
 				w.do(c).refused(authn.NotFound)

@@ -29,6 +29,8 @@ const (
 	TwoFactorRequired    authn.Template = "two_factor_required"
 	TwoFactorNotRequired authn.Template = "two_factor_not_required"
 	InvitationAccepted   authn.Template = "invitation_accepted"
+	// AccountErased is the last one. It goes to somebody who is not there any more.
+	AccountErased authn.Template = "account_erased"
 
 	// For administrators and owners; Letter.User is the person it is about.
 	HelpAskedAdmin  authn.Template = "help_asked_admin"
@@ -171,6 +173,7 @@ var shapes = map[authn.Template]shape{
 	TwoFactorRequired:    {},
 	TwoFactorNotRequired: {},
 	InvitationAccepted:   {wasnt: true},
+	AccountErased:        {},
 	HelpAskedAdmin:       {admin: true},
 	SecuredAdmin:         {admin: true},
 	ProviderChanged:      {admin: true, choose: "channel"},

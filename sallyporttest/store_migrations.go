@@ -17,7 +17,7 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_versions", "tombstones", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // undo takes a migration back, by its number; newer ones first.
 var undo = map[int][]string{
@@ -36,6 +36,9 @@ var undo = map[int][]string{
 	10: {
 		"DROP TABLE audit_streams", "DROP TABLE audit_anchors", "DROP INDEX events_actor", "DROP INDEX events_type", "DROP INDEX companies_keep",
 		"ALTER TABLE companies DROP COLUMN audit_keep_months",
+	},
+	11: {
+		"DROP TABLE tombstones", "DROP INDEX companies_erased", "ALTER TABLE companies DROP COLUMN erased_at", "ALTER TABLE companies DROP COLUMN purged_at",
 	},
 }
 

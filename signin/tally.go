@@ -95,7 +95,7 @@ func (s *Service) FlushRefusals(ctx context.Context) error {
 		err := s.store.Decide(ctx, authn.Keys{Company: company, Now: now}, func(rows *authn.Rows) authn.Verdict {
 			return authn.Accept(s.event("sign_in.refusals_counted", authn.Refused, rows, authn.Client{}, now, detail))
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, authn.NotFound) { // a company that was erased has no log
 			s.refusals.putBack(company, codes)
 			failed = append(failed, fmt.Errorf("signin: refusals of %s: %w", company, err))
 		}

@@ -312,6 +312,9 @@ func (s *Store) newUser(tx *Tx, k *authn.Keys, l *loaded, w authn.NewUser) error
 	if err := s.wantKey(tx, l); err != nil {
 		return err
 	}
+	if dead, err := tx.buried(u.Company, u.ID); err != nil || dead {
+		return cmp.Or(err, conflict("the user of that id was erased"))
+	}
 	args, err := userArgs(&u)
 	if err != nil {
 		return err

@@ -127,7 +127,7 @@ func (s *Store) RemoveAPIKey(ctx context.Context, company, id string, ev authn.E
 
 const selectKey = "SELECT " + companyColumns + ", " + userColumns + ", " + keyColumns +
 	" FROM api_keys k JOIN users u ON u.company = k.company AND u.id = k.user_id JOIN companies c ON c.id = k.company" +
-	" WHERE k.company = $1 AND k.id = $2"
+	" WHERE k.company = $1 AND k.id = $2" + live
 
 // OpenAPIKey finds the key that a token opens, with its owner and company.
 // Whether it may be used is the caller's to say: it may have ended, and its

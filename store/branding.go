@@ -78,7 +78,7 @@ func (s *Store) Logo(ctx context.Context, slug, hash string) ([]byte, error) {
 	err := s.b.Read(ctx, func(tx *Tx) error {
 		bytes = nil
 		found, err := tx.one(`SELECT f.bytes FROM companies c JOIN brand_files f ON f.company = c.id
-			WHERE c.slug = $1 AND f.hash = $2 AND f.kind IN ('logo', 'logo_dark') LIMIT 1`,
+			WHERE c.slug = $1 AND c.erased_at = 0 AND f.hash = $2 AND f.kind IN ('logo', 'logo_dark') LIMIT 1`,
 			[]any{&bytes}, clean(slug, maxWord), clean(hash, maxWord))
 		if err == nil && !found {
 			err = authn.NotFound

@@ -10,7 +10,7 @@ import (
 // CompanyBySlug finds a company by its name in addresses; an empty one is the
 // only company, if there is exactly one (ruling 5). Otherwise NotFound.
 func (s *Store) CompanyBySlug(ctx context.Context, slug string) (authn.Company, error) {
-	list, err := s.companies(ctx, " WHERE c.slug = $1 OR $1 = '' ORDER BY c.id LIMIT 2", clean(slug, maxWord))
+	list, err := s.companies(ctx, " WHERE (c.slug = $1 OR $1 = '')"+live+" ORDER BY c.id LIMIT 2", clean(slug, maxWord))
 	if err != nil {
 		return authn.Company{}, in("company by slug", err)
 	}
@@ -22,7 +22,7 @@ func (s *Store) CompanyBySlug(ctx context.Context, slug string) (authn.Company, 
 
 // Companies returns all companies, oldest first.
 func (s *Store) Companies(ctx context.Context) ([]authn.Company, error) {
-	list, err := s.companies(ctx, " ORDER BY c.id")
+	list, err := s.companies(ctx, " WHERE c.erased_at = 0 ORDER BY c.id")
 	return list, in("companies", err)
 }
 
@@ -141,7 +141,7 @@ func (s *Store) SetSupport(ctx context.Context, company, text string, ev authn.E
 		return authn.NotFound
 	}
 	return in("set support", s.b.Do(ctx, func(tx *Tx) error {
-		n, err := tx.exec("UPDATE companies SET support = $2 WHERE id = $1", company, clean(text, 4*500))
+		n, err := tx.exec("UPDATE companies SET support = $2 WHERE id = $1 AND erased_at = 0", company, clean(text, 4*500))
 		if err != nil {
 			return err
 		}

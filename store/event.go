@@ -37,7 +37,8 @@ func cleanPersonal(p authn.Personal) []byte {
 }
 
 // personKeyOf is the key for what is said of a person: their own, or, where
-// they have none, the company's (person is then empty).
+// they have none, the company's (person is then empty). The key is nil for somebody
+// who was erased: nothing more is said of them.
 func (l *loaded) personKeyOf(tx *Tx, target string) (person string, key *keyring.DataKey, err error) {
 	if target == "" {
 		return "", l.key, nil
@@ -48,8 +49,14 @@ func (l *loaded) personKeyOf(tx *Tx, target string) (person string, key *keyring
 	sealed := l.personKey
 	if l.uid != target {
 		sealed = nil
-		if _, err := tx.one("SELECT person_key FROM users WHERE company = $1 AND id = $2", []any{&sealed}, l.company, target); err != nil {
+		found, err := tx.one("SELECT person_key FROM users WHERE company = $1 AND id = $2", []any{&sealed}, l.company, target)
+		if err != nil {
 			return "", nil, err
+		}
+		if !found {
+			if dead, err := tx.buried(l.company, target); err != nil || dead {
+				return "", nil, err
+			}
 		}
 	}
 	if len(sealed) == 0 {
@@ -88,12 +95,14 @@ func (s *Store) insertEvent(tx *Tx, k *authn.Keys, l *loaded, ev authn.Event) er
 		if person, key, err = l.personKeyOf(tx, ev.Target); err != nil {
 			return err
 		}
-		salt := make([]byte, saltLen)
-		if _, err := io.ReadFull(s.random, salt); err != nil {
-			return internal("no randomness: %w", err)
+		if key != nil {
+			salt := make([]byte, saltLen)
+			if _, err := io.ReadFull(s.random, salt); err != nil {
+				return internal("no randomness: %w", err)
+			}
+			personal = key.Seal(eventPlace(k.Company, ev.ID, person), packPersonal(salt, doc))
+			commit = commitment(l.key, salt, ev.ID, doc)
 		}
-		personal = key.Seal(eventPlace(k.Company, ev.ID, person), packPersonal(salt, doc))
-		commit = commitment(l.key, salt, ev.ID, doc)
 	}
 	word, counts := countedAs(&ev)
 	n, err := tx.exec(`INSERT INTO events (company, id, type, actor, target, result, at, person, personal, commitment, counted_as, counts)

@@ -79,7 +79,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
-	return nil
+	return in("sweep", s.sweepErased(ctx, now))
 }
 
 func (s *Store) sweep(ctx context.Context, text string, until time.Time) (int64, error) {

@@ -14,7 +14,8 @@ import (
 const maxKeys = 4096
 
 // keyCache holds unwrapped company keys. A company's key never changes (a
-// rotation wraps the same one anew), so nothing here goes stale.
+// rotation wraps the same one anew), so nothing here goes stale. Once the company
+// is erased nothing asks for it, and it goes with the next sweep.
 type keyCache struct {
 	mu sync.RWMutex
 	m  map[string]*keyring.DataKey
@@ -39,6 +40,12 @@ func (c *keyCache) put(company string, key *keyring.DataKey) {
 		}
 	}
 	c.m[company] = key
+}
+
+func (c *keyCache) drop(company string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.m, company)
 }
 
 // dataKey is the key of a company that exists.

@@ -21,7 +21,7 @@ func linkPlace(company, user, id string) keyring.AD {
 var selectLink = locking("SELECT "+companyColumns+", "+userColumns+", k.company, k.id, k.user_id, k.purpose, k.mailed, k.epoch, k.event,"+
 	" k.args, k.created_at, k.expires_at, k.used_at, k.token"+
 	" FROM links k JOIN users u ON u.company = k.company AND u.id = k.user_id JOIN companies c ON c.id = k.company"+
-	" WHERE k.company = $1 AND k.id = $2",
+	" WHERE k.company = $1 AND k.id = $2"+live,
 	"FOR UPDATE OF u, k")
 
 // loadLink finds the link of a token, also one that is used or over.

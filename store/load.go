@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"crypto/subtle"
+	"errors"
 	"slices"
 	"time"
 
@@ -43,16 +44,20 @@ func (l *loaded) setUser(u *authn.User, personKey []byte) {
 	l.User, l.uid, l.epoch, l.had, l.personKey = u, u.ID, u.Epoch, u.HadFactorAt, personKey
 }
 
+// live is a company that was not erased. From the mark on, whatever asks for it
+// or for anybody in it finds nothing, on every node.
+const live = " AND c.erased_at = 0"
+
 // The user is locked before the attempt and the session; that is also the order
 // in which PostgreSQL locks the tables of one statement; after waiting for a
 // lock it reads the locked rows anew. The company is not locked, since all of
 // its sign-ins would queue: it changes only by a compare-and-set on its version,
 // and a decision that began before a save may still go by the policy before it.
 var (
-	selectCompany = "SELECT " + companyColumns + " FROM companies c WHERE c.id = $1"
+	selectCompany = "SELECT " + companyColumns + " FROM companies c WHERE c.id = $1" + live
 
 	selectUser = locking("SELECT "+companyColumns+", "+userColumns+
-		" FROM users u JOIN companies c ON c.id = u.company WHERE u.company = $1 AND u.id = $2",
+		" FROM users u JOIN companies c ON c.id = u.company WHERE u.company = $1 AND u.id = $2"+live,
 		"FOR UPDATE OF u")
 
 	// An address signs in only once it is verified (ruling 5); it can be looked up before.
@@ -63,12 +68,12 @@ var (
 
 	selectAttempt = locking("SELECT "+companyColumns+", "+userColumns+", "+attemptColumns+
 		" FROM attempts a JOIN users u ON u.company = a.company AND u.id = a.user_id JOIN companies c ON c.id = a.company"+
-		" WHERE a.company = $1 AND a.id = $2",
+		" WHERE a.company = $1 AND a.id = $2"+live,
 		"FOR UPDATE OF u, a")
 
 	selectSession = locking("SELECT "+companyColumns+", "+userColumns+", "+sessionColumns+
 		" FROM sessions s JOIN users u ON u.company = s.company AND u.id = s.user_id JOIN companies c ON c.id = s.company"+
-		" WHERE s.company = $1 AND s.id = $2",
+		" WHERE s.company = $1 AND s.id = $2"+live,
 		"FOR UPDATE OF u, s")
 
 	// The user's lock covers the factors. They are few: sorting them here spares
@@ -285,9 +290,17 @@ func endOf(se *authn.Session) time.Time {
 }
 
 func (s *Store) wantKey(tx *Tx, l *loaded) (err error) {
-	if l.key == nil {
-		l.key, err = s.dataKey(tx, l.company)
+	if l.key != nil {
+		return nil
 	}
+	// The key may still be in memory when the company was erased by another process.
+	if err := l.wantCompany(tx, l.company); err != nil {
+		if errors.Is(err, authn.NotFound) {
+			s.keys.drop(l.company)
+		}
+		return err
+	}
+	l.key, err = s.dataKey(tx, l.company)
 	return err
 }
 

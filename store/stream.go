@@ -91,7 +91,7 @@ func (s *Store) Keep(ctx context.Context, company string) (authn.Keep, error) {
 	err := s.b.Read(ctx, func(tx *Tx) error {
 		k = authn.Keep{}
 		found, err := tx.one(`SELECT c.audit_keep_months, COALESCE(a.seq, 0), a.hash, COALESCE(a.deleted_at, 0)
-			FROM companies c LEFT JOIN audit_anchors a ON a.company = c.id WHERE c.id = $1`,
+			FROM companies c LEFT JOIN audit_anchors a ON a.company = c.id WHERE c.id = $1 AND c.erased_at = 0`,
 			[]any{&k.Months, &k.Seq, &k.Hash, asTime{&k.DeletedAt}}, clean(company, maxID))
 		if err == nil && !found {
 			err = authn.NotFound
@@ -106,7 +106,7 @@ func (s *Store) Keep(ctx context.Context, company string) (authn.Keep, error) {
 func (s *Store) Keeping(ctx context.Context, after string, limit int) (ids []string, months []int, err error) {
 	err = s.b.Read(ctx, func(tx *Tx) error {
 		ids, months = nil, nil
-		return tx.each("SELECT c.id, c.audit_keep_months FROM companies c WHERE c.audit_keep_months > 0 AND c.id > $1 ORDER BY c.id LIMIT $2",
+		return tx.each("SELECT c.id, c.audit_keep_months FROM companies c WHERE c.audit_keep_months > 0 AND c.id > $1"+live+" ORDER BY c.id LIMIT $2",
 			[]any{clean(after, maxID), limitOf(limit)}, func(scan func(...any) error) (bool, error) {
 				var id string
 				var n int

@@ -95,6 +95,8 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return newLink(tx, l, w)
 	case authn.SpendLink:
 		return spendLink(tx, k, l)
+	case authn.EraseUser:
+		return s.eraseUser(tx, k, l, w)
 	case authn.EndLinks:
 		_, err := tx.exec("DELETE FROM links WHERE company = $1 AND user_id = $2 AND purpose = $3 AND epoch > $4",
 			l.company, l.uid, string(authn.NotMeLink), w.After)

@@ -22,6 +22,7 @@ const (
 	newCodesPath = "/account/security/backup-codes/new"
 	usualPath    = "/account/security/usual"
 	addressPath  = "/account/email"
+	dataPath     = "/account/data"
 	devicesPath  = "/account/devices"
 	activityPath = "/account/activity"
 	notMePath    = "/not-me"
@@ -70,6 +71,9 @@ func (h *Handler) mountAccount(m *httpserve.Mux) {
 	m.Handle("POST "+confirmPath+"/{attempt}/duo/ways", h.account(h.postConfirmDuo))
 	m.Handle("POST "+confirmPath+"/{attempt}/continue", h.account(h.postConfirmReady))
 	m.Handle("POST "+confirmPath+"/{attempt}", h.account(h.postConfirmAttempt))
+
+	m.Handle("GET "+dataPath, h.account(h.getData))
+	m.Handle("POST "+dataPath+"/export", h.account(h.postDataFile))
 
 	m.Handle("GET "+devicesPath, h.account(h.getDevices))
 	m.Handle("POST "+devicesPath+"/{session}/name", h.accountForm(h.postDeviceName, h.deviceAgain))

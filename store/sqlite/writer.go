@@ -60,6 +60,7 @@ func openWriter(ctx context.Context, path string, c Config) (*writer, error) {
 	w := &writer{
 		dsn: dsn(path, c, "journal_mode(WAL)", "synchronous(FULL)",
 			"journal_size_limit(67108864)",
+			"secure_delete(1)",         // what is deleted is overwritten: erased means erased (decision 30)
 			"wal_autocheckpoint(4000)", // pages; pages that many commits change are copied back less often
 			"temp_store(MEMORY)",       // the journal of a savepoint is worth no file: it is gone with the process
 			"cache_size(-16384)",       // KiB; a group should fit, or it is written twice
@@ -84,7 +85,7 @@ func openWriter(ctx context.Context, path string, c Config) (*writer, error) {
 
 // checkMode makes sure of what a promise rests on: pragmas fail in silence.
 func (w *writer) checkMode(ctx context.Context) error {
-	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1"} {
+	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "secure_delete": "1"} {
 		var got string
 		if err := w.conn.QueryRowContext(ctx, "PRAGMA "+name).Scan(&got); err != nil {
 			return fmt.Errorf("sqlite: %w", failure(err))
