@@ -290,6 +290,9 @@ const (
 	NotMeLink      LinkPurpose = "not_me"     // from a notice: secures the account
 )
 
+// NotMeLives is how long a "this wasn't me" link is good (ruling 35).
+const NotMeLives = 7 * 24 * time.Hour
+
 // Link is a link that was given to one person. It is used at most once.
 type Link struct {
 	Company   string

@@ -149,6 +149,7 @@ func ParseShape(text string) (Shape, error) {
 		}
 	}
 	good := (s.Audience == InternalAudience || s.Audience == ExternalAudience) && (s.Status == Active || s.Status == Suspended) &&
+		(!s.TakenBack || s.HadFactor && s.Secured) && (!s.Locked || len(s.Kinds) > 0) &&
 		!slices.ContainsFunc(append(slices.Clone(s.Kinds), s.Asleep...), func(k Kind) bool { return !k.Own() })
 	if !good || s.String() != text {
 		return Shape{}, fmt.Errorf("authn: %.20q is no shape", text)

@@ -16,7 +16,7 @@ const ContactRests = 24 * time.Hour
 // NotMeLives is how long a "this wasn't me" link is good (ruling 35). A first way
 // older than that is no stranger's which the link took back: it was the
 // person's, and their mailbox does not stand in for it (ruling 2).
-const NotMeLives = 7 * 24 * time.Hour
+const NotMeLives = authn.NotMeLives
 
 // Need is what an attempt still needs.
 type Need struct {

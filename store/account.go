@@ -31,6 +31,8 @@ func (s *Store) writeAccount(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) er
 		return spendCode(tx, k, l, w)
 	case authn.SetEmail:
 		return setEmail(tx, l, w)
+	case authn.SetLogin:
+		return setLogin(tx, l, w)
 	case authn.SetPassword:
 		return setPassword(tx, l, w)
 	case authn.Rehash:

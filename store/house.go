@@ -76,7 +76,16 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
-	return nil
+	for {
+		n, err := s.reshapeDue(ctx, micros(now), now)
+		if err != nil {
+			return in("sweep", err)
+		}
+		if n < sweepBatch {
+			break
+		}
+	}
+	return s.sweepImports(ctx, now)
 }
 
 func (s *Store) sweep(ctx context.Context, text string, until time.Time) (int64, error) {
