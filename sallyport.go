@@ -287,7 +287,7 @@ func (s *Server) services() error {
 	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Codes: c.BackupCodes, Deliver: deliver, Texts: texts, Settings: settings, Runner: runner,
 		Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
 	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
-	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Lifetimes: c.Lifetimes, Now: c.Now, Random: c.Random})
+	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Lifetimes: c.Lifetimes, Locales: c.Catalogue.Languages(), Now: c.Now, Random: c.Random})
 	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Now: c.Now, Random: c.Random})
 	return errors.Join(errs[:]...)
 }

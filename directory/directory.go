@@ -38,6 +38,7 @@ type Store interface {
 	Approvals(ctx context.Context, company, target, before string, limit int) ([]authn.Approval, error)
 	ActedOn(ctx context.Context, company, actor, person, since string) (bool, error)
 	KeyStore
+	PeopleStore
 }
 
 // Passwords judges and hashes passwords; method/password is one.
@@ -52,6 +53,7 @@ type Config struct {
 	Passwords Passwords
 	Bypasses  Bypasses         // nil: there are no help codes
 	Lifetimes policy.Lifetimes // zero fields: ruling 45
+	Locales   []string         // languages that a person can be given; nil: any
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand
 }
@@ -146,7 +148,7 @@ type NewUser struct {
 	Verified bool   // the operator vouches for the address
 	Name     string // empty: the login
 	Audience authn.Audience
-	Roles    []string // built-in roles; empty: member
+	Roles    []string // at most 5; empty: member
 	Require  bool     // two-factor is required of this person
 	Password string   // empty: cannot sign in yet
 	Phone    Phone    // their contact number; the operator vouches for it
@@ -193,21 +195,13 @@ func (s *Service) build(company authn.Company, n NewUser, now time.Time) (authn.
 	if u.Audience != authn.InternalAudience && u.Audience != authn.ExternalAudience {
 		return u, nil, authn.InvalidField("audience", "not_one_of", nil)
 	}
-	if len(u.Roles) == 0 {
-		u.Roles = []string{Member}
-	}
-	for _, r := range u.Roles {
-		if _, ok := builtIn[r]; !ok {
-			return u, nil, authn.InvalidField("roles", "not_one_of", nil)
-		}
-	}
+	var name string
 	var err error
-	if u.Login, err = authn.CleanName("login", n.Login, 100); err != nil {
+	if u.Roles, err = readRoles(company, n.Roles); err != nil {
 		return u, nil, err
 	}
-	name, ok := authn.CanonicalLogin(u.Login)
-	if !ok {
-		return u, nil, authn.InvalidField("login", "invalid", nil)
+	if u.Login, name, err = cleanLogin(n.Login); err != nil {
+		return u, nil, err
 	}
 	logins := []authn.Login{{Name: name, Kind: "name"}}
 	if n.Name == "" {

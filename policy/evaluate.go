@@ -193,7 +193,7 @@ func Fallbacks(d Document, u authn.User, factors []authn.Factor, traits func(aut
 	if d.SMSFallback && u.Phone != "" && !u.PhoneTrustedAt.IsZero() {
 		add(authn.SMS, u.PhoneChangedAt)
 	}
-	if u.Email != "" && !u.EmailVerifiedAt.IsZero() {
+	if u.EmailReaches() {
 		add(authn.Email, u.EmailChangedAt)
 	}
 	if len(kinds) > 0 {

@@ -86,6 +86,8 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"links", runLinks},
 		{"addresses", runAddresses},
 		{"outbox", runOutbox},
+		{"lists", runLists},
+		{"imports", runImports},
 		{"migrations", runMigrations},
 	}
 	for _, g := range groups {
@@ -281,7 +283,7 @@ func (w *world) exec(query string, args ...any) {
 }
 
 // tables are those with contents worth stealing.
-var tables = []string{"approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
+var tables = []string{"imports", "user_words", "people_shapes", "approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
 	"api_keys", "events", "chains", "leases", "meta", "migrations"}
 
 // dump is everything that whoever steals the database reads.

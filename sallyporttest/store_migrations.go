@@ -17,10 +17,12 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"imports", "user_words", "people_shapes", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // after0005 takes back what came after migration 0005, newest first.
 var after0005 = []string{
+	"DROP TABLE imports", "DROP TABLE user_words", "DROP TABLE people_shapes", "DROP INDEX users_shape", "DROP INDEX users_reshape", "DROP INDEX users_import",
+	"ALTER TABLE users DROP COLUMN shape", "ALTER TABLE users DROP COLUMN reshape_at", "ALTER TABLE users DROP COLUMN import_id", "ALTER TABLE users DROP COLUMN email_trusted_at",
 	"DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
 	"ALTER TABLE companies DROP COLUMN roles", "ALTER TABLE companies DROP COLUMN roles_version",
 	"ALTER TABLE users DROP COLUMN api", "ALTER TABLE users DROP COLUMN exempt_until", "ALTER TABLE users DROP COLUMN exempt_reason",

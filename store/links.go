@@ -160,7 +160,8 @@ func setEmail(tx *Tx, l *loaded, w authn.SetEmail) error {
 			return err
 		}
 	}
-	n, err := tx.exec("UPDATE users SET email = $3, email_verified_at = CASE WHEN email = $3 THEN email_verified_at ELSE 0 END"+
+	n, err := tx.exec("UPDATE users SET email = $3, email_verified_at = CASE WHEN email = $3 THEN email_verified_at ELSE 0 END,"+
+		" email_trusted_at = CASE WHEN email = $3 THEN email_trusted_at ELSE 0 END"+
 		" WHERE company = $1 AND id = $2", l.company, l.uid, clean(w.Email, authn.MaxLogin))
 	return oneRow(n, err, "the user is gone")
 }

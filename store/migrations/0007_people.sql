@@ -8,6 +8,10 @@ ALTER TABLE users ADD COLUMN reshape_at @int NOT NULL DEFAULT 1;
 -- import_id names the import that is not finished with this person; empty: none.
 ALTER TABLE users ADD COLUMN import_id @text NOT NULL DEFAULT '';
 
+-- An administrator said that the address is theirs: codes may go there, and it
+-- signs nobody in (rul-2, rul-5).
+ALTER TABLE users ADD COLUMN email_trusted_at @int NOT NULL DEFAULT 0;
+
 CREATE INDEX users_shape ON users (company, shape, id);
 CREATE INDEX users_reshape ON users (reshape_at) WHERE reshape_at > 0;
 CREATE INDEX users_import ON users (company, import_id, id) WHERE import_id <> '';
@@ -40,3 +44,5 @@ CREATE TABLE imports (
   PRIMARY KEY (company, id),
   FOREIGN KEY (company) REFERENCES companies (id) ON DELETE CASCADE
 ) @strict;
+
+CREATE INDEX imports_beat ON imports (beat_at);
