@@ -146,7 +146,8 @@ func New(cfg Config) (*Server, error) {
 	}
 	outer := httpserve.Config{
 		PublicURL: cfg.PublicURL, Hosts: append([]string{base.Host}, cfg.Hosts...), TrustedProxies: cfg.TrustedProxies,
-		HSTS: cfg.HSTS, Cookies: s.cookies, Texts: cfg.Catalogue, Log: cfg.Log, Random: cfg.Random,
+		BodyLimits: map[string]int64{httpapi.ImportPath: directory.MaxImport, web.PeopleImportPath: directory.MaxImport + 64<<10},
+		HSTS:       cfg.HSTS, Cookies: s.cookies, Texts: cfg.Catalogue, Log: cfg.Log, Random: cfg.Random,
 		Locale: func(r *http.Request) string { return cfg.Catalogue.Match(r.Header.Get("Accept-Language"), "") },
 	}
 	if err := s.mount(&outer); err != nil {

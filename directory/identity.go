@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -200,4 +201,60 @@ func planRoles(_ *Service, w Who, p PersonAct, _ *Outcome) (change, error) {
 		u.Roles = roles
 		return d, nil
 	}, nil
+}
+
+// changes are the acts of Change, those that can fail in the transaction first.
+var changes = []string{SetLogin, SetEmail, SetPhone, SetRoles, SetAudience, SetName, SetLocale}
+
+// Changed is what Change came to.
+type Changed struct {
+	Done  []string         // names of acts
+	Waits []authn.Approval // of acts that wait for a second person
+}
+
+// Change does several acts of this file about one person, each with its own rules,
+// approval and event, in the order login, e-mail, phone, roles, audience, name,
+// language. All arguments are judged before the first is done; where one of them
+// fails after that, those before it stay done.
+//
+// Errors: those of Do.
+func (s *Service) Change(ctx context.Context, w Who, target, reason string, args map[string]map[string]string) (Changed, error) {
+	var out Changed
+	var wrong []authn.Field
+	for _, do := range changes {
+		if args[do] == nil {
+			continue
+		}
+		kind := personActs[do]
+		if _, err := s.Check(ctx, w, kind.permission); err != nil && !w.Actor.Operator {
+			return out, err
+		}
+		_, err := kind.plan(s, w, PersonAct{Do: do, Target: target, Args: args[do], Reason: reason}, &Outcome{})
+		if e := authn.AsError(err); err != nil && e.Code == authn.Invalid {
+			wrong = append(wrong, e.Fields...)
+		} else if err != nil {
+			return out, err
+		}
+		if reason == "" && !kind.gentle && !w.Actor.Operator && !slices.ContainsFunc(wrong, func(f authn.Field) bool { return f.Name == "reason" }) {
+			wrong = append(wrong, authn.Field{Name: "reason", Code: "required"})
+		}
+	}
+	if len(wrong) > 0 {
+		return out, &authn.Error{Code: authn.Invalid, Fields: wrong}
+	}
+	for _, do := range changes {
+		if args[do] == nil {
+			continue
+		}
+		o, err := s.Do(ctx, w, PersonAct{Do: do, Target: target, Args: args[do], Reason: reason})
+		if err != nil {
+			return out, err
+		}
+		if o.Waits != nil {
+			out.Waits = append(out.Waits, *o.Waits)
+		} else {
+			out.Done = append(out.Done, do)
+		}
+	}
+	return out, nil
 }

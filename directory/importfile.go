@@ -22,6 +22,9 @@ func ImportColumns() []string {
 	return []string{"login", "email", "name", "audience", "roles", "phone", "locale", "password_hash"}
 }
 
+// MaxImport is how large a file of people can be that comes by HTTP, in bytes.
+const MaxImport = 50 << 20
+
 // maxImportRow is how long one row can be, in bytes.
 const maxImportRow = 64 << 10
 

@@ -243,3 +243,26 @@ func (s *Service) Summary(ctx context.Context, w Who) (map[Standing]int64, error
 // localeForm is what a language can look like (RFC 5646), where the server does
 // not say which it has.
 var localeForm = regexp.MustCompile(`^[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8}){0,4}$`)
+
+// Person is one person of a list, with all their factors.
+//
+// Errors: those of Check; NotFound.
+func (s *Service) Person(ctx context.Context, w Who, id string) (Person, []authn.Factor, error) {
+	seen, err := s.Check(ctx, w, UsersRead)
+	if err != nil {
+		return Person{}, nil, err
+	}
+	if !authn.CheckID(authn.UserID, id) {
+		return Person{}, nil, authn.NotFound
+	}
+	u, factors, err := s.Lookup(ctx, seen.Company, id)
+	if err != nil {
+		return Person{}, nil, err
+	}
+	doc, err := policy.Parse(seen.Company.Policy)
+	if err != nil {
+		return Person{}, nil, fmt.Errorf("directory: policy of %s: %w", seen.Company.ID, err)
+	}
+	shape := authn.ShapeOf(u, factors, s.c.Now())
+	return Person{User: u, Shape: shape, Standing: standing(doc, shape)}, factors, nil
+}

@@ -29,6 +29,10 @@ const (
 	TwoFactorRequired    authn.Template = "two_factor_required"
 	TwoFactorNotRequired authn.Template = "two_factor_not_required"
 	InvitationAccepted   authn.Template = "invitation_accepted"
+	LoginChanged         authn.Template = "login_changed"
+	RolesChanged         authn.Template = "roles_changed"
+	// SetUpReminder: policy demands a way of their own, and an administrator reminds.
+	SetUpReminder authn.Template = "set_up_reminder"
 
 	// For administrators and owners; Letter.User is the person it is about.
 	HelpAskedAdmin  authn.Template = "help_asked_admin"
@@ -82,6 +86,8 @@ var events = map[string]told{
 	"user.two_factor_required":     {template: TwoFactorRequired},
 	"user.two_factor_not_required": {template: TwoFactorNotRequired},
 	"invitation.accepted":          {template: InvitationAccepted},
+	"login.changed":                {template: LoginChanged},
+	"user.roles_changed":           {template: RolesChanged},
 	"provider.changed":             {template: ProviderChanged, anybody: true},
 }
 
@@ -166,6 +172,9 @@ var shapes = map[authn.Template]shape{
 	TwoFactorRequired:    {},
 	TwoFactorNotRequired: {},
 	InvitationAccepted:   {wasnt: true},
+	LoginChanged:         {wasnt: true},
+	RolesChanged:         {wasnt: true},
+	SetUpReminder:        {},
 	HelpAskedAdmin:       {admin: true},
 	SecuredAdmin:         {admin: true},
 	ProviderChanged:      {admin: true, choose: "channel"},

@@ -174,6 +174,7 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("POST "+appearancePath, httpserve.Page(h.postAppearance))
 
 	h.mountAccount(m)
+	h.mountPeople(m)
 
 	m.Handle("GET "+providerPath, h.account(h.getProvider))
 	m.Handle("POST "+providerPath, h.account(h.postProvider))
