@@ -217,7 +217,7 @@ func (c *csvRows) header() error {
 		columns = append(columns, name)
 	}
 	if !slices.Contains(columns, "login") {
-		return fileError(1, "no_login", nil)
+		return fileError(1, "no_login", map[string]any{"Name": "login"})
 	}
 	c.columns = columns
 	return nil
