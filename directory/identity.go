@@ -189,6 +189,11 @@ func mayGrant(w Who, rows *authn.Rows, roles []string) error {
 }
 
 func planRoles(_ *Service, w Who, p PersonAct, _ *Outcome) (change, error) {
+	for role := range strings.SplitSeq(p.Args["roles"], ",") {
+		if role = strings.TrimSpace(role); role != "" && !roleForm.MatchString(role) {
+			return nil, authn.InvalidField("roles", "not_one_of", nil)
+		}
+	}
 	return func(rows *authn.Rows, u *authn.User, _ time.Time) (Done, error) {
 		roles, err := readRoles(*rows.Company, strings.Split(p.Args["roles"], ","))
 		if err != nil {
@@ -197,7 +202,10 @@ func planRoles(_ *Service, w Who, p PersonAct, _ *Outcome) (change, error) {
 		if err := mayGrant(w, rows, roles); err != nil {
 			return Done{}, err
 		}
-		d := Done{Detail: map[string]string{"before": strings.Join(u.Roles, ","), "after": strings.Join(roles, ",")}, Writes: []authn.Write{authn.KeepOwner{}}}
+		d := Done{Detail: map[string]string{"before": strings.Join(u.Roles, ","), "after": strings.Join(roles, ",")}}
+		if hasRole(*u, Owner) && !slices.Contains(roles, Owner) {
+			d.Writes = []authn.Write{authn.KeepOwner{}}
+		}
 		u.Roles = roles
 		return d, nil
 	}, nil

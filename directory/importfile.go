@@ -71,13 +71,15 @@ type strictUTF8 struct {
 	mark  int64  // bytes of the byte order mark
 	from  int64  // where the row began
 	rest  []byte // read, and not let through yet
+	err   error
 }
 
 func newStrictUTF8(r io.Reader) *strictUTF8 {
 	return &strictUTF8{r: bufio.NewReaderSize(r, 16<<10), line: 1, start: true}
 }
 
-func (s *strictUTF8) Read(p []byte) (int, error) {
+func (s *strictUTF8) Read(p []byte) (n int, err error) {
+	defer func() { s.err = err }()
 	if len(p) < utf8.UTFMax && len(s.rest) == 0 {
 		var b [utf8.UTFMax]byte
 		n, err := s.runes(b[:])
@@ -147,6 +149,12 @@ func newRows(format string, r io.Reader) rowReader {
 	if format == "jsonl" {
 		b := bufio.NewScanner(s)
 		b.Buffer(make([]byte, 0, 4<<10), maxImportRow)
+		b.Split(func(data []byte, end bool) (int, []byte, error) {
+			if end && s.err != io.EOF && bytes.IndexByte(data, '\n') < 0 {
+				return len(data), nil, nil // what comes before the place that cannot be read is no row
+			}
+			return bufio.ScanLines(data, end)
+		})
 		return &jsonRows{s: s, lines: b}
 	}
 	c := csv.NewReader(s)
