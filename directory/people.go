@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
@@ -259,10 +260,16 @@ func (s *Service) Person(ctx context.Context, w Who, id string) (Person, []authn
 	if err != nil {
 		return Person{}, nil, err
 	}
-	doc, err := policy.Parse(seen.Company.Policy)
+	p, err := PersonOf(seen.Company, u, factors, s.c.Now())
+	return p, factors, err
+}
+
+// PersonOf is somebody of a company as lists show them.
+func PersonOf(c authn.Company, u authn.User, factors []authn.Factor, now time.Time) (Person, error) {
+	doc, err := policy.Parse(c.Policy)
 	if err != nil {
-		return Person{}, nil, fmt.Errorf("directory: policy of %s: %w", seen.Company.ID, err)
+		return Person{}, fmt.Errorf("directory: policy of %s: %w", c.ID, err)
 	}
-	shape := authn.ShapeOf(u, factors, s.c.Now())
-	return Person{User: u, Shape: shape, Standing: standing(doc, shape)}, factors, nil
+	shape := authn.ShapeOf(u, factors, now)
+	return Person{User: u, Shape: shape, Standing: standing(doc, shape)}, nil
 }

@@ -177,6 +177,9 @@ func conform(a answer) error {
 	if content == nil {
 		return fmt.Errorf("content type %q is not documented", media)
 	}
+	if !strings.HasSuffix(media, "json") {
+		return nil // a file
+	}
 	var v any
 	if err := json.Unmarshal(a.body, &v); err != nil {
 		return err
@@ -256,6 +259,8 @@ var everywhere = map[string]scene{
 	"not_found": func(w *world, p sallyporttest.Person, c *call) {
 		if body, ok := c.body.(object); ok && body["token"] != nil {
 			body["token"] = noLink
+		} else if strings.Contains(c.path, "/users/") {
+			c.path = regexp.MustCompile(`usr_\w+`).ReplaceAllString(c.path, "usr_06gvqojiq1qq57jp3br4pat4so")
 		} else if strings.Contains(c.path, "/sessions/") {
 			c.path = regexp.MustCompile(`ses_\w+`).ReplaceAllString(c.path, "ses_06gvqojiq1qq57jp3br4pat4so")
 		} else if strings.Contains(c.path, "/factors/") {
@@ -700,6 +705,9 @@ var scenes = map[string]scene{
 		c.path += "?limit=10&type=password.&target=" + p.ID
 	},
 	"audit_events no_permission": plain(false),
+	"add_user added":             nil,
+	"bulk_users require":         nil,
+	"change_user renamed":        nil,
 
 	"step_up need_factor":   nil,
 	"step_up need_password": plain(false),
@@ -813,7 +821,9 @@ func TestExamples(t *testing.T) {
 		}
 		requests := openapi3.Examples{}
 		if op.RequestBody != nil {
-			requests = op.RequestBody.Value.Content["application/json"].Examples
+			if media := op.RequestBody.Value.Content["application/json"]; media != nil {
+				requests = media.Examples
+			}
 		}
 		var shared *world // of the examples that leave nothing behind
 		var maya sallyporttest.Person

@@ -94,11 +94,11 @@ func (a *API) addUser(w http.ResponseWriter, r *http.Request, m manager) error {
 	if err != nil {
 		return listing(err, "locale", a.Locales)
 	}
-	out := addedUser{userDetail: userDetail{ExportedPerson: directory.Person{User: g.User, Shape: authn.ShapeOf(g.User, nil, a.Now()), Standing: directory.StandsOff}.Export(),
-		Locale: g.User.Locale}, InvitedUntil: maybe(g.ExpiresAt)}
-	if p, _, err := a.Directory.Person(r.Context(), m.who, g.User.ID); err == nil {
-		out.userDetail = detailOf(p)
+	p, err := directory.PersonOf(m.company, g.User, nil, a.Now())
+	if err != nil {
+		return err
 	}
+	out := addedUser{userDetail: detailOf(p), InvitedUntil: maybe(g.ExpiresAt)}
 	return httpserve.WriteJSON(w, http.StatusCreated, out)
 }
 
@@ -112,7 +112,6 @@ type waitingAct struct {
 
 // changedUser is the answer to a change.
 type changedUser struct {
-	User    *userDetail  `json:"user,omitempty"`
 	Changed []string     `json:"changed"`
 	Waits   []waitingAct `json:"waits"`
 }
@@ -165,10 +164,6 @@ func (a *API) changeUser(w http.ResponseWriter, r *http.Request, m manager) erro
 	}
 	for _, ap := range done.Waits {
 		out.Waits = append(out.Waits, waitingAct{ID: ap.ID, Act: ap.Do, NotBefore: stamp(ap.NotBefore), ExpiresAt: stamp(ap.ExpiresAt)})
-	}
-	if p, _, err := a.Directory.Person(r.Context(), m.who, id); err == nil {
-		d := detailOf(p)
-		out.User = &d
 	}
 	return httpserve.WriteJSON(w, http.StatusOK, out)
 }

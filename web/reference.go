@@ -211,30 +211,39 @@ func (b *referenceBuilder) operation(path, method string, item pathItem, o *oper
 		p = b.doc.parameter(p)
 		op.Parameters = append(op.Parameters, b.param(op.ID, p))
 	}
-	var request json.RawMessage
-	var requestName string
-	if o.RequestBody != nil {
-		m, ok := b.doc.body(*o.RequestBody).Content.find("application/json")
-		if !ok || m.Schema == nil {
-			b.fail("%s has a body that is not application/json", op.ID)
-			return op
-		}
-		body := b.field("", m.Schema, nil)
-		op.Body = body.Fields
-		if len(body.Choices) > 0 {
-			op.Body = []field{body}
-		}
-		request, requestName = b.goodExample(o, m)
-		if request == nil {
-			b.fail("%s has a body and no example of one", op.ID)
-		}
-	}
+	request, requestName := b.requestBody(op, o)
 	for _, r := range o.Responses {
 		b.answer(op, r, requestName)
 	}
 	op.Curl, op.Go = b.snippets(op, request)
 	op.Search = searchText(g, op)
 	return op
+}
+
+// requestBody draws the body, and gives the example of a good one. What a file holds
+// is described in words: that is no schema of JSON.
+func (b *referenceBuilder) requestBody(op *refOperation, o *operation) (example json.RawMessage, name string) {
+	if o.RequestBody == nil {
+		return nil, ""
+	}
+	content := b.doc.body(*o.RequestBody).Content
+	m, ok := content.find("application/json")
+	if _, file := content.find("text/csv"); file && !ok {
+		return nil, ""
+	}
+	if !ok || m.Schema == nil {
+		b.fail("%s has a body that is not application/json", op.ID)
+		return nil, ""
+	}
+	body := b.field("", m.Schema, nil)
+	op.Body = body.Fields
+	if len(body.Choices) > 0 {
+		op.Body = []field{body}
+	}
+	if example, name = b.goodExample(o, m); example == nil {
+		b.fail("%s has a body and no example of one", op.ID)
+	}
+	return example, name
 }
 
 func (b *referenceBuilder) sentence(s string) []docs.Span {
