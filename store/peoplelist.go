@@ -21,7 +21,7 @@ import (
 // The first costs as much as the page is long where nobody has to be left out, and
 // is taken with words only where it is short. The second looks at lookAtMost people
 // and then says that it has not finished. So no page depends on how many there are.
-const lookAtMost = 2000
+const lookAtMost = 1000
 
 // place is a cursor: where a page ended.
 type place struct {
@@ -112,6 +112,11 @@ func (s *Store) People(ctx context.Context, company string, q authn.PeopleQuery)
 		}
 		var places []place
 		if f.from.term < 0 {
+			if q.Fits == nil && len(q.Words) == 0 {
+				if shapes, err = f.everybody(shapes); err != nil {
+					return err
+				}
+			}
 			places, err = f.byShape(shapes)
 		} else {
 			places, err = f.byWord()
@@ -164,7 +169,17 @@ func (f *peopleSearch) having(person string, n int) (string, []any) {
 	return b.String(), args
 }
 
-// stream gives the ids of one shape, in order.
+// everybody are all shapes in one, where all people of the company may be seen.
+func (f *peopleSearch) everybody(shapes []string) ([]string, error) {
+	var n int64
+	staged, err := f.tx.one("SELECT 1 FROM imports WHERE company = $1 AND id > $2 AND NOT done LIMIT 1", []any{&n}, f.company, "")
+	if err != nil || staged {
+		return shapes, err
+	}
+	return []string{""}, nil
+}
+
+// stream gives the ids of one shape, in order; empty: of all.
 type stream struct {
 	shape string
 	ids   []string
@@ -178,14 +193,18 @@ func (f *peopleSearch) more(s *stream, n int) error {
 		order, cmp = "ASC", ">"
 	}
 	having, args := f.having("u.id", 4)
+	args = append([]any{f.company, s.last, n, s.shape}, args...)
+	ofShape := " AND u.shape = $4"
+	if s.shape == "" {
+		ofShape, args = "", args[:3]
+	}
 	s.ids = s.ids[:0]
-	err := f.tx.each("SELECT u.id FROM users u WHERE u.company = $1 AND u.shape = $2 AND u.id "+cmp+" $3"+having+" ORDER BY u.id "+order+" LIMIT $4",
-		append([]any{f.company, s.shape, s.last, n}, args...), func(scan func(...any) error) (bool, error) {
-			var id string
-			err := scan(&id)
-			s.ids = append(s.ids, id)
-			return true, err
-		})
+	err := f.tx.each("SELECT u.id FROM users u WHERE u.company = $1 AND u.id "+cmp+" $2"+ofShape+having+" ORDER BY u.id "+order+" LIMIT $3", args, func(scan func(...any) error) (bool, error) {
+		var id string
+		err := scan(&id)
+		s.ids = append(s.ids, id)
+		return true, err
+	})
 	if s.done = len(s.ids) < n; len(s.ids) > 0 {
 		s.last = s.ids[len(s.ids)-1]
 	}
@@ -243,9 +262,10 @@ func (f *peopleSearch) byWord() ([]place, error) {
 		word, id = f.from.word, f.from.id
 	}
 	having, args := f.having("w.user_id", 6)
-	text := "SELECT w.word, w.user_id, u.shape, CASE WHEN NOT EXISTS (SELECT 1 FROM user_words y WHERE y.company = $1 AND y.user_id = w.user_id" +
-		" AND y.word >= $2 AND y.word < w.word)" + having + " THEN 1 ELSE 0 END FROM user_words w JOIN users u ON u.company = w.company AND u.id = w.user_id" +
-		" WHERE w.company = $1 AND w.word " + end + " $3 AND (w.word, w.user_id) " + cmp + " ($4, $5)" +
+	// The shape is looked up only of those who have all the words.
+	text := "SELECT w.word, w.user_id, CASE WHEN NOT EXISTS (SELECT 1 FROM user_words y WHERE y.company = $1 AND y.user_id = w.user_id" +
+		" AND y.word >= $2 AND y.word < w.word)" + having + " THEN (SELECT u.shape FROM users u WHERE u.company = w.company AND u.id = w.user_id) ELSE '' END" +
+		" FROM user_words w WHERE w.company = $1 AND w.word " + end + " $3 AND (w.word, w.user_id) " + cmp + " ($4, $5)" +
 		" ORDER BY w.word " + order + ", w.user_id " + order + " LIMIT $6"
 	var places []place
 	looked := 0
@@ -253,13 +273,12 @@ func (f *peopleSearch) byWord() ([]place, error) {
 	err := f.tx.each(text, append([]any{f.company, lead, last, word, id, lookAtMost}, args...), func(scan func(...any) error) (bool, error) {
 		p := place{term: f.from.term}
 		var shape string
-		var ok int64
-		if err := scan(&p.word, &p.id, &shape, &ok); err != nil {
+		if err := scan(&p.word, &p.id, &shape); err != nil {
 			return false, err
 		}
 		looked++
 		at = p
-		if ok == 1 && f.fits[shape] {
+		if f.fits[shape] {
 			places = append(places, p)
 		}
 		return len(places) <= f.limit, nil
