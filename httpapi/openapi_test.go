@@ -250,9 +250,9 @@ var everywhere = map[string]scene{
 		}
 	},
 	"invalid": func(_ *world, _ sallyporttest.Person, c *call) {
-		if c.body == nil {
+		if _, file := c.body.(string); file || c.body == nil {
 			c.path += "?unheard_of=1"
-		} else if len(c.body.(object)) == 0 {
+		} else if len(c.body.(object)) == 0 || strings.Contains(c.path, "/users") {
 			c.body = object{"unheard_of": 1}
 		}
 	},
