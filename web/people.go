@@ -407,8 +407,9 @@ const (
 func upload(next http.Handler) http.Handler {
 	return httpserve.Page(func(w http.ResponseWriter, r *http.Request) error {
 		parts, err := r.MultipartReader()
-		if err != nil {
-			return authn.UnsupportedMedia
+		if err != nil { // a form without a file is checked as it is
+			next.ServeHTTP(w, r)
+			return nil
 		}
 		form := url.Values{}
 		for range uploadFields {

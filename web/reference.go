@@ -211,40 +211,48 @@ func (b *referenceBuilder) operation(path, method string, item pathItem, o *oper
 		p = b.doc.parameter(p)
 		op.Parameters = append(op.Parameters, b.param(op.ID, p))
 	}
-	request, requestName := b.requestBody(op, o)
+	request, media, requestName := b.requestBody(op, o)
 	for _, r := range o.Responses {
 		b.answer(op, r, requestName)
 	}
-	op.Curl, op.Go = b.snippets(op, request)
+	op.Curl, op.Go = b.snippets(op, request, media)
 	op.Search = searchText(g, op)
 	return op
 }
 
-// requestBody draws the body, and gives the example of a good one. What a file holds
-// is described in words: that is no schema of JSON.
-func (b *referenceBuilder) requestBody(op *refOperation, o *operation) (example json.RawMessage, name string) {
+// requestBody draws the body, and gives the example of a good one with its type.
+// What a file holds is described in words: that is no schema of JSON.
+func (b *referenceBuilder) requestBody(op *refOperation, o *operation) (example, media, name string) {
 	if o.RequestBody == nil {
-		return nil, ""
+		return "", "", ""
 	}
 	content := b.doc.body(*o.RequestBody).Content
-	m, ok := content.find("application/json")
-	if _, file := content.find("text/csv"); file && !ok {
-		return nil, ""
+	if f, ok := content.find(csvMedia); ok && json.Unmarshal(f.Example, &example) == nil && example != "" {
+		return example, csvMedia, ""
 	}
+	m, ok := content.find(jsonMedia)
 	if !ok || m.Schema == nil {
 		b.fail("%s has a body that is not application/json", op.ID)
-		return nil, ""
+		return "", "", ""
 	}
 	body := b.field("", m.Schema, nil)
 	op.Body = body.Fields
 	if len(body.Choices) > 0 {
 		op.Body = []field{body}
 	}
-	if example, name = b.goodExample(o, m); example == nil {
+	raw, name := b.goodExample(o, m)
+	if raw == nil {
 		b.fail("%s has a body and no example of one", op.ID)
+		return "", "", name
 	}
-	return example, name
+	return b.indent(op.ID, raw), jsonMedia, name
 }
+
+// The types of bodies.
+const (
+	jsonMedia = "application/json"
+	csvMedia  = "text/csv"
+)
 
 func (b *referenceBuilder) sentence(s string) []docs.Span {
 	spans, err := docs.Sentence(s)
