@@ -79,6 +79,9 @@ func (u *userGroup) list() *cobra.Command {
 		if *limit < 1 || *limit > 200 {
 			return misuse(fmt.Sprintf("--limit is %d; it must be 1 to 200", *limit))
 		}
+		if *after != "" && !strings.HasPrefix(*after, "i.") && !strings.HasPrefix(*after, "w.") {
+			return misuse("--after must be the cursor that the page before ends with")
+		}
 		filters, err := f.read()
 		if err != nil {
 			return err
