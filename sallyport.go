@@ -302,9 +302,17 @@ func (s *Server) services() error {
 	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Codes: c.BackupCodes, Deliver: deliver, Texts: texts, Settings: settings, Runner: runner,
 		Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
 	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
-	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Lifetimes: c.Lifetimes, Now: c.Now, Random: c.Random,
-		Traits: func(of authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(methods, of) }})
-	s.Reports, errs[7] = report.New(report.Config{Store: c.Store, Methods: c.Methods, Providers: s.Providers, Now: c.Now})
+	shapes := func(ctx context.Context, company string) (map[string]int, error) {
+		counts, err := c.Store.Shapes(ctx, company)
+		out := make(map[string]int, len(counts))
+		for shape, n := range counts {
+			out[shape] = int(n)
+		}
+		return out, err
+	}
+	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Lifetimes: c.Lifetimes, Locales: c.Catalogue.Languages(), Now: c.Now, Random: c.Random,
+		Traits: func(of authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(methods, of) }, Shapes: shapes})
+	s.Reports, errs[7] = report.New(report.Config{Store: c.Store, Methods: c.Methods, Providers: s.Providers, Shapes: shapes, Now: c.Now})
 	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Streams: c.Streams, Text: s.eventText, Now: c.Now, Random: c.Random})
 	brand := branding.Config{Store: c.Store, SMSName: notice.SMSName, Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes}
 	if s.Notices != nil {

@@ -112,7 +112,10 @@ type User struct {
 	Login           string // as typed at creation; canonical forms live in the login table
 	Email           string
 	EmailVerifiedAt time.Time // zero: never; an unverified address signs nobody in (ruling 5)
-	EmailChangedAt  time.Time // zero: as it was at the beginning; no fall-back codes for 24 h (ruling 2)
+	// EmailTrustedAt is when an administrator set the address: codes that stand in may
+	// go there, and it signs nobody in (rulings 2 and 5). Zero: nobody did.
+	EmailTrustedAt time.Time
+	EmailChangedAt time.Time // zero: as it was at the beginning; no fall-back codes for 24 h (ruling 2)
 	// Phone is the contact number of the profile, E.164; empty: none. Sign-in uses
 	// it only as a fall-back, where policy allows that (requirement C1): a way by
 	// text message has a number of its own (B2).
@@ -151,6 +154,12 @@ type User struct {
 	LastSignInAt time.Time // of the last completed sign-in; zero: never
 
 	CreatedAt time.Time
+}
+
+// EmailReaches reports whether codes that stand in may go to the address: the
+// person verified it, or an administrator set it.
+func (u User) EmailReaches() bool {
+	return u.Email != "" && (!u.EmailVerifiedAt.IsZero() || !u.EmailTrustedAt.IsZero())
 }
 
 // FactorState says whether a factor counts.

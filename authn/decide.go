@@ -340,6 +340,9 @@ type (
 	// SetEmail changes the address that names the user, and the login that goes
 	// with it. Conflict if the address is somebody else's.
 	SetEmail struct{ Email string }
+	// SetLogin changes the name that the user signs in with. Conflict if it is
+	// somebody else's.
+	SetLogin struct{ Login string }
 	// SetPassword stores a new password hash, sealed, and clears what was
 	// counted against the old one.
 	SetPassword struct {
@@ -415,6 +418,7 @@ func (SpendLink) write()         {}
 func (EndLinks) write()          {}
 func (EraseUser) write()         {}
 func (SetEmail) write()          {}
+func (SetLogin) write()          {}
 
 // EventQuery selects events of one company, newest first.
 type EventQuery struct {

@@ -42,7 +42,7 @@ func ShapeOf(u User, factors []Factor, now time.Time) Shape {
 	s := Shape{
 		Audience: u.Audience, Status: u.Status, Required: u.RequireTwoFactor, API: u.API, Exempt: u.ExemptUntil.After(now),
 		Secured: !u.SecuredAt.IsZero(), HadFactor: !u.HadFactorAt.IsZero(),
-		Email: u.Email != "" && !u.EmailVerifiedAt.IsZero(), Phone: u.Phone != "" && !u.PhoneTrustedAt.IsZero(),
+		Email: u.EmailReaches(), Phone: u.Phone != "" && !u.PhoneTrustedAt.IsZero(),
 	}
 	if s.Audience != ExternalAudience {
 		s.Audience = InternalAudience

@@ -58,6 +58,7 @@ type Act struct {
 	Reason     string // for the log; empty: none was given
 	Hash       string // of the act, where somebody else may have to agree; see Do
 	Approval   string // id of the approval that it is about
+	creates    string // id of the person that it makes
 }
 
 // Done is what an act came to.
@@ -83,6 +84,7 @@ func (s *Service) actKeys(w Who, a Act) (authn.Keys, error) {
 		return k, authn.Unauthenticated
 	}
 	if a.Target == "" {
+		k.User = a.creates
 		return k, nil
 	}
 	if authn.CheckID(authn.UserID, a.Target) {

@@ -39,6 +39,7 @@ type Store interface {
 	ActedOn(ctx context.Context, company, actor, person, since string) (bool, error)
 	EraseStore
 	KeyStore
+	PeopleStore
 	PolicyStore
 }
 
@@ -58,7 +59,8 @@ type Config struct {
 	Random    io.Reader        // nil: crypto/rand
 	// Traits are those of the kinds that a company can use; nil: it can use none, and
 	// no policy can be saved that demands something.
-	Traits func(authn.Company) func(authn.Kind) (authn.Traits, bool)
+	Traits  func(authn.Company) func(authn.Kind) (authn.Traits, bool)
+	Locales []string // languages that a person can be given; nil: any
 	// Shapes counts the people of a company by authn.Shape; nil: they are gone through.
 	Shapes func(ctx context.Context, company string) (map[string]int, error)
 }
@@ -153,7 +155,7 @@ type NewUser struct {
 	Verified bool   // the operator vouches for the address
 	Name     string // empty: the login
 	Audience authn.Audience
-	Roles    []string // built-in roles; empty: member
+	Roles    []string // at most 5; empty: member
 	Require  bool     // two-factor is required of this person
 	Password string   // empty: cannot sign in yet
 	Phone    Phone    // their contact number; the operator vouches for it
@@ -200,21 +202,13 @@ func (s *Service) build(company authn.Company, n NewUser, now time.Time) (authn.
 	if u.Audience != authn.InternalAudience && u.Audience != authn.ExternalAudience {
 		return u, nil, authn.InvalidField("audience", "not_one_of", nil)
 	}
-	if len(u.Roles) == 0 {
-		u.Roles = []string{Member}
-	}
-	for _, r := range u.Roles {
-		if _, ok := builtIn[r]; !ok {
-			return u, nil, authn.InvalidField("roles", "not_one_of", nil)
-		}
-	}
+	var name string
 	var err error
-	if u.Login, err = authn.CleanName("login", n.Login, 100); err != nil {
+	if u.Roles, err = readRoles(company, n.Roles); err != nil {
 		return u, nil, err
 	}
-	name, ok := authn.CanonicalLogin(u.Login)
-	if !ok {
-		return u, nil, authn.InvalidField("login", "invalid", nil)
+	if u.Login, name, err = cleanLogin(n.Login); err != nil {
+		return u, nil, err
 	}
 	logins := []authn.Login{{Name: name, Kind: "name"}}
 	if n.Name == "" {

@@ -82,6 +82,14 @@ var personActs = map[string]personAct{
 	Erase:  {permission: UsersIdentity, event: "user.erased", plan: planErase},
 	EndExemption: {permission: UsersWrite, event: "user.exemption_ended", gentle: true,
 		plan: plain(func(u *authn.User) { u.ExemptUntil, u.ExemptReason, u.ExemptBy = time.Time{}, "", "" })},
+
+	SetName:     {permission: UsersWrite, event: "user.name_changed", gentle: true, args: []string{"name"}, plan: planName},
+	SetLocale:   {permission: UsersWrite, event: "user.locale_changed", gentle: true, args: []string{"locale"}, plan: planLocale},
+	SetAudience: {permission: UsersWrite, event: "user.audience_changed", args: []string{"audience"}, plan: planAudience},
+	SetLogin:    {permission: UsersIdentity, event: "login.changed", args: []string{"login"}, plan: planLogin},
+	SetEmail:    {permission: UsersIdentity, event: "email.changed", args: []string{"email"}, plan: planEmail},
+	SetPhone:    {permission: UsersIdentity, event: "phone.changed", args: []string{"phone", "country"}, plan: planPhone},
+	SetRoles:    {permission: RolesWrite, event: "user.roles_changed", args: []string{"roles"}, plan: planRoles},
 }
 
 // Acts are the names of the acts, sorted.

@@ -17,12 +17,14 @@ type Phone struct {
 	// Countries are where the company sends texts to; the first is that of a number
 	// that is typed without one. None: anywhere, and the number names its country.
 	Countries []string
+	// Home is where a number is that names no country; empty: the first of Countries.
+	Home string
 }
 
 // read gives the number in E.164.
 func (p Phone) read() (string, error) {
-	home := ""
-	if len(p.Countries) > 0 {
+	home := p.Home
+	if home == "" && len(p.Countries) > 0 {
 		home = p.Countries[0]
 	}
 	n, err := phone.Parse(p.Typed, home)
@@ -52,17 +54,21 @@ func (s *Service) SetPhone(ctx context.Context, company authn.Company, user stri
 	}
 	now := s.c.Now()
 	return s.change(ctx, company.ID, user, "phone.changed", func(rows *authn.Rows, u *authn.User) []authn.Write {
-		var writes []authn.Write
-		if f := rows.FactorOf(authn.SMS, authn.Fallback); f != nil && u.Phone != number {
-			writes = append(writes, authn.DeleteFactor{ID: f.ID}) // it speaks of the old number
-		}
-		if u.Phone != "" && u.Phone != number {
-			u.PhoneChangedAt = now
-		}
-		u.Phone, u.PhoneTrustedAt = number, now
-		if number == "" {
-			u.PhoneTrustedAt = time.Time{}
-		}
-		return writes
+		return setPhone(rows, u, number, now)
 	})
+}
+
+func setPhone(rows *authn.Rows, u *authn.User, number string, now time.Time) []authn.Write {
+	var writes []authn.Write
+	if f := rows.FactorOf(authn.SMS, authn.Fallback); f != nil && u.Phone != number {
+		writes = append(writes, authn.DeleteFactor{ID: f.ID}) // it speaks of the old number
+	}
+	if u.Phone != "" && u.Phone != number {
+		u.PhoneChangedAt = now
+	}
+	u.Phone, u.PhoneTrustedAt = number, now
+	if number == "" {
+		u.PhoneTrustedAt = time.Time{}
+	}
+	return writes
 }

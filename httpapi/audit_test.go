@@ -117,6 +117,10 @@ func TestKeyOpensNothingElse(t *testing.T) {
 		if strings.Contains(r.pattern, " /api/v1/users/") {
 			want = authn.Forbidden // takes keys, and this one may not
 		}
+		if strings.Contains(r.pattern, " /api/v1/users") { // takes keys, and this one has no such scope
+			w.do(c).refused(authn.Forbidden)
+			continue
+		}
 		w.do(c).refused(want)
 	}
 	for _, c := range []call{

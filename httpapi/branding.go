@@ -21,7 +21,7 @@ func logoPaths() map[string]string {
 
 // Uploads are the routes that take files, with the bytes that each may have.
 func Uploads() map[string]int64 {
-	list := map[string]int64{}
+	list := map[string]int64{"POST " + ImportPath: directory.MaxImport}
 	for _, address := range logoPaths() {
 		list["PUT "+address] = branding.MaxUpload
 	}

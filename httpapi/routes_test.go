@@ -293,6 +293,30 @@ var routes = []route{
 	{"POST /api/v1/audit/streams/{kind}/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(w.owner(p), "POST", syslogPath+"/test", streamTo())
 	}, 200},
+	{"GET /api/v1/users", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/users", nil)
+	}, 200},
+	{"POST /api/v1/users", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "POST", "/api/v1/users", object{"login": fresh(p.Login), "roles": []any{"helpdesk"}})
+	}, 201},
+	{"GET /api/v1/users.csv", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/users.csv", nil)
+	}, 200},
+	{"GET /api/v1/users.jsonl", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/users.jsonl", nil)
+	}, 200},
+	{"POST /api/v1/users/bulk", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "POST", "/api/v1/users/bulk", object{"do": "require", "people": []any{p.ID}})
+	}, 200},
+	{"POST /api/v1/users/import", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "POST", "/api/v1/users/import", "login\n"+fresh(p.Login)+"\n")
+	}, 200},
+	{"GET /api/v1/users/{id}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/users/"+p.ID, nil)
+	}, 200},
+	{"PATCH /api/v1/users/{id}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "PATCH", "/api/v1/users/"+p.ID, object{"name": "Another Name"})
+	}, 200},
 }
 
 const syslogPath = "/api/v1/audit/streams/syslog"
@@ -497,7 +521,8 @@ func TestOthersOnEveryRoute(t *testing.T) {
 			theirs := r.good(w, them)
 			hers := r.good(w, p)
 			// Their token, her id. People of the company are its administrators' to serve.
-			if hers.path != theirs.path && (name == "stranger" || !strings.Contains(r.pattern, " /api/v1/users/")) {
+			// Whoever may see a colleague may see that one, too.
+			if hers.path != theirs.path && (name == "stranger" || !strings.Contains(r.pattern, " /api/v1/users/")) && (name == "stranger" || !strings.Contains(r.pattern, " /api/v1/users/{id}")) {
 				c := theirs
 				c.path = hers.path
 				w.do(c).refused(authn.NotFound)

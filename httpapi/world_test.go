@@ -83,6 +83,9 @@ func (w *world) do(c call) answer {
 		r.Header.Set("Content-Type", "image/png")
 	} else if body != nil {
 		r.Header.Set("Content-Type", "application/json")
+		if strings.HasSuffix(c.path, "/users/import") {
+			r.Header.Set("Content-Type", "text/csv")
+		}
 	}
 	if c.bearer != "" {
 		r.Header.Set("Authorization", "Bearer "+c.bearer)

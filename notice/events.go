@@ -31,6 +31,10 @@ const (
 	InvitationAccepted   authn.Template = "invitation_accepted"
 	// AccountErased is the last one. It goes to somebody who is not there any more.
 	AccountErased authn.Template = "account_erased"
+	LoginChanged  authn.Template = "login_changed"
+	RolesChanged  authn.Template = "roles_changed"
+	// SetUpReminder: policy demands a way of their own, and an administrator reminds.
+	SetUpReminder authn.Template = "set_up_reminder"
 
 	// For administrators and owners; Letter.User is the person it is about.
 	HelpAskedAdmin  authn.Template = "help_asked_admin"
@@ -88,6 +92,8 @@ var events = map[string]told{
 	"user.two_factor_required":     {template: TwoFactorRequired},
 	"user.two_factor_not_required": {template: TwoFactorNotRequired},
 	"invitation.accepted":          {template: InvitationAccepted},
+	"login.changed":                {template: LoginChanged},
+	"user.roles_changed":           {template: RolesChanged},
 	"provider.changed":             {template: ProviderChanged, anybody: true},
 }
 
@@ -174,6 +180,9 @@ var shapes = map[authn.Template]shape{
 	TwoFactorNotRequired: {},
 	InvitationAccepted:   {wasnt: true},
 	AccountErased:        {},
+	LoginChanged:         {wasnt: true},
+	RolesChanged:         {wasnt: true},
+	SetUpReminder:        {},
 	HelpAskedAdmin:       {admin: true},
 	SecuredAdmin:         {admin: true},
 	ProviderChanged:      {admin: true, choose: "channel"},

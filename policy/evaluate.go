@@ -162,7 +162,7 @@ func Fallbacks(d Document, u authn.User, factors []authn.Factor, traits func(aut
 		if !d.SMSFallback {
 			why = NoCodes
 		}
-	case u.Email != "" && !u.EmailVerifiedAt.IsZero():
+	case u.EmailReaches():
 		add(authn.Email, u.EmailChangedAt)
 	}
 	if len(kinds) > 0 {

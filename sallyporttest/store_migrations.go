@@ -17,7 +17,7 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_versions", "tombstones", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_versions", "tombstones", "imports", "user_words", "people_shapes", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // undo takes a migration back, by its number; newer ones first.
 var undo = map[int][]string{
@@ -39,6 +39,10 @@ var undo = map[int][]string{
 	},
 	11: {
 		"DROP TABLE tombstones", "DROP INDEX companies_erased", "ALTER TABLE companies DROP COLUMN erased_at", "ALTER TABLE companies DROP COLUMN purged_at",
+	},
+	12: {
+		"DROP TABLE imports", "DROP TABLE user_words", "DROP TABLE people_shapes", "DROP INDEX users_shape", "DROP INDEX users_reshape", "DROP INDEX users_import",
+		"ALTER TABLE users DROP COLUMN shape", "ALTER TABLE users DROP COLUMN reshape_at", "ALTER TABLE users DROP COLUMN import_id", "ALTER TABLE users DROP COLUMN email_trusted_at",
 	},
 }
 

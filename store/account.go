@@ -31,6 +31,8 @@ func (s *Store) writeAccount(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) er
 		return spendCode(tx, k, l, w)
 	case authn.SetEmail:
 		return setEmail(tx, l, w)
+	case authn.SetLogin:
+		return setLogin(tx, l, w)
 	case authn.SetPassword:
 		return setPassword(tx, l, w)
 	case authn.Rehash:
@@ -272,7 +274,7 @@ func userArgs(u *authn.User) ([]any, error) {
 		micros(u.PasswordKnownAt), micros(u.CreatedAt), micros(u.EmailChangedAt), micros(u.SecuredAt), clean(u.Preferred, maxID),
 		micros(u.HadFactorAt), micros(u.GraceAt), slices.Contains(u.Roles, "owner"),
 		clean(u.Phone, maxWord), micros(u.PhoneTrustedAt), micros(u.PhoneChangedAt),
-		u.API, micros(u.ExemptUntil), clean(u.ExemptReason, maxDetail), clean(u.ExemptBy, maxID)}, nil
+		u.API, micros(u.ExemptUntil), clean(u.ExemptReason, maxDetail), clean(u.ExemptBy, maxID), micros(u.EmailTrustedAt)}, nil
 }
 
 // putUser leaves last_sign_in_at, which a new session writes. It may be given what was loaded before a factor became active by this same
@@ -288,8 +290,8 @@ func putUser(tx *Tx, l *loaded, u authn.User) error {
 	n, err := tx.exec(`UPDATE users SET login = $3, email = $4, email_verified_at = $5, name = $6, locale = $7, audience = $8, status = $9,
 		roles = $10, require_two_factor = $11, epoch = $12, password_changed_at = $13, wrong_in_row = $14, wrong_in_month = $15,
 		month_start = $16, password_known_at = $17, created_at = $18, email_changed_at = $19, secured_at = $20, preferred = $21,
-		had_factor_at = CASE WHEN $33 AND had_factor_at <> $32 THEN had_factor_at ELSE $22 END, grace_at = $23, owner = $24,
-		phone = $25, phone_trusted_at = $26, phone_changed_at = $27, api = $28, exempt_until = $29, exempt_reason = $30, exempt_by = $31
+		had_factor_at = CASE WHEN $34 AND had_factor_at <> $33 THEN had_factor_at ELSE $22 END, grace_at = $23, owner = $24,
+		phone = $25, phone_trusted_at = $26, phone_changed_at = $27, api = $28, exempt_until = $29, exempt_reason = $30, exempt_by = $31, email_trusted_at = $32
 		WHERE company = $1 AND id = $2`,
 		append(append([]any{l.company, l.uid}, args...), micros(l.had), u.HadFactorAt.IsZero())...)
 	return oneRow(n, err, "the user is gone")
@@ -326,9 +328,9 @@ func (s *Store) newUser(tx *Tx, k *authn.Keys, l *loaded, w authn.NewUser) error
 	n, err := tx.exec(`INSERT INTO users (company, id, person_key, login, email, email_verified_at, name, locale, audience, status, roles,
 		require_two_factor, epoch, password_changed_at, wrong_in_row, wrong_in_month, month_start, password_known_at, created_at,
 		email_changed_at, secured_at, preferred, had_factor_at, grace_at, owner, phone, phone_trusted_at, phone_changed_at,
-		api, exempt_until, exempt_reason, exempt_by)
+		api, exempt_until, exempt_reason, exempt_by, email_trusted_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,
-		$29, $30, $31, $32) ON CONFLICT DO NOTHING`,
+		$29, $30, $31, $32, $33) ON CONFLICT DO NOTHING`,
 		append([]any{u.Company, u.ID, personKey}, args...)...)
 	if err := oneRow(n, err, "there is a user of that id"); err != nil {
 		return err

@@ -41,10 +41,11 @@ func (s *Store) Decide(ctx context.Context, k authn.Keys, f func(*authn.Rows) au
 		if err := s.charge(tx, &k, l); err != nil {
 			return err
 		}
+		l.noteCharge(&k)
 		paid := l.Charged != nil && l.Charged.Paid
 		var v authn.Verdict
 		if refusal = s.contain(func() error { v = f(&l.Rows); return v.Refusal() }); refusal == errPanic {
-			return nil // what was charged stays: a guess that makes f panic is a guess
+			return s.keepLists(tx, &k, l) // what was charged stays: a guess that makes f panic is a guess
 		}
 		if err := s.apply(tx, &k, l, paid, v); err != nil {
 			return &unwritten{err}
@@ -95,6 +96,10 @@ func (s *Store) keepCharge(ctx context.Context, k authn.Keys, answer error) erro
 		}
 		if err == nil {
 			err = s.charge(tx, &k, l)
+		}
+		if err == nil {
+			l.noteCharge(&k)
+			err = s.keepLists(tx, &k, l)
 		}
 		return err
 	})

@@ -94,7 +94,7 @@ func (s *Store) Users(ctx context.Context, company, after string, limit int) ([]
 	var list []authn.User
 	err := s.b.Read(ctx, func(tx *Tx) error {
 		list = nil
-		return tx.each("SELECT "+userColumns+" FROM users u WHERE u.company = $1 AND u.id > $2 ORDER BY u.id LIMIT $3",
+		return tx.each("SELECT "+userColumns+" FROM users u WHERE u.company = $1 AND u.id > $2 AND "+seen+" ORDER BY u.id LIMIT $3",
 			[]any{company, after, limitOf(limit)}, func(scan func(...any) error) (bool, error) {
 				var u authn.User
 				var personKey []byte

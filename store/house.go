@@ -79,6 +79,18 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
+	for {
+		n, err := s.reshapeDue(ctx, micros(now), now)
+		if err != nil {
+			return in("sweep", err)
+		}
+		if n < sweepBatch {
+			break
+		}
+	}
+	if err := s.sweepImports(ctx, now); err != nil {
+		return err
+	}
 	return in("sweep", s.sweepErased(ctx, now))
 }
 

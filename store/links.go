@@ -102,6 +102,39 @@ func spendLink(tx *Tx, k *authn.Keys, l *loaded) error {
 	return oneRow(n, err, "the link is used")
 }
 
+// setLogin moves the name that the user signs in with. Who signs in with their
+// address as a name keeps it as their address.
+func setLogin(tx *Tx, l *loaded, w authn.SetLogin) error {
+	name, ok := authn.CanonicalLogin(w.Login)
+	if !ok {
+		return authn.InvalidField("login", "invalid", nil)
+	}
+	if _, err := tx.exec("DELETE FROM logins WHERE (company, name) IN (SELECT company, name FROM logins WHERE company = $1 AND user_id = $2)"+
+		" AND (kind = 'name' OR name = $3)", l.company, l.uid, name); err != nil {
+		return err
+	}
+	logins := []authn.Login{{Name: name, Kind: "name"}}
+	var email string
+	if _, err := tx.one("SELECT email FROM users WHERE company = $1 AND id = $2", []any{&email}, l.company, l.uid); err != nil {
+		return err
+	}
+	if address, ok := authn.CanonicalLogin(email); ok && address != name {
+		var owner string
+		found, err := tx.one("SELECT user_id FROM logins WHERE company = $1 AND name = $2", []any{&owner}, l.company, address)
+		if err != nil {
+			return err
+		}
+		if !found {
+			logins = append(logins, authn.Login{Name: address, Kind: "email"})
+		}
+	}
+	if err := insertLogins(tx, l.company, l.uid, logins); err != nil {
+		return err
+	}
+	n, err := tx.exec("UPDATE users SET login = $3 WHERE company = $1 AND id = $2", l.company, l.uid, clean(w.Login, maxLogin))
+	return oneRow(n, err, "the user is gone")
+}
+
 // setEmail moves the login of the address along with it. That the old address
 // was verified says nothing of the new one: whoever knows it is, says so after.
 func setEmail(tx *Tx, l *loaded, w authn.SetEmail) error {
@@ -127,7 +160,8 @@ func setEmail(tx *Tx, l *loaded, w authn.SetEmail) error {
 			return err
 		}
 	}
-	n, err := tx.exec("UPDATE users SET email = $3, email_verified_at = CASE WHEN email = $3 THEN email_verified_at ELSE 0 END"+
+	n, err := tx.exec("UPDATE users SET email = $3, email_verified_at = CASE WHEN email = $3 THEN email_verified_at ELSE 0 END,"+
+		" email_trusted_at = CASE WHEN email = $3 THEN email_trusted_at ELSE 0 END"+
 		" WHERE company = $1 AND id = $2", l.company, l.uid, clean(w.Email, authn.MaxLogin))
 	return oneRow(n, err, "the user is gone")
 }

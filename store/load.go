@@ -30,10 +30,13 @@ type loaded struct {
 	link    string            // id of Link, or empty
 	sent    []authn.Challenge // of the asker, with their seeds
 	lane    authn.Lane
-	factor  string // that is charged or settled
-	login   string // canonical, if the keys gave one
-	key     *keyring.DataKey
-	who     []byte // of the throttle row, once it is needed
+	factor  string     // that is charged or settled
+	login   string     // canonical, if the keys gave one
+	was     authn.User // User, as it was found
+	// What of the lists of people has to be brought up to date (people.go).
+	reshape, rewords bool
+	key              *keyring.DataKey
+	who              []byte // of the throttle row, once it is needed
 	// void: something that the keys ask for is not there, is not open to whoever
 	// asks, or has ended. Then nothing is charged (security.md decision 2: who
 	// has not got past the password can cause no pause), so nothing is evaluated.
@@ -42,6 +45,8 @@ type loaded struct {
 
 func (l *loaded) setUser(u *authn.User, personKey []byte) {
 	l.User, l.uid, l.epoch, l.had, l.personKey = u, u.ID, u.Epoch, u.HadFactorAt, personKey
+	l.was = *u
+	l.was.Roles = slices.Clone(u.Roles)
 }
 
 // live is a company that was not erased. From the mark on, whatever asks for it
@@ -60,10 +65,13 @@ var (
 		" FROM users u JOIN companies c ON c.id = u.company WHERE u.company = $1 AND u.id = $2"+live,
 		"FOR UPDATE OF u")
 
+	// seen keeps out who came by an import that is not done.
+	seen = "(u.import_id = '' OR EXISTS (SELECT 1 FROM imports i WHERE i.company = u.company AND i.id = u.import_id AND i.done))"
+
 	// An address signs in only once it is verified (ruling 5); it can be looked up before.
 	selectLogin = locking("SELECT "+userColumns+
 		" FROM logins l JOIN users u ON u.company = l.company AND u.id = l.user_id"+
-		" WHERE l.company = $1 AND l.name = $2 AND (l.kind <> 'email' OR u.email_verified_at > 0 OR $3)",
+		" WHERE l.company = $1 AND l.name = $2 AND (l.kind <> 'email' OR u.email_verified_at > 0 OR $3) AND "+seen,
 		"FOR UPDATE OF u")
 
 	selectAttempt = locking("SELECT "+companyColumns+", "+userColumns+", "+attemptColumns+

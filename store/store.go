@@ -106,6 +106,9 @@ func New(ctx context.Context, c Config) (*Store, error) {
 	if err := s.migrate(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.fillPeople(ctx); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 

@@ -13,6 +13,10 @@ func (s *Store) apply(tx *Tx, k *authn.Keys, l *loaded, paid bool, v authn.Verdi
 		if err := s.write(tx, k, l, paid, w); err != nil {
 			return err
 		}
+		l.noteWrite(k, w)
+	}
+	if err := s.keepLists(tx, k, l); err != nil {
+		return err
 	}
 	for _, ev := range v.Events() {
 		if err := s.insertEvent(tx, k, l, ev); err != nil {

@@ -15,7 +15,7 @@ import (
 // written alike.
 var sameText = map[string][]string{
 	"*":  {"admin.way.duo", "date.day", "date.day_short", "method.duo", "page.product", "page.time.utc", "page.way.duo"},
-	"pl": {"admin.overview.channel.email", "admin.role.administrator", "page.appearance.auto", "page.profile.email", "page.way.email"},
+	"pl": {"admin.overview.channel.email", "page.appearance.auto", "page.profile.email", "page.way.email"},
 }
 
 // longText are the keys whose text may be longer than the layout was drawn for;

@@ -23,6 +23,7 @@ var adminSections = []adminSection{
 	{"branding", brandingPath, "brush", "admin.branding.nav", directory.BrandingWrite, nil},
 	{"overview", overviewPath, "chart", "admin.overview.title", "", nil},
 	{"audit", auditPath, "list", "admin.audit.nav", directory.AuditRead, nil},
+	{"people", peoplePath, "person", "people.title", directory.UsersRead, nil},
 	{"texts", textsPath, "message", "admin.texts.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasTexts() }},
 	{"duo", duoAdminPath, "shield", "method.duo", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasDuo() }},
 	{"mail", providerPath, "mail", "admin.mail.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasMail() }},

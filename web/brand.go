@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/branding"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 )
 
@@ -120,5 +121,8 @@ func sendFile(w http.ResponseWriter, r *http.Request, kind, cache, hash string, 
 // Uploads are the pages that take files, with the bytes that a form may have. What
 // is longer than a logo may be is read and dropped, so that the page can say so.
 func Uploads() map[string]int64 {
-	return map[string]int64{http.MethodPost + " " + brandingPath: 12*branding.MaxUpload + httpserve.DefaultBodyLimit}
+	return map[string]int64{
+		http.MethodPost + " " + brandingPath:     12*branding.MaxUpload + httpserve.DefaultBodyLimit,
+		http.MethodPost + " " + PeopleImportPath: directory.MaxImport + httpserve.DefaultBodyLimit,
+	}
 }

@@ -24,7 +24,6 @@ const (
 	coveragePath     = "/admin/reports/coverage"
 	coverageFilePath = coveragePath + ".csv"
 	policyAdminPath  = "/admin/policy"
-	peoplePath       = "/admin/people"
 	apiDocsPath      = "/docs/api"
 )
 
@@ -338,10 +337,10 @@ func (h *Handler) getCoverage(w http.ResponseWriter, r *http.Request, cur sessio
 	}
 	p.Standings = v.rowBars(labels, counts, p.People)
 	for _, role := range slices.Sorted(maps.Keys(c.Strength)) {
-		p.Strengths = append(p.Strengths, strengthRow{v.roleName(role), v.T("admin.strength." + string(c.Strength[role]))})
+		p.Strengths = append(p.Strengths, strengthRow{v.roleName(cur.Company, role), v.T("admin.strength." + string(c.Strength[role]))})
 	}
 	for _, row := range rows {
-		p.Rows = append(p.Rows, v.coverageRow(row))
+		p.Rows = append(p.Rows, v.coverageRow(cur.Company, row))
 	}
 	if len(rows) == reportEach {
 		p.Next = withQuery(coveragePath, "after", rows[len(rows)-1].User.ID)
@@ -350,21 +349,13 @@ func (h *Handler) getCoverage(w http.ResponseWriter, r *http.Request, cur sessio
 	return h.draw(w, http.StatusOK, "coverage.html", v)
 }
 
-// roleName is a role in words; one of the company's own goes by its name.
-func (v *View) roleName(role string) string {
-	if key := "admin.role." + role; v.texts.Has(key) {
-		return v.T(key)
-	}
-	return role
-}
-
-func (v *View) coverageRow(r report.Row) coverageRow {
+func (v *View) coverageRow(c authn.Company, r report.Row) coverageRow {
 	out := coverageRow{Name: r.User.Name, Login: r.User.Login, Standing: v.T("admin.standing." + string(r.Standing)), Missing: r.Standing == report.Missing, Codes: r.Codes}
 	for i, role := range r.User.Roles {
 		if i > 0 {
 			out.Roles += ", "
 		}
-		out.Roles += v.roleName(role)
+		out.Roles += v.roleName(c, role)
 	}
 	for _, w := range r.Ways {
 		if w.Counts {
@@ -378,7 +369,7 @@ func (v *View) coverageRow(r report.Row) coverageRow {
 		if !b.Until.IsZero() {
 			until = v.Day(b.Until).Text
 		}
-		out.Why = append(out.Why, v.T("whyadmin."+string(b.Rule), "Role", v.roleName(b.Role), "Until", until, "By", b.By, "Reason", b.Reason))
+		out.Why = append(out.Why, v.T("whyadmin."+string(b.Rule), "Role", v.roleName(c, b.Role), "Until", until, "By", b.By, "Reason", b.Reason))
 	}
 	out.API = r.User.API
 	if !r.LastWay.IsZero() {

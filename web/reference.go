@@ -212,44 +212,52 @@ func (b *referenceBuilder) operation(path, method string, item pathItem, o *oper
 		p = b.doc.parameter(p)
 		op.Parameters = append(op.Parameters, b.param(op.ID, p))
 	}
-	var request json.RawMessage
-	var requestName string
-	if o.RequestBody != nil {
-		content := b.doc.body(*o.RequestBody).Content
-		if _, picture := content.find(pictureType); picture {
-			op.File = pictureType
-		} else if request, requestName = b.request(op, o, content); request == nil {
-			return op
-		}
-	}
+	request, media, requestName := b.requestBody(op, o)
 	for _, r := range o.Responses {
 		b.answer(op, r, requestName)
 	}
-	op.Curl, op.Go = b.snippets(op, request)
+	op.Curl, op.Go = b.snippets(op, request, media)
 	op.Search = searchText(g, op)
 	return op
 }
 
-// pictureType is the type of the only files that a body can be.
-const pictureType = "image/png"
+// The types of bodies.
+const (
+	jsonMedia   = "application/json"
+	csvMedia    = "text/csv"
+	pictureType = "image/png"
+)
 
-// request is an example of a JSON body, and its name; nil: what there is cannot be drawn.
-func (b *referenceBuilder) request(op *refOperation, o *operation, content entries[media]) (json.RawMessage, string) {
-	m, ok := content.find("application/json")
+// requestBody draws the body, and gives the example of a good one with its type.
+// What a file holds is described in words: that is no schema of JSON.
+func (b *referenceBuilder) requestBody(op *refOperation, o *operation) (example, media, name string) {
+	if o.RequestBody == nil {
+		return "", "", ""
+	}
+	content := b.doc.body(*o.RequestBody).Content
+	if _, picture := content.find(pictureType); picture {
+		op.File = pictureType
+		return "", "", ""
+	}
+	if f, ok := content.find(csvMedia); ok && json.Unmarshal(f.Example, &example) == nil && example != "" {
+		return example, csvMedia, ""
+	}
+	m, ok := content.find(jsonMedia)
 	if !ok || m.Schema == nil {
 		b.fail("%s has a body that is not application/json", op.ID)
-		return nil, ""
+		return "", "", ""
 	}
 	body := b.field("", m.Schema, nil)
 	op.Body = body.Fields
 	if len(body.Choices) > 0 {
 		op.Body = []field{body}
 	}
-	request, name := b.goodExample(o, m)
-	if request == nil {
+	raw, name := b.goodExample(o, m)
+	if raw == nil {
 		b.fail("%s has a body and no example of one", op.ID)
+		return "", "", name
 	}
-	return request, name
+	return b.indent(op.ID, raw), jsonMedia, name
 }
 
 func (b *referenceBuilder) sentence(s string) []docs.Span {

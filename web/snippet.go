@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -22,7 +21,7 @@ var inBraces = regexp.MustCompile(`\{([^}]+)\}`)
 
 // snippets are the same call by curl and in Go. What only the reader knows stands
 // in environment variables: a secret typed into a command stays in its history.
-func (b *referenceBuilder) snippets(op *refOperation, request json.RawMessage) (curl, program string) {
+func (b *referenceBuilder) snippets(op *refOperation, request, media string) (curl, program string) {
 	c := call{method: op.Method, base: b.ref.Base, path: op.Path}
 	if len(op.Proofs) > 0 {
 		s := b.doc.Components.SecuritySchemes[op.Proofs[0]]
@@ -38,9 +37,9 @@ func (b *referenceBuilder) snippets(op *refOperation, request json.RawMessage) (
 			b.fail("%s: no example can be made for the security scheme %s", op.ID, op.Proofs[0])
 		}
 	}
-	if request != nil {
-		c.add("Content-Type", "application/json", "")
-		c.body = b.indent(op.ID, request)
+	if request != "" {
+		c.add("Content-Type", media, "")
+		c.body = request
 	}
 	if op.File != "" {
 		c.add("Content-Type", op.File, "")

@@ -183,6 +183,7 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("POST "+appearancePath, httpserve.Page(h.postAppearance))
 
 	h.mountAccount(m)
+	h.mountPeople(m)
 
 	m.Handle("GET "+overviewPath, h.account(h.getOverview))
 	m.Handle("GET "+signInsFilePath, h.admin(directory.ReportsRead, h.getSignInsFile))

@@ -130,3 +130,11 @@ func number(s string) (uint32, bool) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	return uint32(n), err == nil
 }
+
+// CheckHash says whether Verify could check a password against a hash that another
+// system made: argon2id in the PHC form, within the floor and the ceiling. Others
+// (bcrypt, scrypt, PBKDF2) are refused: nothing here computes them.
+func (m *Method) CheckHash(hash string) error {
+	_, err := parse(hash, m.floor)
+	return err
+}
