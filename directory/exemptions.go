@@ -1,0 +1,149 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+)
+
+// Exemption is somebody or something that signs in, or acts, with less than policy
+// asks of people.
+type Exemption struct {
+	Kind     string // "api_account", "person" or "key" (one that acts unattended)
+	ID       string // of the user or the key
+	Name     string // login of the user, or name of the key
+	Owner    string // login of who answers for it; a person for themselves
+	Reason   string // of a key: the acts
+	By       string // login of who said so, or "operator"; empty: not known
+	Until    time.Time
+	Networks string // empty: everywhere
+	LastUsed time.Time
+	From     string // network of the last use
+}
+
+// Exemptions lists all of them: API accounts, people, keys; next is what the next
+// page begins after, empty at the end. At most 200 a page, 50 if limit is 0.
+//
+// Errors: those of Check; Invalid (field cursor).
+func (s *Service) Exemptions(ctx context.Context, w Who, after string, limit int) (list []Exemption, next string, err error) {
+	seen, err := s.Check(ctx, w, ReportsRead)
+	if err != nil {
+		return nil, "", err
+	}
+	if limit <= 0 {
+		limit = 50
+	}
+	limit = min(limit, 200)
+	kind, id, good := strings.Cut(after, ".")
+	if after == "" {
+		kind, good = "api_account", true
+	}
+	prefix := map[string]string{"api_account": authn.UserID, "person": authn.UserID, "key": authn.KeyID}[kind]
+	if !good || prefix == "" || id != "" && !authn.CheckID(prefix, id) {
+		return nil, "", authn.InvalidField("cursor", "invalid", nil)
+	}
+	names := nameBook{s: s, company: seen.Company, known: map[string]string{"": "", Operator: Operator}}
+	sections := []struct {
+		kind string
+		list func(after string, limit int) ([]Exemption, error)
+	}{
+		{"api_account", func(after string, limit int) ([]Exemption, error) { return s.exemptAccounts(ctx, &names, after, limit) }},
+		{"person", func(after string, limit int) ([]Exemption, error) { return s.exemptPeople(ctx, &names, after, limit) }},
+		{"key", func(after string, limit int) ([]Exemption, error) { return s.exemptKeys(ctx, &names, after, limit) }},
+	}
+	begun := false
+	for _, section := range sections {
+		if begun = begun || section.kind == kind; !begun {
+			continue
+		}
+		from := ""
+		if section.kind == kind {
+			from = id
+		}
+		part, err := section.list(from, limit-len(list))
+		if err != nil {
+			return nil, "", fmt.Errorf("directory: exemptions: %w", err)
+		}
+		if list = append(list, part...); len(list) >= limit {
+			last := list[len(list)-1]
+			return list, last.Kind + "." + last.ID, nil
+		}
+	}
+	return list, "", nil
+}
+
+func (s *Service) exemptAccounts(ctx context.Context, names *nameBook, after string, limit int) ([]Exemption, error) {
+	rows, err := s.c.Store.APIAccounts(ctx, names.company.ID, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	var list []Exemption
+	for _, a := range rows {
+		list = append(list, Exemption{Kind: "api_account", ID: a.User, Name: names.of(ctx, a.User), Owner: names.of(ctx, a.Owner), Reason: a.Reason,
+			By: names.of(ctx, a.CreatedBy), Until: a.ExpiresAt, Networks: joinNetworks(a.Networks), LastUsed: a.LastUsedAt, From: a.UsedFrom})
+	}
+	return list, names.err
+}
+
+func (s *Service) exemptPeople(ctx context.Context, names *nameBook, after string, limit int) ([]Exemption, error) {
+	rows, err := s.c.Store.Exempted(ctx, names.company.ID, after, s.c.Now(), limit)
+	if err != nil {
+		return nil, err
+	}
+	var list []Exemption
+	for _, u := range rows {
+		list = append(list, Exemption{Kind: "person", ID: u.ID, Name: u.Login, Owner: u.Login, Reason: u.ExemptReason, By: names.of(ctx, u.ExemptBy),
+			Until: u.ExemptUntil, LastUsed: u.LastSignInAt})
+	}
+	return list, names.err
+}
+
+func (s *Service) exemptKeys(ctx context.Context, names *nameBook, after string, limit int) ([]Exemption, error) {
+	rows, err := s.c.Store.Unattended(ctx, names.company.ID, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	var list []Exemption
+	for _, k := range rows {
+		list = append(list, Exemption{Kind: "key", ID: k.ID, Name: k.Name, Owner: names.of(ctx, k.User), Reason: strings.Join(k.Unattended, " "), By: names.of(ctx, k.MadeBy),
+			Until: k.ExpiresAt, Networks: joinNetworks(k.Networks), LastUsed: k.LastUsedAt, From: k.UsedFrom})
+	}
+	return list, names.err
+}
+
+// nameBook finds the login of an id, each once.
+type nameBook struct {
+	s       *Service
+	company authn.Company
+	known   map[string]string
+	err     error
+}
+
+func (n *nameBook) of(ctx context.Context, id string) string {
+	if name, ok := n.known[id]; ok {
+		return name
+	}
+	rows, err := n.s.c.Store.View(ctx, authn.Keys{Company: n.company.ID, User: id, Now: n.s.c.Now()})
+	name := id // of somebody who is gone
+	if err != nil {
+		n.err = err
+	} else if rows.User != nil {
+		name = rows.User.Login
+	}
+	n.known[id] = name
+	return name
+}
+
+// Logins finds the logins of people by their ids; "operator" stays as it is.
+//
+// Errors: Busy, Internal.
+func (s *Service) Logins(ctx context.Context, company authn.Company, ids []string) (map[string]string, error) {
+	names := nameBook{s: s, company: company, known: map[string]string{"": "", Operator: Operator}}
+	for _, id := range ids {
+		names.of(ctx, id)
+	}
+	return names.known, names.err
+}
