@@ -20,7 +20,9 @@ type Actor struct {
 }
 
 // IsZero reports whether there is nobody.
-func (a Actor) IsZero() bool { return a.Session.IsZero() && a.Key.IsZero() && a.Account.IsZero() && !a.Operator }
+func (a Actor) IsZero() bool {
+	return a.Session.IsZero() && a.Key.IsZero() && a.Account.IsZero() && !a.Operator
+}
 
 // Company is the company that the actor's token is of; empty for the operator.
 func (a Actor) Company() string {

@@ -100,7 +100,7 @@ type Rows struct {
 	// user is an API account.
 	APIKey  *APIKey
 	Account *APIAccount
-	Charged  *Charged  // nil if Keys.Charge is NoCharge
+	Charged *Charged // nil if Keys.Charge is NoCharge
 }
 
 // Factor is the user's factor of that id, or nil.

@@ -19,10 +19,10 @@ import (
 
 // What an API account's secret and life can be.
 const (
-	SecretPrefix      = "sp_api_" // of those that are made here
-	LeastSecret       = 24        // characters of one that somebody chose
-	LongestAccount    = 365 * 24 * time.Hour
-	secretBytes       = 32
+	SecretPrefix   = "sp_api_" // of those that are made here
+	LeastSecret    = 24        // characters of one that somebody chose
+	LongestAccount = 365 * 24 * time.Hour
+	secretBytes    = 32
 	maxNetworkText = 4000 // characters of Args["networks"]
 )
 

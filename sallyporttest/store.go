@@ -76,6 +76,8 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"providers", runProviders},
 		{"operator", runOperator},
 		{"keys", runAPIKeys},
+		{"rolled keys", runRolledKeys},
+		{"accounts of programs", runAPIAccounts},
 		{"rotation", runRotation},
 		{"model", runModel},
 		{"sent codes", runSent},
@@ -281,7 +283,7 @@ func (w *world) exec(query string, args ...any) {
 }
 
 // tables are those with contents worth stealing.
-var tables = []string{"approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
+var tables = []string{"role_holders", "api_accounts", "approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
 	"api_keys", "events", "chains", "leases", "meta", "migrations"}
 
 // dump is everything that whoever steals the database reads.

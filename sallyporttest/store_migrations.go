@@ -17,10 +17,13 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"role_holders", "api_accounts", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // after0005 takes back what came after migration 0005, newest first.
 var after0005 = []string{
+	"DROP TABLE role_holders", "DROP TABLE api_accounts", "DROP INDEX users_exempt", "DROP INDEX api_keys_end",
+	"ALTER TABLE api_keys DROP COLUMN made_by", "ALTER TABLE api_keys DROP COLUMN old_token", "ALTER TABLE api_keys DROP COLUMN old_until",
+	"ALTER TABLE api_keys DROP COLUMN old_expires_at", "ALTER TABLE api_keys DROP COLUMN used_from", "ALTER TABLE api_keys DROP COLUMN told",
 	"DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
 	"ALTER TABLE companies DROP COLUMN roles", "ALTER TABLE companies DROP COLUMN roles_version",
 	"ALTER TABLE users DROP COLUMN api", "ALTER TABLE users DROP COLUMN exempt_until", "ALTER TABLE users DROP COLUMN exempt_reason",
