@@ -191,11 +191,12 @@ func planAPIOff(*Service, Who, PersonAct, *Outcome) (change, error) {
 	}, nil
 }
 
-// APIAccountOf is a user as an API account; false: they are a person.
+// APIAccountOf is a user as an API account, for whoever holds p; false: they are a
+// person.
 //
 // Errors: those of Check; NotFound.
-func (s *Service) APIAccountOf(ctx context.Context, w Who, user string) (authn.User, authn.APIAccount, bool, error) {
-	seen, err := s.Check(ctx, w, UsersRead)
+func (s *Service) APIAccountOf(ctx context.Context, w Who, p Permission, user string) (authn.User, authn.APIAccount, bool, error) {
+	seen, err := s.Check(ctx, w, p)
 	if err != nil {
 		return authn.User{}, authn.APIAccount{}, false, err
 	}

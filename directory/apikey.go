@@ -103,7 +103,8 @@ func (s *Service) CheckKey(ctx context.Context, token string, client authn.Clien
 	return s.judge(ctx, KeyCaller{Key: k, Owner: owner, Company: company}, client, p, now)
 }
 
-// CheckAccount is CheckKey of an API account that has shown its secret.
+// CheckAccount is CheckKey of an API account that has shown its secret. Conflict:
+// it is not what it was when it did.
 func (s *Service) CheckAccount(ctx context.Context, ref authn.AccountRef, client authn.Client, p Permission) (KeyCaller, error) {
 	now := s.c.Now()
 	rows, err := s.c.Store.View(ctx, authn.Keys{Company: ref.Company, By: authn.Actor{Account: ref}, Now: now})
@@ -111,7 +112,7 @@ func (s *Service) CheckAccount(ctx context.Context, ref authn.AccountRef, client
 		return KeyCaller{}, fmt.Errorf("directory: account: %w", err)
 	}
 	if rows.By == nil {
-		return KeyCaller{}, authn.Unauthenticated
+		return KeyCaller{}, authn.Conflict
 	}
 	return s.judge(ctx, KeyCaller{Key: *rows.By.Key, Owner: *rows.By.User, Company: *rows.By.Company}, client, p, now)
 }

@@ -190,19 +190,86 @@ func checkUnattended(acts []string, networks []netip.Prefix) ([]string, error) {
 	return slices.Compact(slices.Sorted(slices.Values(acts))), nil
 }
 
+// KeyState is how a key stands.
+type KeyState string
+
+// The states of a key.
+const (
+	KeyActive    KeyState = "active"
+	KeyExpired   KeyState = "expired"
+	KeySuspended KeyState = "owner_suspended"
+	KeyAccount   KeyState = "account_ended" // of its owner, an API account
+)
+
+// KeyRow is a key with what it comes to now.
+type KeyRow struct {
+	authn.APIKey
+	Owner     authn.User
+	Effective []string // the scopes that the owner's rights leave
+	Maker     string   // login, or "operator"; empty: not noted
+	State     KeyState
+}
+
 // APIKeys are the company's keys, ended ones too, oldest first, from the one after
-// the id after.
+// the id after; at most 200, 50 if limit is 0.
 //
 // Errors: those of Check.
-func (s *Service) APIKeys(ctx context.Context, w Who, after string, limit int) ([]authn.APIKey, error) {
-	if _, err := s.Check(ctx, w, KeysWrite); err != nil {
+func (s *Service) APIKeys(ctx context.Context, w Who, after string, limit int) ([]KeyRow, error) {
+	seen, err := s.Check(ctx, w, KeysWrite)
+	if err != nil {
 		return nil, err
 	}
 	list, err := s.c.Store.APIKeys(ctx, w.Company, "", after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("directory: keys: %w", err)
 	}
-	return list, nil
+	names := nameBook{s: s, company: seen.Company, known: map[string]string{"": "", Operator: Operator}}
+	var rows []KeyRow
+	for _, k := range list {
+		row, err := s.keyRow(ctx, seen.Company, k)
+		if err != nil {
+			return nil, err
+		}
+		row.Maker = names.of(ctx, k.MadeBy)
+		rows = append(rows, row)
+	}
+	return rows, names.err
+}
+
+// KeyRowOf is what a key comes to.
+//
+// Errors: Busy, Internal.
+func (s *Service) KeyRowOf(ctx context.Context, company authn.Company, k authn.APIKey) (KeyRow, error) {
+	names := nameBook{s: s, company: company, known: map[string]string{"": "", Operator: Operator}}
+	row, err := s.keyRow(ctx, company, k)
+	row.Maker = names.of(ctx, k.MadeBy)
+	return row, errors.Join(err, names.err)
+}
+
+func (s *Service) keyRow(ctx context.Context, company authn.Company, k authn.APIKey) (KeyRow, error) {
+	now := s.c.Now()
+	rows, err := s.c.Store.View(ctx, authn.Keys{Company: company.ID, User: k.User, Now: now, Account: true})
+	if err != nil {
+		return KeyRow{}, fmt.Errorf("directory: owner of key: %w", err)
+	}
+	row := KeyRow{APIKey: k, State: KeyActive, Effective: []string{}}
+	if rows.User != nil {
+		row.Owner = *rows.User
+	}
+	for _, p := range k.Scopes {
+		if Can(company, row.Owner, Permission(p)) {
+			row.Effective = append(row.Effective, p)
+		}
+	}
+	switch {
+	case !k.ExpiresAt.After(now):
+		row.State = KeyExpired
+	case row.Owner.Status != authn.Active:
+		row.State = KeySuspended
+	case row.Owner.API && (rows.Account == nil || !rows.Account.ExpiresAt.After(now)):
+		row.State = KeyAccount
+	}
+	return row, nil
 }
 
 // APIKey finds a key by id or name.

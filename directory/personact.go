@@ -151,6 +151,8 @@ func planHelpCode(s *Service, _ Who, _ PersonAct, out *Outcome) (change, error) 
 		switch {
 		case doc.TwoFactor == policy.Off:
 			return Done{}, &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
+		case u.API:
+			return Done{}, &authn.Error{Code: authn.Conflict, Key: "error.api_account"}
 		case u.Status != authn.Active:
 			return Done{}, &authn.Error{Code: authn.PolicyForbids, Key: "error.user_suspended"}
 		}

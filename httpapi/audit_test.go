@@ -41,7 +41,7 @@ func (w *world) key(c authn.Company, login string, scope directory.Permission, n
 	for _, s := range networks {
 		n.Networks = append(n.Networks, netip.MustParsePrefix(s))
 	}
-	k, token, err := w.Directory.CreateKey(w.t.Context(), c, n)
+	k, token, err := w.Directory.CreateKey(w.t.Context(), directory.TheOperator(c.ID), n)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestKeyOpensNothingElse(t *testing.T) {
 	} {
 		w.do(c).refused(authn.Unauthenticated)
 	}
-	if err := w.Directory.RemoveKey(t.Context(), k); err != nil {
+	if _, err := w.Directory.RemoveKey(t.Context(), directory.TheOperator(k.Company), k.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	w.get(auditPath, key).refused(authn.Unauthenticated)
@@ -166,7 +166,7 @@ func TestKeyNetworksAndEvents_H4(t *testing.T) {
 	if n := count("key.used"); n != 2 {
 		t.Errorf("%d uses an hour later", n)
 	}
-	keys, err := w.Directory.APIKeys(t.Context(), w.Company)
+	keys, err := w.Directory.APIKeys(t.Context(), directory.TheOperator(w.Company.ID), "", 0)
 	if err != nil || len(keys) != 2 {
 		t.Fatalf("%+v %v", keys, err)
 	}

@@ -11,14 +11,15 @@
 //   - an attempt token, or the cookie of the browser that began the attempt;
 //   - a session token, or the session cookie;
 //   - a delivery report: its provider's signature, outside /api (receipt);
-//   - for the administration, that or the key of a program, and the permission
-//     that the route names (allowed);
+//   - for the administration, that or the key of a program, or the secret of an API
+//     account in Basic authentication, and the permission that the route names
+//     (allowed);
 //   - to begin, send, follow and confirm a way to verify, either of the last two
 //     (inSetUp): a sign-in may ask for a way, and then sets up what it began
 //     itself and nothing else (ruling 1).
 //
 // A token of the other kind is worth nothing (cve-31), nor is one in a query,
-// in Basic authentication, in a second Authorization header or in the other
+// in Basic authentication elsewhere, in a second Authorization header or in the other
 // cookie. A request with an Authorization header is judged by that alone: it
 // never falls back to a cookie. Cookies count only from our own origin, which
 // internal/httpserve has checked before (ruling 50).
@@ -136,6 +137,20 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("POST /api/v1/account/step-up", a.inSession(a.stepUp))
 
 	m.Handle("GET /api/v1/audit/events", a.allowed(directory.AuditRead, a.auditEvents, "limit", "cursor", "type", "target"))
+	m.Handle("GET /api/v1/roles", a.allowed(directory.RolesWrite, a.roles))
+	m.Handle("GET /api/v1/roles/{name}", a.allowed(directory.RolesWrite, a.role))
+	m.Handle("PUT /api/v1/roles/{name}", a.allowed(directory.RolesWrite, a.saveRole))
+	m.Handle("DELETE /api/v1/roles/{name}", a.allowed(directory.RolesWrite, a.removeRole))
+	m.Handle("GET /api/v1/api-keys", a.allowed(directory.KeysWrite, a.apiKeys, "limit", "cursor"))
+	m.Handle("POST /api/v1/api-keys", a.allowed(directory.KeysWrite, a.createAPIKey))
+	m.Handle("PATCH /api/v1/api-keys/{id}", a.allowed(directory.KeysWrite, a.renameAPIKey))
+	m.Handle("DELETE /api/v1/api-keys/{id}", a.allowed(directory.KeysWrite, a.removeAPIKey))
+	m.Handle("POST /api/v1/api-keys/{id}/roll", a.allowed(directory.KeysWrite, a.rollAPIKey))
+	m.Handle("GET /api/v1/users/{id}/api", a.allowed(directory.UsersRead, a.apiAccount))
+	m.Handle("PUT /api/v1/users/{id}/api", a.allowed(directory.UsersIdentity, a.setAPIAccount))
+	m.Handle("POST /api/v1/users/{id}/api/off", a.allowed(directory.UsersIdentity, a.removeAPIAccount))
+	m.Handle("GET /api/v1/reports/exemptions", a.allowed(directory.ReportsRead, a.exemptions, "limit", "cursor"))
+	m.Handle("GET /api/v1/reports/exemptions.csv", a.allowed(directory.ReportsRead, a.exemptionsCSV))
 	m.Handle("GET /api/v1/providers/email", a.inSession(a.mailProvider))
 	m.Handle("PUT /api/v1/providers/email", a.inSession(a.setMailProvider))
 	m.Handle("DELETE /api/v1/providers/email", a.inSession(a.removeMailProvider))
