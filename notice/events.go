@@ -38,6 +38,13 @@ const (
 	// sent (requirement B3).
 	TextsWarning authn.Template = "texts_warning"
 	TextsStopped authn.Template = "texts_stopped"
+	// KeyEnds: a key or an API account ends soon; KeyMade: there is a key that acts for
+	// the reader, or it has another token.
+	KeyEnds authn.Template = "key_ends"
+	KeyMade authn.Template = "key_made"
+	// APIOn and APIOff: the reader's account is a program's from now on, or no more.
+	APIOn  authn.Template = "api_on"
+	APIOff authn.Template = "api_off"
 	// CompanyRecovered: the operator let an owner in again (requirement H6).
 	CompanyRecovered authn.Template = "company_recovered"
 
@@ -83,6 +90,10 @@ var events = map[string]told{
 	"user.two_factor_not_required": {template: TwoFactorNotRequired},
 	"invitation.accepted":          {template: InvitationAccepted},
 	"provider.changed":             {template: ProviderChanged, anybody: true},
+	"key.created":                  {template: KeyMade},
+	"key.rolled":                   {template: KeyMade},
+	"api_account.on":               {template: APIOn},
+	"api_account.off":              {template: APIOff},
 }
 
 // manyWrong are the counts of wrong codes in a row at which the person is told:
@@ -142,6 +153,7 @@ type shape struct {
 	plural string // the argument that is the Count of the body
 	choose string // the argument that chooses among subjects, titles and bodies; empty: "variant"
 	sms    bool   // can also go as a text message
+	names  string // the fact that Args["name"] is; empty: who did it
 }
 
 var shapes = map[authn.Template]shape{
@@ -172,6 +184,10 @@ var shapes = map[authn.Template]shape{
 	TextsWarning:         {admin: true, choose: "scope"},
 	TextsStopped:         {admin: true, choose: "scope"},
 	CompanyRecovered:     {admin: true},
+	KeyEnds:              {admin: true, choose: "what", names: "key"},
+	KeyMade:              {wasnt: true, names: "key"},
+	APIOn:                {},
+	APIOff:               {},
 	Code:                 {code: true, sms: true},
 	CodeSetup:            {code: true, sms: true},
 	CodeStepUp:           {code: true, sms: true},

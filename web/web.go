@@ -182,6 +182,8 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("GET "+duoAdminPath, h.account(h.getDuoAdmin))
 	m.Handle("POST "+duoAdminPath, h.account(h.postDuoAdmin))
 
+	h.mountKeys(m)
+
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)
 	m.Handle("GET /assets/{file}", httpserve.Page(serveAsset))
