@@ -42,6 +42,9 @@ func prepareAPIOn(ctx context.Context, s *Service, w Who, p PersonAct) (PersonAc
 	if err != nil {
 		return p, err
 	}
+	if err := mayBecome(seen.Company, target); err != nil {
+		return p, err // now, and not after a day of waiting
+	}
 	if p.Args, err = s.accountArgs(ctx, seen.Company, target, p.Args); err != nil {
 		return p, err
 	}
@@ -60,6 +63,14 @@ func prepareAPIOn(ctx context.Context, s *Service, w Who, p PersonAct) (PersonAc
 		return p, fmt.Errorf("directory: secret: %w", err)
 	}
 	return p, nil
+}
+
+// mayBecome refuses somebody with administrative rights (ruling 21).
+func mayBecome(c authn.Company, u authn.User) error {
+	if !u.API && Administrative(c, u) {
+		return &authn.Error{Code: authn.PolicyForbids, Key: "error.api_administrative"}
+	}
+	return nil
 }
 
 // accountArgs writes the arguments in one way, so that they are approved as one
@@ -141,8 +152,8 @@ func planAPIOn(s *Service, w Who, p PersonAct, out *Outcome) (change, error) {
 	role := p.Args["role"]
 	out.Secret, out.ExpiresAt = string(p.secret), until
 	return func(rows *authn.Rows, u *authn.User, now time.Time) (Done, error) {
-		if !u.API && Administrative(*rows.Company, *u) {
-			return Done{}, &authn.Error{Code: authn.PolicyForbids, Key: "error.api_administrative"}
+		if err := mayBecome(*rows.Company, *u); err != nil {
+			return Done{}, err
 		}
 		before := strings.Join(u.Roles, " ")
 		u.Roles = []string{Member}
