@@ -76,6 +76,21 @@ func TestKeyRights_rul21(t *testing.T) {
 	w.get(auditPath, key).refused(authn.Unauthenticated)
 }
 
+// takesKeys reports whether the document says that a route takes keys; what such a
+// route asks of them is in the table of the root package.
+func takesKeys(t testing.TB, pattern string) bool {
+	for _, op := range operations(t) {
+		if op.pattern == pattern {
+			for _, s := range *op.Security {
+				if _, ok := s["apiKey"]; ok {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // A key opens its own company only, its own row only, and the routes that take
 // keys only; in the Authorization header only.
 func TestKeyOpensNothingElse(t *testing.T) {
@@ -101,7 +116,7 @@ func TestKeyOpensNothingElse(t *testing.T) {
 		}
 	}
 	for _, r := range routes {
-		if strings.Contains(r.pattern, auditPath) || r.kind == "" {
+		if takesKeys(t, r.pattern) || r.kind == "" {
 			continue
 		}
 		method, path, _ := strings.Cut(r.pattern, " ")
