@@ -32,6 +32,8 @@ type KeyStore interface {
 	APIAccounts(ctx context.Context, company, after string, limit int) ([]authn.APIAccount, error)
 	Exempted(ctx context.Context, company, after string, now time.Time, limit int) ([]authn.User, error)
 	Unattended(ctx context.Context, company, after string, limit int) ([]authn.APIKey, error)
+	// Logins are those of users by their ids.
+	Logins(ctx context.Context, company string, ids []string) (map[string]string, error)
 	// RoleHolders counts who holds a role of a company's own, up to most.
 	RoleHolders(ctx context.Context, company, role string, most int) (int, error)
 }

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,14 +46,19 @@ func (s *Service) Exemptions(ctx context.Context, w Who, after string, limit int
 	if !good || prefix == "" || id != "" && !authn.CheckID(prefix, id) {
 		return nil, "", authn.InvalidField("cursor", "invalid", nil)
 	}
-	names := nameBook{s: s, company: seen.Company, known: map[string]string{"": "", Operator: Operator}}
 	sections := []struct {
 		kind string
 		list func(after string, limit int) ([]Exemption, error)
 	}{
-		{"api_account", func(after string, limit int) ([]Exemption, error) { return s.exemptAccounts(ctx, &names, after, limit) }},
-		{"person", func(after string, limit int) ([]Exemption, error) { return s.exemptPeople(ctx, &names, after, limit) }},
-		{"key", func(after string, limit int) ([]Exemption, error) { return s.exemptKeys(ctx, &names, after, limit) }},
+		{"api_account", func(after string, limit int) ([]Exemption, error) {
+			return s.exemptAccounts(ctx, seen.Company.ID, after, limit)
+		}},
+		{"person", func(after string, limit int) ([]Exemption, error) {
+			return s.exemptPeople(ctx, seen.Company.ID, after, limit)
+		}},
+		{"key", func(after string, limit int) ([]Exemption, error) {
+			return s.exemptKeys(ctx, seen.Company.ID, after, limit)
+		}},
 	}
 	begun := false
 	for _, section := range sections {
@@ -69,81 +75,79 @@ func (s *Service) Exemptions(ctx context.Context, w Who, after string, limit int
 		}
 		if list = append(list, part...); len(list) >= limit {
 			last := list[len(list)-1]
-			return list, last.Kind + "." + last.ID, nil
+			next = last.Kind + "." + last.ID
+			break
 		}
 	}
-	return list, "", nil
+	var ids []string
+	for _, e := range list {
+		ids = append(ids, e.Name, e.Owner, e.By)
+	}
+	names, err := s.Logins(ctx, seen.Company, ids)
+	if err != nil {
+		return nil, "", err
+	}
+	for i, e := range list {
+		if list[i].Owner, list[i].By = names[e.Owner], names[e.By]; e.Kind != "key" {
+			list[i].Name = names[e.Name]
+		}
+	}
+	return list, next, nil
 }
 
-func (s *Service) exemptAccounts(ctx context.Context, names *nameBook, after string, limit int) ([]Exemption, error) {
-	rows, err := s.c.Store.APIAccounts(ctx, names.company.ID, after, limit)
+func (s *Service) exemptAccounts(ctx context.Context, company, after string, limit int) ([]Exemption, error) {
+	rows, err := s.c.Store.APIAccounts(ctx, company, after, limit)
 	if err != nil {
 		return nil, err
 	}
 	var list []Exemption
 	for _, a := range rows {
-		list = append(list, Exemption{Kind: "api_account", ID: a.User, Name: names.of(ctx, a.User), Owner: names.of(ctx, a.Owner), Reason: a.Reason,
-			By: names.of(ctx, a.CreatedBy), Until: a.ExpiresAt, Networks: joinNetworks(a.Networks), LastUsed: a.LastUsedAt, From: a.UsedFrom})
+		list = append(list, Exemption{Kind: "api_account", ID: a.User, Name: a.User, Owner: a.Owner, Reason: a.Reason,
+			By: a.CreatedBy, Until: a.ExpiresAt, Networks: joinNetworks(a.Networks), LastUsed: a.LastUsedAt, From: a.UsedFrom})
 	}
-	return list, names.err
+	return list, nil
 }
 
-func (s *Service) exemptPeople(ctx context.Context, names *nameBook, after string, limit int) ([]Exemption, error) {
-	rows, err := s.c.Store.Exempted(ctx, names.company.ID, after, s.c.Now(), limit)
+func (s *Service) exemptPeople(ctx context.Context, company, after string, limit int) ([]Exemption, error) {
+	rows, err := s.c.Store.Exempted(ctx, company, after, s.c.Now(), limit)
 	if err != nil {
 		return nil, err
 	}
 	var list []Exemption
 	for _, u := range rows {
-		list = append(list, Exemption{Kind: "person", ID: u.ID, Name: u.Login, Owner: u.Login, Reason: u.ExemptReason, By: names.of(ctx, u.ExemptBy),
+		list = append(list, Exemption{Kind: "person", ID: u.ID, Name: u.ID, Owner: u.ID, Reason: u.ExemptReason, By: u.ExemptBy,
 			Until: u.ExemptUntil, LastUsed: u.LastSignInAt})
 	}
-	return list, names.err
+	return list, nil
 }
 
-func (s *Service) exemptKeys(ctx context.Context, names *nameBook, after string, limit int) ([]Exemption, error) {
-	rows, err := s.c.Store.Unattended(ctx, names.company.ID, after, limit)
+func (s *Service) exemptKeys(ctx context.Context, company, after string, limit int) ([]Exemption, error) {
+	rows, err := s.c.Store.Unattended(ctx, company, after, limit)
 	if err != nil {
 		return nil, err
 	}
 	var list []Exemption
 	for _, k := range rows {
-		list = append(list, Exemption{Kind: "key", ID: k.ID, Name: k.Name, Owner: names.of(ctx, k.User), Reason: strings.Join(k.Unattended, " "), By: names.of(ctx, k.MadeBy),
+		list = append(list, Exemption{Kind: "key", ID: k.ID, Name: k.Name, Owner: k.User, Reason: strings.Join(k.Unattended, " "), By: k.MadeBy,
 			Until: k.ExpiresAt, Networks: joinNetworks(k.Networks), LastUsed: k.LastUsedAt, From: k.UsedFrom})
 	}
-	return list, names.err
+	return list, nil
 }
 
-// nameBook finds the login of an id, each once.
-type nameBook struct {
-	s       *Service
-	company authn.Company
-	known   map[string]string
-	err     error
-}
-
-func (n *nameBook) of(ctx context.Context, id string) string {
-	if name, ok := n.known[id]; ok {
-		return name
-	}
-	rows, err := n.s.c.Store.View(ctx, authn.Keys{Company: n.company.ID, User: id, Now: n.s.c.Now()})
-	name := id // of somebody who is gone
-	if err != nil {
-		n.err = err
-	} else if rows.User != nil {
-		name = rows.User.Login
-	}
-	n.known[id] = name
-	return name
-}
-
-// Logins finds the logins of people by their ids; "operator" stays as it is.
+// Logins finds the logins of people by their ids. "operator" stays as it is, and so
+// does the id of somebody who is gone.
 //
 // Errors: Busy, Internal.
 func (s *Service) Logins(ctx context.Context, company authn.Company, ids []string) (map[string]string, error) {
-	names := nameBook{s: s, company: company, known: map[string]string{"": "", Operator: Operator}}
-	for _, id := range ids {
-		names.of(ctx, id)
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	names, err := s.c.Store.Logins(ctx, company.ID, ids)
+	if err != nil {
+		return nil, fmt.Errorf("directory: logins: %w", err)
 	}
-	return names.known, names.err
+	for _, id := range ids {
+		if _, ok := names[id]; !ok {
+			names[id] = id
+		}
+	}
+	return names, nil
 }

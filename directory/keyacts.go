@@ -223,27 +223,37 @@ func (s *Service) APIKeys(ctx context.Context, w Who, after string, limit int) (
 	if err != nil {
 		return nil, fmt.Errorf("directory: keys: %w", err)
 	}
-	names := nameBook{s: s, company: seen.Company, known: map[string]string{"": "", Operator: Operator}}
+	var makers []string
+	for _, k := range list {
+		makers = append(makers, k.MadeBy)
+	}
+	names, err := s.Logins(ctx, seen.Company, makers)
+	if err != nil {
+		return nil, err
+	}
 	var rows []KeyRow
 	for _, k := range list {
 		row, err := s.keyRow(ctx, seen.Company, k)
 		if err != nil {
 			return nil, err
 		}
-		row.Maker = names.of(ctx, k.MadeBy)
+		row.Maker = names[k.MadeBy]
 		rows = append(rows, row)
 	}
-	return rows, names.err
+	return rows, nil
 }
 
 // KeyRowOf is what a key comes to.
 //
 // Errors: Busy, Internal.
 func (s *Service) KeyRowOf(ctx context.Context, company authn.Company, k authn.APIKey) (KeyRow, error) {
-	names := nameBook{s: s, company: company, known: map[string]string{"": "", Operator: Operator}}
 	row, err := s.keyRow(ctx, company, k)
-	row.Maker = names.of(ctx, k.MadeBy)
-	return row, errors.Join(err, names.err)
+	if err != nil {
+		return row, err
+	}
+	names, err := s.Logins(ctx, company, []string{k.MadeBy})
+	row.Maker = names[k.MadeBy]
+	return row, err
 }
 
 func (s *Service) keyRow(ctx context.Context, company authn.Company, k authn.APIKey) (KeyRow, error) {

@@ -71,17 +71,14 @@ func (a *API) apiKeys(w http.ResponseWriter, r *http.Request, m manager) error {
 func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }
 
 // maxNumber keeps a number of days or hours from overflowing; what is possible is
-// judged later.
+// judged later. 0 is the usual.
 const maxNumber = 10_000
 
-func number(name string, n *int) (int, error) {
-	switch {
-	case n == nil:
-		return 0, nil
-	case *n < 1 || *n > maxNumber:
+func number(name string, n int) (int, error) {
+	if n < 0 || n > maxNumber {
 		return 0, authn.InvalidField(name, "out_of_range", nil)
 	}
-	return *n, nil
+	return n, nil
 }
 
 // createAPIKey is POST /api-keys.
@@ -92,7 +89,7 @@ func (a *API) createAPIKey(w http.ResponseWriter, r *http.Request, m manager) er
 		Scopes     []string `json:"scopes" required:"true"`
 		Networks   []string `json:"networks"`
 		Unattended []string `json:"unattended"`
-		Days       *int     `json:"expires_in_days"`
+		Days       int      `json:"expires_in_days"`
 		Reason     string   `json:"reason"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
@@ -164,8 +161,8 @@ func (a *API) removeAPIKey(w http.ResponseWriter, r *http.Request, m manager) er
 // rollAPIKey is POST /api-keys/{id}/roll.
 func (a *API) rollAPIKey(w http.ResponseWriter, r *http.Request, m manager) error {
 	var in struct {
-		Hours  *int   `json:"overlap_hours"`
-		Days   *int   `json:"expires_in_days"`
+		Hours  int    `json:"overlap_hours"`
+		Days   int    `json:"expires_in_days"`
 		Reason string `json:"reason"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -217,4 +219,28 @@ func (s *Store) RoleHolders(ctx context.Context, company, role string, most int)
 		return err
 	})
 	return int(n), in("role holders", err)
+}
+
+// Logins are the logins of users by their ids; those who are not there are left out.
+func (s *Store) Logins(ctx context.Context, company string, ids []string) (map[string]string, error) {
+	out := map[string]string{}
+	for part := range slices.Chunk(ids, 200) {
+		args, places := []any{clean(company, maxID)}, make([]string, 0, len(part))
+		for _, id := range part {
+			args = append(args, clean(id, maxID))
+			places = append(places, "$"+strconv.Itoa(len(args)))
+		}
+		err := s.b.Read(ctx, func(tx *Tx) error {
+			return tx.each("SELECT id, login FROM users WHERE company = $1 AND id IN ("+strings.Join(places, ", ")+")", args, func(scan func(...any) error) (bool, error) {
+				var id, login string
+				err := scan(&id, &login)
+				out[id] = login
+				return true, err
+			})
+		})
+		if err != nil {
+			return nil, in("logins", err)
+		}
+	}
+	return out, nil
 }
