@@ -151,18 +151,18 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("POST /api/v1/users/{id}/api/off", a.allowed(directory.UsersIdentity, a.removeAPIAccount))
 	m.Handle("GET /api/v1/reports/exemptions", a.allowed(directory.ReportsRead, a.exemptions, "limit", "cursor"))
 	m.Handle("GET /api/v1/reports/exemptions.csv", a.allowed(directory.ReportsRead, a.exemptionsCSV))
-	m.Handle("GET /api/v1/providers/email", a.inSession(a.mailProvider))
-	m.Handle("PUT /api/v1/providers/email", a.inSession(a.setMailProvider))
-	m.Handle("DELETE /api/v1/providers/email", a.inSession(a.removeMailProvider))
-	m.Handle("POST /api/v1/providers/email/test", a.inSession(a.testMailProvider))
-	m.Handle("GET /api/v1/providers/sms", a.inSession(a.smsProvider))
-	m.Handle("PUT /api/v1/providers/sms", a.inSession(a.setSMSProvider))
-	m.Handle("DELETE /api/v1/providers/sms", a.inSession(a.removeSMSProvider))
-	m.Handle("POST /api/v1/providers/sms/test", a.inSession(a.testSMSProvider))
-	m.Handle("GET /api/v1/providers/duo", a.inSession(a.duoProvider))
-	m.Handle("PUT /api/v1/providers/duo", a.inSession(a.setDuoProvider))
-	m.Handle("DELETE /api/v1/providers/duo", a.inSession(a.removeDuoProvider))
-	m.Handle("POST /api/v1/providers/duo/test", a.inSession(a.testDuoProvider))
+	m.Handle("GET /api/v1/providers/email", a.byPerson(directory.ProvidersWrite, a.mailProvider))
+	m.Handle("PUT /api/v1/providers/email", a.byPerson(directory.ProvidersWrite, a.setMailProvider))
+	m.Handle("DELETE /api/v1/providers/email", a.byPerson(directory.ProvidersWrite, a.removeMailProvider))
+	m.Handle("POST /api/v1/providers/email/test", a.byPerson(directory.ProvidersWrite, a.testMailProvider))
+	m.Handle("GET /api/v1/providers/sms", a.byPerson(directory.ProvidersWrite, a.smsProvider))
+	m.Handle("PUT /api/v1/providers/sms", a.byPerson(directory.ProvidersWrite, a.setSMSProvider))
+	m.Handle("DELETE /api/v1/providers/sms", a.byPerson(directory.ProvidersWrite, a.removeSMSProvider))
+	m.Handle("POST /api/v1/providers/sms/test", a.byPerson(directory.ProvidersWrite, a.testSMSProvider))
+	m.Handle("GET /api/v1/providers/duo", a.byPerson(directory.ProvidersWrite, a.duoProvider))
+	m.Handle("PUT /api/v1/providers/duo", a.byPerson(directory.ProvidersWrite, a.setDuoProvider))
+	m.Handle("DELETE /api/v1/providers/duo", a.byPerson(directory.ProvidersWrite, a.removeDuoProvider))
+	m.Handle("POST /api/v1/providers/duo/test", a.byPerson(directory.ProvidersWrite, a.testDuoProvider))
 
 	// Not of the API: reports of providers, at the address of provider.ReceiptPath.
 	m.Handle("GET /callbacks/texts/{company}/{name}", http.HandlerFunc(a.receipt))
@@ -207,6 +207,17 @@ func (a *API) inSession(f func(http.ResponseWriter, *http.Request, caller) error
 			return err
 		}
 		return f(w, r, caller{Current: cur, client: client, cookie: !bearer})
+	})
+}
+
+// byPerson serves a route of the administration that takes no programs: a session
+// of somebody who has the permission.
+func (a *API) byPerson(p directory.Permission, f func(http.ResponseWriter, *http.Request, caller) error) http.Handler {
+	return a.inSession(func(w http.ResponseWriter, r *http.Request, c caller) error {
+		if _, err := a.Directory.Check(r.Context(), directory.Session(c.Token, c.client), p); err != nil {
+			return err
+		}
+		return f(w, r, c)
 	})
 }
 

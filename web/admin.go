@@ -56,6 +56,11 @@ func (h *Handler) mountKeys(m *httpserve.Mux) {
 // adminFunc draws a page of the administration for somebody who may see it.
 type adminFunc func(http.ResponseWriter, *http.Request, session.Current, directory.Who) error
 
+// plainly is a page that asks for itself how recent the proof is.
+func plainly(f accountFunc) adminFunc {
+	return func(w http.ResponseWriter, r *http.Request, cur session.Current, _ directory.Who) error { return f(w, r, cur) }
+}
+
 // admin serves a page of the administration to those who hold the permission. A
 // refusal is recorded. Where the page answers StepUpRequired, the person confirms
 // that it is them and comes back to it.

@@ -175,12 +175,12 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 
 	h.mountAccount(m)
 
-	m.Handle("GET "+providerPath, h.account(h.getProvider))
-	m.Handle("POST "+providerPath, h.account(h.postProvider))
-	m.Handle("GET "+textsPath, h.account(h.getTextsAdmin))
-	m.Handle("POST "+textsPath, h.account(h.postTextsAdmin))
-	m.Handle("GET "+duoAdminPath, h.account(h.getDuoAdmin))
-	m.Handle("POST "+duoAdminPath, h.account(h.postDuoAdmin))
+	m.Handle("GET "+providerPath, h.admin(directory.ProvidersWrite, plainly(h.getProvider)))
+	m.Handle("POST "+providerPath, h.admin(directory.ProvidersWrite, plainly(h.postProvider)))
+	m.Handle("GET "+textsPath, h.admin(directory.ProvidersWrite, plainly(h.getTextsAdmin)))
+	m.Handle("POST "+textsPath, h.admin(directory.ProvidersWrite, plainly(h.postTextsAdmin)))
+	m.Handle("GET "+duoAdminPath, h.admin(directory.ProvidersWrite, plainly(h.getDuoAdmin)))
+	m.Handle("POST "+duoAdminPath, h.admin(directory.ProvidersWrite, plainly(h.postDuoAdmin)))
 
 	h.mountKeys(m)
 
