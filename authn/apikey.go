@@ -82,8 +82,9 @@ type (
 		Key   APIKey
 		Token Token
 	}
-	// EndAPIKey ends the key that was loaded, EndAPIKeys all of the user.
-	EndAPIKey  struct{ ID string }
+	// EndAPIKey ends a key of the user.
+	EndAPIKey struct{ ID string }
+	// EndAPIKeys ends all keys of the user.
 	EndAPIKeys struct{}
 	// PutAPIAccount stores what makes the user an API account; PutUser says that it
 	// is one.

@@ -58,7 +58,9 @@ type adminFunc func(http.ResponseWriter, *http.Request, session.Current, directo
 
 // plainly is a page that asks for itself how recent the proof is.
 func plainly(f accountFunc) adminFunc {
-	return func(w http.ResponseWriter, r *http.Request, cur session.Current, _ directory.Who) error { return f(w, r, cur) }
+	return func(w http.ResponseWriter, r *http.Request, cur session.Current, _ directory.Who) error {
+		return f(w, r, cur)
+	}
 }
 
 // admin serves a page of the administration to those who hold the permission. A

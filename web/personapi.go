@@ -122,7 +122,7 @@ func (h *Handler) drawPersonAPI(w http.ResponseWriter, r *http.Request, cur sess
 		Until:    formLine{ID: "until", Label: v.T("admin.keys.ends"), Hint: v.T("admin.api.until_hint"), Value: f.Until, Err: bad.Errors["until"], Type: "date"},
 		Reason:   formLine{ID: "reason", Label: v.T("admin.reason"), Hint: v.T("admin.reason_hint"), Value: f.Reason, Err: bad.Errors["reason"]},
 		Password: formLine{ID: "password", Label: v.T("admin.api.secret"), Hint: v.T("admin.api.secret_hint", "Min", directory.LeastSecret), Err: bad.Errors["password"], Type: "password"},
-		Role: formLine{ID: "role", Label: v.T("admin.api.role"), Hint: v.T("admin.api.role_hint"), Err: bad.Errors["role"],
+		Role: formLine{ID: "role", Plain: true, Label: v.T("admin.api.role"), Hint: v.T("admin.api.role_hint"), Err: bad.Errors["role"],
 			Choices: []Choice{{Label: v.T("admin.api.no_role"), Chosen: f.Role == ""}}},
 	}
 	for _, x := range cur.Company.Roles {
