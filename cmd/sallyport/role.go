@@ -136,7 +136,7 @@ func (g *roleGroup) remove() *cobra.Command {
 				case errors.Is(err, authn.NotFound):
 					return say(authn.NotFound, "company %s has no role %q of its own; `sallyport role list` shows all", company.Slug, args[0])
 				case errors.Is(err, authn.Conflict) && n > 0:
-					return say(authn.Conflict, "%s people hold the role %q; give them another one first", counted(n), args[0])
+					return say(authn.Conflict, "the role %q is held still (people: %s); give them another one first", args[0], counted(n))
 				case err != nil:
 					return err
 				}
