@@ -29,8 +29,8 @@ const (
 )
 
 // Run keeps house until ctx ends: it seals the event log and sends it where companies
-// want it, sends what waits in the outbox, deletes what is over, compares the clock, and writes the counted
-// refusals. A failing job is logged and tried
+// want it, sends what waits in the outbox, deletes what is over, compares the clock, writes the counted refusals,
+// and tells people of keys that end. A failing job is logged and tried
 // again; none of them is a condition for signing in. One Run per process;
 // several nodes share the work by leases.
 func (s *Server) Run(ctx context.Context) error {
@@ -70,6 +70,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.job(ctx, "refusals", s.SignIn.FlushRefusals)
 			s.job(ctx, "refusals of keys", s.Directory.FlushRefusals)
 			s.job(ctx, "reminders", s.Directory.RemindPolicies)
+			s.job(ctx, "ends of keys", s.Directory.TellEnds)
 		}
 	}
 }

@@ -15,16 +15,22 @@ type Role struct {
 type Actor struct {
 	Session  Token // of a person
 	Key      Token // of a program
-	Operator bool  // holds the machine
+	Account  AccountRef
+	Operator bool // holds the machine
 }
 
 // IsZero reports whether there is nobody.
-func (a Actor) IsZero() bool { return a.Session.IsZero() && a.Key.IsZero() && !a.Operator }
+func (a Actor) IsZero() bool {
+	return a.Session.IsZero() && a.Key.IsZero() && a.Account.IsZero() && !a.Operator
+}
 
 // Company is the company that the actor's token is of; empty for the operator.
 func (a Actor) Company() string {
-	if !a.Key.IsZero() {
+	switch {
+	case !a.Key.IsZero():
 		return a.Key.Company
+	case !a.Account.IsZero():
+		return a.Account.Company
 	}
 	return a.Session.Company
 }

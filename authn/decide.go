@@ -49,6 +49,10 @@ type Keys struct {
 	// With ApprovalID it is that one, whoever asked for it.
 	Act        string
 	ApprovalID string
+	// APIKey is a key of the user; it asks for Rows.APIKey.
+	APIKey string
+	// Account asks for Rows.Account.
+	Account bool
 
 	// Sent asks for the codes that were sent for the attempt (or, without one, for
 	// set-up in the session), and for how many were sent lately.
@@ -92,7 +96,11 @@ type Rows struct {
 	// Key is the key of a program that acts; only in By.
 	Key      *APIKey
 	Approval *Approval // also one that is over
-	Charged  *Charged  // nil if Keys.Charge is NoCharge
+	// APIKey is the key of the user that Keys.APIKey names; Account is there if the
+	// user is an API account.
+	APIKey  *APIKey
+	Account *APIAccount
+	Charged *Charged // nil if Keys.Charge is NoCharge
 }
 
 // Factor is the user's factor of that id, or nil.

@@ -16,14 +16,26 @@ import (
 
 // KeyStore is what keys of programs need of storage.
 type KeyStore interface {
-	CreateAPIKey(context.Context, authn.APIKey, authn.Token, authn.Event) error
-	APIKeys(ctx context.Context, company string) ([]authn.APIKey, error)
-	RemoveAPIKey(ctx context.Context, company, id string, ev authn.Event) error
+	// APIKeys are those of a company, of one owner if that is not empty, after an id.
+	APIKeys(ctx context.Context, company, owner, after string, limit int) ([]authn.APIKey, error)
+	// APIKey finds one by id or name.
+	APIKey(ctx context.Context, company, which string) (authn.APIKey, error)
 	// OpenAPIKey finds what a token opens. With NotFound it says the company, if
 	// that is there.
 	OpenAPIKey(context.Context, authn.Token) (authn.APIKey, authn.User, authn.Company, error)
-	// UseAPIKey notes the use and writes the events.
-	UseAPIKey(ctx context.Context, company, id string, now time.Time, events ...authn.Event) error
+	// UseAPIKey notes the use, of a key or of an API account, and writes the events.
+	UseAPIKey(ctx context.Context, company, id string, account bool, from string, now time.Time, events ...authn.Event) error
+	// EndingKeys and EndingAccounts end soon, and that many letters say so already.
+	EndingKeys(ctx context.Context, told int, from, until time.Time) ([]authn.APIKey, error)
+	EndingAccounts(ctx context.Context, told int, from, until time.Time) ([]authn.APIAccount, error)
+	// APIAccounts, Exempted and Unattended are what the report of exemptions lists.
+	APIAccounts(ctx context.Context, company, after string, limit int) ([]authn.APIAccount, error)
+	Exempted(ctx context.Context, company, after string, now time.Time, limit int) ([]authn.User, error)
+	Unattended(ctx context.Context, company, after string, limit int) ([]authn.APIKey, error)
+	// Logins are those of users by their ids.
+	Logins(ctx context.Context, company string, ids []string) (map[string]string, error)
+	// RoleHolders counts who holds a role of a company's own, up to most.
+	RoleHolders(ctx context.Context, company, role string, most int) (int, error)
 }
 
 // How long a key lasts.
@@ -33,75 +45,8 @@ const (
 	maxNetworks    = 50
 )
 
-// NewKey is a key to be made.
-type NewKey struct {
-	Name     string
-	Owner    string // id of the user for whom it acts
-	Scopes   []string
-	Networks []netip.Prefix // empty: everywhere
-	Life     time.Duration  // 0: UsualKeyLife
-}
-
-// CreateKey makes a key. The token is in no other answer.
-//
-// Errors: Invalid (fields name, owner, scopes, networks, expires), Conflict (name taken).
-func (s *Service) CreateKey(ctx context.Context, company authn.Company, n NewKey) (authn.APIKey, authn.Token, error) {
-	now := s.c.Now()
-	k := authn.APIKey{Company: company.ID, ID: authn.NewID(authn.KeyID, now, s.c.Random), User: n.Owner, CreatedAt: now}
-	var err error
-	if k.Name, err = authn.CleanName("name", n.Name, 100); err != nil {
-		return k, authn.Token{}, err
-	}
-	owner, _, err := s.Lookup(ctx, company, n.Owner)
-	switch {
-	case errors.Is(err, authn.NotFound):
-		return k, authn.Token{}, authn.InvalidField("owner", "unknown_person", nil)
-	case err != nil:
-		return k, authn.Token{}, err
-	case owner.Status != authn.Active:
-		return k, authn.Token{}, authn.InvalidField("owner", "suspended", nil)
-	}
-	k.User = owner.ID
-	if k.Scopes, err = checkScopes(n.Scopes, company, owner); err != nil {
-		return k, authn.Token{}, err
-	}
-	if k.Networks, err = checkNetworks(n.Networks); err != nil {
-		return k, authn.Token{}, err
-	}
-	if n.Life == 0 {
-		n.Life = UsualKeyLife
-	}
-	if n.Life < 0 || n.Life > LongestKeyLife {
-		return k, authn.Token{}, authn.InvalidField("expires", "key_life", nil)
-	}
-	k.ExpiresAt = now.Add(n.Life)
-	token := authn.NewToken(authn.KeyToken, k.Company, k.ID, s.c.Random)
-	ev := s.operator("key.created", now)
-	ev.Company, ev.Target = k.Company, k.User
-	ev.Personal.Detail = map[string]string{"key": k.ID, "name": k.Name}
-	if err := s.c.Store.CreateAPIKey(ctx, k, token, ev); err != nil {
-		return k, authn.Token{}, fmt.Errorf("directory: create key: %w", err)
-	}
-	return k, token, nil
-}
-
-// checkScopes wants names of permissions that the owner holds: a scope that
-// they do not hold would begin to count with their next promotion.
-func checkScopes(scopes []string, company authn.Company, owner authn.User) ([]string, error) {
-	if len(scopes) == 0 {
-		return nil, authn.InvalidField("scopes", "required", nil)
-	}
-	for _, name := range scopes {
-		switch {
-		case !slices.Contains(Permissions(), Permission(name)):
-			return nil, authn.InvalidField("scopes", "not_one_of", nil)
-		case !Can(company, owner, Permission(name)):
-			return nil, authn.InvalidField("scopes", "not_held", nil)
-		}
-	}
-	return slices.Compact(slices.Sorted(slices.Values(scopes))), nil
-}
-
+// checkNetworks sorts networks; an address of IPv4 within IPv6 is refused, since no
+// client has one.
 func checkNetworks(list []netip.Prefix) ([]netip.Prefix, error) {
 	if len(list) > maxNetworks {
 		return nil, authn.InvalidField("networks", "invalid", nil)
@@ -122,22 +67,6 @@ func checkNetworks(list []netip.Prefix) ([]netip.Prefix, error) {
 	return slices.Compact(out), nil
 }
 
-// APIKeys lists a company's keys, oldest first.
-func (s *Service) APIKeys(ctx context.Context, company authn.Company) ([]authn.APIKey, error) {
-	return s.c.Store.APIKeys(ctx, company.ID)
-}
-
-// RemoveKey ends a key at once.
-func (s *Service) RemoveKey(ctx context.Context, k authn.APIKey) error {
-	ev := s.operator("key.removed", s.c.Now())
-	ev.Company, ev.Target = k.Company, k.User
-	ev.Personal.Detail = map[string]string{"key": k.ID, "name": k.Name}
-	if err := s.c.Store.RemoveAPIKey(ctx, k.Company, k.ID, ev); err != nil {
-		return fmt.Errorf("directory: remove key: %w", err)
-	}
-	return nil
-}
-
 // KeyCaller is a program that showed a good key.
 type KeyCaller struct {
 	Key     authn.APIKey
@@ -148,7 +77,7 @@ type KeyCaller struct {
 // Can reports whether the key may do something now: its scopes and the owner's
 // rights both must say so (ruling 21).
 func (c KeyCaller) Can(p Permission) bool {
-	return slices.Contains(c.Key.Scopes, string(p)) && Can(c.Company, c.Owner, p)
+	return (c.Key.Account || slices.Contains(c.Key.Scopes, string(p))) && Can(c.Company, c.Owner, p)
 }
 
 // CheckKey reads a token as it came from outside and says who calls, if the key
@@ -173,7 +102,24 @@ func (s *Service) CheckKey(ctx context.Context, token string, client authn.Clien
 	if err != nil {
 		return KeyCaller{}, fmt.Errorf("directory: key: %w", err)
 	}
-	c := KeyCaller{Key: k, Owner: owner, Company: company}
+	return s.judge(ctx, KeyCaller{Key: k, Owner: owner, Company: company}, client, p, now)
+}
+
+// CheckAccount is CheckKey of an API account that has shown its secret. Conflict:
+// it is not what it was when it did.
+func (s *Service) CheckAccount(ctx context.Context, ref authn.AccountRef, client authn.Client, p Permission) (KeyCaller, error) {
+	now := s.c.Now()
+	rows, err := s.c.Store.View(ctx, authn.Keys{Company: ref.Company, By: authn.Actor{Account: ref}, Now: now})
+	if err != nil {
+		return KeyCaller{}, fmt.Errorf("directory: account: %w", err)
+	}
+	if rows.By == nil {
+		return KeyCaller{}, authn.Conflict
+	}
+	return s.judge(ctx, KeyCaller{Key: *rows.By.Key, Owner: *rows.By.User, Company: *rows.By.Company}, client, p, now)
+}
+
+func (s *Service) judge(ctx context.Context, c KeyCaller, client authn.Client, p Permission, now time.Time) (KeyCaller, error) {
 	if why, code := c.refused(client, p, now); why != "" {
 		s.refuse(ctx, c, client, why, p, now)
 		return KeyCaller{}, code
@@ -190,7 +136,10 @@ func (c KeyCaller) refused(client authn.Client, p Permission, now time.Time) (st
 		return "expired", authn.Unauthenticated
 	case c.Owner.Status != authn.Active:
 		return "owner_suspended", authn.Unauthenticated
-	case len(c.Key.Networks) > 0 && !slices.ContainsFunc(c.Key.Networks, within):
+	case c.Owner.API && !c.Key.OwnerUntil.After(now):
+		return "account_ended", authn.Unauthenticated
+	case len(c.Key.Networks) > 0 && !slices.ContainsFunc(c.Key.Networks, within),
+		len(c.Key.OwnerNetworks) > 0 && !slices.ContainsFunc(c.Key.OwnerNetworks, within):
 		return "network", authn.Unauthenticated
 	case p != "" && !c.Can(p):
 		return "scope", authn.Forbidden
@@ -198,7 +147,13 @@ func (c KeyCaller) refused(client authn.Client, p Permission, now time.Time) (st
 	return "", ""
 }
 
+// keyEvent is an event of a key, or of an API account that shows its own secret.
 func (s *Service) keyEvent(typ string, r authn.Result, c KeyCaller, client authn.Client, p Permission, now time.Time) authn.Event {
+	if c.Key.Account {
+		typ = "api_account." + typ
+	} else {
+		typ = "key." + typ
+	}
 	ev := authn.Event{Company: c.Company.ID, ID: authn.NewID(authn.EventID, now, s.c.Random), Type: typ, Actor: c.Key.ID, Target: c.Owner.ID,
 		Result: r, At: now, Personal: authn.Personal{Agent: client.Agent, Detail: map[string]string{"permission": string(p), "name": c.Key.Name}}}
 	if client.Address.IsValid() {
@@ -212,15 +167,37 @@ func (s *Service) keyEvent(typ string, r authn.Result, c KeyCaller, client authn
 // by that.
 func (s *Service) used(ctx context.Context, c KeyCaller, client authn.Client, p Permission, now time.Time) {
 	var events []authn.Event
-	if s.keys.first(c.Key.ID+" "+client.Address.String(), now) {
-		events = append(events, s.keyEvent("key.used", authn.Succeeded, c, client, p, now))
+	use := c.Key.ID + " " + client.Address.String()
+	if c.Key.Old {
+		use += " old"
+	}
+	if s.keys.first(use, now) {
+		if c.Key.Old { // whoever rolled it looks for these
+			events = append(events, s.keyEvent("old_used", authn.Succeeded, c, client, p, now))
+		} else {
+			events = append(events, s.keyEvent("used", authn.Succeeded, c, client, p, now))
+		}
 	}
 	if len(events) == 0 && now.Sub(c.Key.LastUsedAt) < time.Minute {
 		return
 	}
-	if err := s.c.Store.UseAPIKey(ctx, c.Company.ID, c.Key.ID, now, events...); err != nil {
-		s.keys.forget(c.Key.ID + " " + client.Address.String())
+	if err := s.c.Store.UseAPIKey(ctx, c.Company.ID, c.Key.ID, c.Key.Account, coarse(client.Address), now, events...); err != nil {
+		s.keys.forget(use)
 	}
+}
+
+// coarse is about where an address is: its /24 or /48.
+func coarse(a netip.Addr) string {
+	a = a.Unmap().WithZone("")
+	bits := 48
+	if a.Is4() {
+		bits = 24
+	}
+	p, err := a.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return p.String()
 }
 
 // refuse writes a refusal of a real key, or counts it where there are too many.
@@ -229,7 +206,7 @@ func (s *Service) refuse(ctx context.Context, c KeyCaller, client authn.Client, 
 		s.keys.add(c.Company.ID, why, 1)
 		return
 	}
-	ev := s.keyEvent("key.refused", authn.Refused, c, client, p, now)
+	ev := s.keyEvent("refused", authn.Refused, c, client, p, now)
 	ev.Personal.Detail["reason"] = why
 	err := s.c.Store.Decide(ctx, authn.Keys{Company: c.Company.ID, Now: now}, func(*authn.Rows) authn.Verdict { return authn.Accept(ev) })
 	if err != nil {

@@ -43,6 +43,11 @@ func Program(t authn.Token, c authn.Client) Who {
 	return Who{Actor: authn.Actor{Key: t}, Company: t.Company, Client: c}
 }
 
+// Account is an API account that has shown its secret (see package signin).
+func Account(ref authn.AccountRef, c authn.Client) Who {
+	return Who{Actor: authn.Actor{Account: ref}, Company: ref.Company, Client: c}
+}
+
 // TheOperator is who holds the machine, for one company.
 func TheOperator(company string) Who {
 	return Who{Actor: authn.Actor{Operator: true}, Company: company}
@@ -59,6 +64,8 @@ type Act struct {
 	Hash       string // of the act, where somebody else may have to agree; see Do
 	Approval   string // id of the approval that it is about
 	creates    string // id of the person that it makes
+	Key        string // id of a key of the target that it is about
+	Account    bool   // it is about the target as an API account
 }
 
 // Done is what an act came to.
@@ -79,7 +86,8 @@ type Seen struct {
 const ReasonMax = 500
 
 func (s *Service) actKeys(w Who, a Act) (authn.Keys, error) {
-	k := authn.Keys{Company: w.Company, By: w.Actor, Browser: w.Client.Browser, Now: s.c.Now(), Act: a.Hash, ApprovalID: a.Approval}
+	k := authn.Keys{Company: w.Company, By: w.Actor, Browser: w.Client.Browser, Now: s.c.Now(), Act: a.Hash, ApprovalID: a.Approval,
+		APIKey: a.Key, Account: a.Account}
 	if w.Actor.IsZero() || !w.Actor.Operator && w.Actor.Company() != w.Company {
 		return k, authn.Unauthenticated
 	}
@@ -256,22 +264,38 @@ func mayTouch(rows *authn.Rows, a Act) error {
 	if by.User.ID == target.ID && !a.Self {
 		return forbidden("self")
 	}
-	if hasRole(target, Owner) && by.User.ID != target.ID && (by.Key != nil || !hasRole(*by.User, Owner)) {
+	if hasRole(target, Owner) && by.User.ID != target.ID && !inPerson(by, Owner) {
 		return forbidden("owner")
 	}
 	for _, p := range Permissions() {
 		if !holds(*rows.Company, target, p) {
 			continue
 		}
-		held := Can(*by.Company, *by.User, p)
-		if by.Key != nil {
-			held = held && slices.Contains(by.Key.Scopes, string(p))
-		}
-		if !held {
+		if !mayHand(by, p) {
 			return forbidden("above")
 		}
 	}
 	return nil
+}
+
+// held reports whether who acts holds a permission: in person, or as a program.
+func held(by *authn.Rows, p Permission) bool {
+	if by.Key != nil {
+		return KeyCaller{Key: *by.Key, Owner: *by.User, Company: *by.Company}.Can(p)
+	}
+	return Can(*by.Company, *by.User, p)
+}
+
+// mayHand reports whether who acts may decide about a permission of somebody else:
+// they hold it, or it is one of those that no built-in role holds, and they are an
+// owner in person.
+func mayHand(by *authn.Rows, p Permission) bool {
+	return held(by, p) || slices.Contains(special, p) && inPerson(by, Owner)
+}
+
+// inPerson reports whether who acts is a person with the role.
+func inPerson(by *authn.Rows, role string) bool {
+	return by.Key == nil && hasRole(*by.User, role)
 }
 
 // recent is rule 4.

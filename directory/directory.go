@@ -335,6 +335,9 @@ func deleteFactors(rows *authn.Rows) []authn.Write {
 	return writes
 }
 
+// ofPeople is what would let somebody sign in as an API account.
+var ofPeople = []string{"user.invited", "password.set_by_operator"}
+
 // change applies what the operator decided, raises the epoch and ends what was
 // open (ruling 3).
 func (s *Service) change(ctx context.Context, company, user, typ string, f func(*authn.Rows, *authn.User) []authn.Write) error {
@@ -349,6 +352,9 @@ func (s *Service) change(ctx context.Context, company, user, typ string, f func(
 	return s.c.Store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		if rows.User == nil {
 			return authn.Drop(authn.NotFound)
+		}
+		if rows.User.API && slices.Contains(ofPeople, typ) {
+			return authn.Drop(&authn.Error{Code: authn.Conflict, Key: "error.api_account"})
 		}
 		u := *rows.User
 		writes := f(rows, &u)

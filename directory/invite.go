@@ -182,6 +182,9 @@ func (s *Service) BypassCode(ctx context.Context, company authn.Company, user st
 		if doc.Sleeps(*rows.User) {
 			return authn.Drop(&authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"})
 		}
+		if rows.User.API {
+			return authn.Drop(&authn.Error{Code: authn.Conflict, Key: "error.api_account"})
+		}
 		if rows.User.Status != authn.Active {
 			return authn.Drop(&authn.Error{Code: authn.PolicyForbids, Key: "error.user_suspended"})
 		}

@@ -22,6 +22,11 @@ type PersonAct struct {
 	Target string            // id or login
 	Args   map[string]string // what the act takes; see its entry in personActs
 	Reason string            // shown in the log and to the person; needed from people
+	// Password is a secret that the act takes. It is no argument: it is kept nowhere,
+	// waits for nobody, and is not part of what is approved.
+	Password string
+
+	secret, hash []byte // of an act that gives a secret; see prepare
 }
 
 // Outcome is what an act came to.
@@ -33,6 +38,8 @@ type Outcome struct {
 	// Code is a help code, shown once, with its end.
 	Code      string
 	ExpiresAt time.Time
+	// Secret is that of an API account, shown once; empty: it was typed.
+	Secret string
 }
 
 // change is what an act does to the person that the decision has locked.
@@ -46,6 +53,9 @@ type personAct struct {
 	// out, and nobody has to agree.
 	gentle bool
 	args   []string // the names that Args may have
+	// prepare does what is too slow for a transaction; nil: nothing. It asks first
+	// whether w may.
+	prepare func(ctx context.Context, s *Service, w Who, p PersonAct) (PersonAct, error)
 	// plan judges the arguments before the transaction and gives the change; out is
 	// filled in with what is shown once.
 	plan func(s *Service, w Who, p PersonAct, out *Outcome) (change, error)
@@ -63,7 +73,9 @@ const (
 	NotRequire   = "not_require"
 	Exempt       = "exempt" // until: RFC 3339
 	EndExemption = "end_exemption"
-	Erase        = "erase" // for good: see planErase
+	Erase        = "erase"  // for good: see planErase
+	APIOn        = "api_on" // role, networks, owner, until: RFC 3339; see planAPIOn
+	APIOff       = "api_off"
 )
 
 // personActs are the acts. A page, a route and a command find here what there is.
@@ -80,6 +92,8 @@ var personActs = map[string]personAct{
 		plan: plain(func(u *authn.User) { u.RequireTwoFactor = false })},
 	Exempt: {permission: UsersWrite, event: "user.exempted", args: []string{"until"}, plan: planExempt},
 	Erase:  {permission: UsersIdentity, event: "user.erased", plan: planErase},
+	APIOn:  {permission: UsersIdentity, event: "api_account.on", args: []string{"role", "networks", "owner", "until"}, prepare: prepareAPIOn, plan: planAPIOn},
+	APIOff: {permission: UsersIdentity, event: "api_account.off", plan: planAPIOff},
 	EndExemption: {permission: UsersWrite, event: "user.exemption_ended", gentle: true,
 		plan: plain(func(u *authn.User) { u.ExemptUntil, u.ExemptReason, u.ExemptBy = time.Time{}, "", "" })},
 
@@ -147,6 +161,8 @@ func planHelpCode(s *Service, _ Who, _ PersonAct, out *Outcome) (change, error) 
 		switch {
 		case doc.Sleeps(*rows.User):
 			return Done{}, &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
+		case u.API:
+			return Done{}, &authn.Error{Code: authn.Conflict, Key: "error.api_account"}
 		case u.Status != authn.Active:
 			return Done{}, &authn.Error{Code: authn.PolicyForbids, Key: "error.user_suspended"}
 		}
@@ -177,8 +193,8 @@ func planExempt(s *Service, w Who, p PersonAct, _ *Outcome) (change, error) {
 	}, nil
 }
 
-// hash binds an act with all that it says to its target.
-func (p PersonAct) hash(target string) string {
+// digest binds an act with all that it says to its target.
+func (p PersonAct) digest(target string) string {
 	h := sha256.New()
 	part := func(s string) {
 		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(s))))
@@ -217,12 +233,17 @@ func (s *Service) Do(ctx context.Context, w Who, p PersonAct) (Outcome, error) {
 	if err != nil {
 		return out, err
 	}
+	if kind.prepare != nil {
+		if p, err = kind.prepare(ctx, s, w, p); err != nil {
+			return out, err
+		}
+	}
 	f, err := kind.plan(s, w, p, &out)
 	if err != nil {
 		return out, err
 	}
 	planned := out
-	a := Act{Type: kind.event, Permission: kind.permission, Fresh: true, Target: target, Reason: p.Reason, Hash: p.hash(target)}
+	a := Act{Type: kind.event, Permission: kind.permission, Fresh: true, Target: target, Reason: p.Reason, Hash: p.digest(target), Account: true}
 	err = s.act(ctx, w, a, func(rows *authn.Rows, now time.Time) authn.Verdict {
 		out = planned
 		var agreed []authn.Write

@@ -183,7 +183,7 @@ func (s *Service) present(rows *authn.Rows, now time.Time) error {
 	if a.Purpose != authn.SignIn || rows.User == nil || rows.Company == nil {
 		return authn.NotFound
 	}
-	if !now.Before(a.ExpiresAt) || rows.User.Status != authn.Active || a.Epoch != rows.User.Epoch {
+	if !now.Before(a.ExpiresAt) || rows.User.Status != authn.Active || rows.User.API || a.Epoch != rows.User.Epoch {
 		return &authn.Error{Code: authn.Expired, Key: "error.attempt_expired"}
 	}
 	if a.State == authn.Complete {

@@ -24,8 +24,8 @@ type manager struct {
 // header only.
 const keyPrefix = "sp_key_"
 
-// allowed serves a route that takes a session or a key, of somebody who has the
-// permission. It is the only way to mount one.
+// allowed serves a route that takes a session or a key of somebody who has the
+// permission, or the secret of an API account that has it. It is the only way to mount one.
 func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.Request, manager) error, params ...string) http.Handler {
 	session := a.inSession(func(w http.ResponseWriter, r *http.Request, c caller) error {
 		who := directory.Session(c.Token, c.client)
@@ -48,7 +48,22 @@ func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.
 		t, _ := authn.ParseToken(authn.KeyToken, value) // CheckKey has read it
 		return f(w, r, manager{c.Company, c.Owner, directory.Program(t, client), audit.By{Actor: c.Key.ID, Client: client}})
 	})
+	account := httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
+		c, who, err := a.program(r, p)
+		if err != nil {
+			return err
+		}
+		httpserve.Subject(r.Context(), c.Company.ID, c.Owner.ID)
+		if err := checkQuery(r, params...); err != nil {
+			return err
+		}
+		return f(w, r, manager{c.Company, c.Owner, who, audit.By{Actor: c.Owner.ID, Client: httpserve.ClientOf(r)}})
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isBasic(r) {
+			account.ServeHTTP(w, r)
+			return
+		}
 		if value, bearer := a.Cookies.Credential(r); bearer && strings.HasPrefix(value, keyPrefix) {
 			key.ServeHTTP(w, r)
 			return

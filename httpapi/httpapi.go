@@ -11,14 +11,15 @@
 //   - an attempt token, or the cookie of the browser that began the attempt;
 //   - a session token, or the session cookie;
 //   - a delivery report: its provider's signature, outside /api (receipt);
-//   - for the administration, that or the key of a program, and the permission
-//     that the route names (allowed);
+//   - for the administration, that or the key of a program, or the secret of an API
+//     account in Basic authentication, and the permission that the route names
+//     (allowed);
 //   - to begin, send, follow and confirm a way to verify, either of the last two
 //     (inSetUp): a sign-in may ask for a way, and then sets up what it began
 //     itself and nothing else (ruling 1).
 //
 // A token of the other kind is worth nothing (cve-31), nor is one in a query,
-// in Basic authentication, in a second Authorization header or in the other
+// in Basic authentication elsewhere, in a second Authorization header or in the other
 // cookie. A request with an Authorization header is judged by that alone: it
 // never falls back to a cookie. Cookies count only from our own origin, which
 // internal/httpserve has checked before (ruling 50).
@@ -173,18 +174,32 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("POST "+ImportPath, a.allowed(directory.UsersIdentity, a.importUsers, "dry_run"))
 	m.Handle("GET /api/v1/users/{id}", a.allowed(directory.UsersRead, a.user))
 	m.Handle("PATCH /api/v1/users/{id}", a.allowed(directory.UsersRead, a.changeUser))
-	m.Handle("GET /api/v1/providers/email", a.inSession(a.mailProvider))
-	m.Handle("PUT /api/v1/providers/email", a.inSession(a.setMailProvider))
-	m.Handle("DELETE /api/v1/providers/email", a.inSession(a.removeMailProvider))
-	m.Handle("POST /api/v1/providers/email/test", a.inSession(a.testMailProvider))
-	m.Handle("GET /api/v1/providers/sms", a.inSession(a.smsProvider))
-	m.Handle("PUT /api/v1/providers/sms", a.inSession(a.setSMSProvider))
-	m.Handle("DELETE /api/v1/providers/sms", a.inSession(a.removeSMSProvider))
-	m.Handle("POST /api/v1/providers/sms/test", a.inSession(a.testSMSProvider))
-	m.Handle("GET /api/v1/providers/duo", a.inSession(a.duoProvider))
-	m.Handle("PUT /api/v1/providers/duo", a.inSession(a.setDuoProvider))
-	m.Handle("DELETE /api/v1/providers/duo", a.inSession(a.removeDuoProvider))
-	m.Handle("POST /api/v1/providers/duo/test", a.inSession(a.testDuoProvider))
+	m.Handle("GET /api/v1/roles", a.allowed(directory.RolesWrite, a.roles))
+	m.Handle("GET /api/v1/roles/{name}", a.allowed(directory.RolesWrite, a.role))
+	m.Handle("PUT /api/v1/roles/{name}", a.allowed(directory.RolesWrite, a.saveRole))
+	m.Handle("DELETE /api/v1/roles/{name}", a.allowed(directory.RolesWrite, a.removeRole))
+	m.Handle("GET /api/v1/api-keys", a.allowed(directory.KeysWrite, a.apiKeys, "limit", "cursor"))
+	m.Handle("POST /api/v1/api-keys", a.allowed(directory.KeysWrite, a.createAPIKey))
+	m.Handle("PATCH /api/v1/api-keys/{id}", a.allowed(directory.KeysWrite, a.renameAPIKey))
+	m.Handle("DELETE /api/v1/api-keys/{id}", a.allowed(directory.KeysWrite, a.removeAPIKey))
+	m.Handle("POST /api/v1/api-keys/{id}/roll", a.allowed(directory.KeysWrite, a.rollAPIKey))
+	m.Handle("GET /api/v1/users/{id}/api", a.allowed(directory.UsersRead, a.apiAccount))
+	m.Handle("PUT /api/v1/users/{id}/api", a.allowed(directory.UsersIdentity, a.setAPIAccount))
+	m.Handle("POST /api/v1/users/{id}/api/off", a.allowed(directory.UsersIdentity, a.removeAPIAccount))
+	m.Handle("GET /api/v1/reports/exemptions", a.allowed(directory.ReportsRead, a.exemptions, "limit", "cursor"))
+	m.Handle("GET /api/v1/reports/exemptions.csv", a.allowed(directory.ReportsRead, a.exemptionsCSV))
+	m.Handle("GET /api/v1/providers/email", a.byPerson(directory.ProvidersWrite, a.mailProvider))
+	m.Handle("PUT /api/v1/providers/email", a.byPerson(directory.ProvidersWrite, a.setMailProvider))
+	m.Handle("DELETE /api/v1/providers/email", a.byPerson(directory.ProvidersWrite, a.removeMailProvider))
+	m.Handle("POST /api/v1/providers/email/test", a.byPerson(directory.ProvidersWrite, a.testMailProvider))
+	m.Handle("GET /api/v1/providers/sms", a.byPerson(directory.ProvidersWrite, a.smsProvider))
+	m.Handle("PUT /api/v1/providers/sms", a.byPerson(directory.ProvidersWrite, a.setSMSProvider))
+	m.Handle("DELETE /api/v1/providers/sms", a.byPerson(directory.ProvidersWrite, a.removeSMSProvider))
+	m.Handle("POST /api/v1/providers/sms/test", a.byPerson(directory.ProvidersWrite, a.testSMSProvider))
+	m.Handle("GET /api/v1/providers/duo", a.byPerson(directory.ProvidersWrite, a.duoProvider))
+	m.Handle("PUT /api/v1/providers/duo", a.byPerson(directory.ProvidersWrite, a.setDuoProvider))
+	m.Handle("DELETE /api/v1/providers/duo", a.byPerson(directory.ProvidersWrite, a.removeDuoProvider))
+	m.Handle("POST /api/v1/providers/duo/test", a.byPerson(directory.ProvidersWrite, a.testDuoProvider))
 
 	m.Handle("GET "+brandingPath, a.brands(a.branding))
 	m.Handle("PUT "+brandingPath, a.brands(a.setBranding))
@@ -236,6 +251,17 @@ func (a *API) inSession(f func(http.ResponseWriter, *http.Request, caller) error
 			return err
 		}
 		return f(w, r, caller{Current: cur, client: client, cookie: !bearer})
+	})
+}
+
+// byPerson serves a route of the administration that takes no programs: a session
+// of somebody who has the permission.
+func (a *API) byPerson(p directory.Permission, f func(http.ResponseWriter, *http.Request, caller) error) http.Handler {
+	return a.inSession(func(w http.ResponseWriter, r *http.Request, c caller) error {
+		if _, err := a.Directory.Check(r.Context(), directory.Session(c.Token, c.client), p); err != nil {
+			return err
+		}
+		return f(w, r, c)
 	})
 }
 

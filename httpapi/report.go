@@ -143,15 +143,15 @@ type covered struct {
 	Strength    policy.Strength  `json:"strength,omitempty"`
 	Ways        []coveredWay     `json:"ways"`
 	BackupCodes int              `json:"backup_codes_left"`
-	Exempt      *exemption       `json:"exempt,omitempty"`
+	Exempt      *lifted          `json:"exempt,omitempty"`
 	API         bool             `json:"api_account"`
 	LastSignIn  *time.Time       `json:"last_sign_in_at,omitempty"`
 	LastWay     *time.Time       `json:"last_verified_at,omitempty"`
 	CreatedAt   time.Time        `json:"created_at"`
 }
 
-// exemption is until when policy demands nothing of a person, why, and who said so.
-type exemption struct {
+// lifted is until when policy demands nothing of a person, why, and who said so.
+type lifted struct {
 	Until  time.Time `json:"until"`
 	Reason string    `json:"reason"`
 	By     string    `json:"by"` // id of a user, or "operator"
@@ -174,7 +174,7 @@ func coveredOf(r report.Row) covered {
 		out.Why = append(out.Why, b.Rule)
 	}
 	if r.Exempt {
-		out.Exempt = &exemption{Until: stamp(u.ExemptUntil), Reason: u.ExemptReason, By: u.ExemptBy}
+		out.Exempt = &lifted{Until: stamp(u.ExemptUntil), Reason: u.ExemptReason, By: u.ExemptBy}
 	}
 	for _, x := range r.Ways {
 		out.Ways = append(out.Ways, coveredWay{x.Kind, x.Counts, stamp(x.Since)})

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -258,6 +259,52 @@ var routes = []route{
 		w.promote(p.User, directory.Administrator)
 		return w.inSession(p, "GET", "/api/v1/reports/coverage.csv", nil)
 	}, 200},
+	{"GET /api/v1/roles", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/roles", nil)
+	}, 200},
+	{"GET /api/v1/roles/{name}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/roles/helpdesk", nil)
+	}, 200},
+	{"PUT /api/v1/roles/{name}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "PUT", "/api/v1/roles/auditor", auditor())
+	}, 200},
+	{"DELETE /api/v1/roles/{name}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		c := w.inSession(w.owner(p), "DELETE", "/api/v1/roles/auditor", nil)
+		w.do(call{method: "PUT", path: c.path, bearer: c.bearer, body: auditor()}).want(200)
+		return c
+	}, 204},
+	{"GET /api/v1/api-keys", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/api-keys", nil)
+	}, 200},
+	{"POST /api/v1/api-keys", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "POST", "/api/v1/api-keys", object{"name": "key " + w.next(), "scopes": []string{"audit.read"}, "expires_in_days": 30})
+	}, 201},
+	{"PATCH /api/v1/api-keys/{id}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "PATCH", w.keyPath(p), object{"name": "key " + w.next()})
+	}, 200},
+	{"DELETE /api/v1/api-keys/{id}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "DELETE", w.keyPath(p), nil)
+	}, 204},
+	{"POST /api/v1/api-keys/{id}/roll", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "POST", w.keyPath(p)+"/roll", object{"overlap_hours": 48, "expires_in_days": 180})
+	}, 200},
+	{"GET /api/v1/users/{id}/api", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/users/"+w.bot(p)+"/api", nil)
+	}, 200},
+	{"PUT /api/v1/users/{id}/api", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "PUT", "/api/v1/users/"+w.bot(p)+"/api", w.botOf(p))
+	}, 200},
+	{"POST /api/v1/users/{id}/api/off", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		c := w.inSession(w.owner(p), "POST", "/api/v1/users/"+w.bot(p)+"/api/off", object{"reason": "moved"})
+		w.do(call{method: "PUT", path: strings.TrimSuffix(c.path, "/off"), bearer: c.bearer, body: w.botOf(p)}).want(200)
+		return c
+	}, 200},
+	{"GET /api/v1/reports/exemptions", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/reports/exemptions", nil)
+	}, 200},
+	{"GET /api/v1/reports/exemptions.csv", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/reports/exemptions.csv", nil)
+	}, 200},
 	{"GET /api/v1/audit/events", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		w.promote(p.User, directory.Administrator)
 		return w.inSession(p, "GET", "/api/v1/audit/events", nil)
@@ -323,6 +370,54 @@ const syslogPath = "/api/v1/audit/streams/syslog"
 
 // streamTo is a target at which nobody listens.
 func streamTo() object { return object{"host": "127.0.0.1", "port": 1} }
+
+func auditor() object {
+	return object{"title": "Auditor", "permissions": []string{"audit.read", "reports.read"}}
+}
+
+var words atomic.Int64
+
+// next is a word that nothing else has.
+func (w *world) next() string { return strconv.FormatInt(words.Add(1), 10) }
+
+// keyPath is the address of a new key of the person's company.
+func (w *world) keyPath(p sallyporttest.Person) string {
+	w.t.Helper()
+	n := directory.NewKey{Name: "nightly export", Owner: w.owner(p).ID, Scopes: []string{"audit.read"}}
+	k, _, err := w.Directory.CreateKey(w.t.Context(), directory.TheOperator(p.Company), n)
+	if errors.Is(err, authn.Conflict) {
+		n.Name += " " + w.next()
+		k, _, err = w.Directory.CreateKey(w.t.Context(), directory.TheOperator(p.Company), n)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return "/api/v1/api-keys/" + k.ID
+}
+
+// bot is a new user of the person's company.
+func (w *world) bot(p sallyporttest.Person) string {
+	w.t.Helper()
+	c := w.Company
+	if p.Company == w.other.ID {
+		c = w.other
+	}
+	login := "build-bot"
+	if _, _, err := w.Directory.Lookup(w.t.Context(), c, login); err == nil {
+		login += "-" + w.next()
+	}
+	return w.AddUser(w.t, c, login, false).ID
+}
+
+func (w *world) botOf(p sallyporttest.Person) object {
+	return object{"owner": p.Login, "reason": "builds", "expires_at": w.Clock.Now().Add(24 * time.Hour).UTC().Format(time.RFC3339)}
+}
+
+// ofCompany reports whether what a path names is the company's, so that every
+// owner of it may change it.
+func (r route) ofCompany() bool {
+	return strings.Contains(r.pattern, "/api-keys/") || strings.Contains(r.pattern, "/users/")
+}
 
 // mailOf are the settings of a mail server.
 func mailOf(host string) object {
@@ -522,7 +617,7 @@ func TestOthersOnEveryRoute(t *testing.T) {
 			hers := r.good(w, p)
 			// Their token, her id. People of the company are its administrators' to serve.
 			// Whoever may see a colleague may see that one, too.
-			if hers.path != theirs.path && (name == "stranger" || !strings.Contains(r.pattern, " /api/v1/users/")) && (name == "stranger" || !strings.Contains(r.pattern, " /api/v1/users/{id}")) {
+			if hers.path != theirs.path && (name == "stranger" || !strings.Contains(r.pattern, " /api/v1/users/")) && (name == "stranger" || !strings.Contains(r.pattern, " /api/v1/users/{id}")) && !(r.ofCompany() && company.ID == w.Company.ID) {
 				c := theirs
 				c.path = hers.path
 				w.do(c).refused(authn.NotFound)

@@ -48,6 +48,13 @@ const (
 	PolicyChanged authn.Template = "policy_changed"
 	// PolicySoon: one that is to come asks more of its reader.
 	PolicySoon authn.Template = "policy_soon"
+	// KeyEnds: a key or an API account ends soon; KeyMade: there is a key that acts for
+	// the reader, or it has another token.
+	KeyEnds authn.Template = "key_ends"
+	KeyMade authn.Template = "key_made"
+	// APIOn and APIOff: the reader's account is a program's from now on, or no more.
+	APIOn  authn.Template = "api_on"
+	APIOff authn.Template = "api_off"
 	// CompanyRecovered: the operator let an owner in again (requirement H6).
 	CompanyRecovered authn.Template = "company_recovered"
 
@@ -95,6 +102,10 @@ var events = map[string]told{
 	"login.changed":                {template: LoginChanged},
 	"user.roles_changed":           {template: RolesChanged},
 	"provider.changed":             {template: ProviderChanged, anybody: true},
+	"key.created":                  {template: KeyMade},
+	"key.rolled":                   {template: KeyMade},
+	"api_account.on":               {template: APIOn},
+	"api_account.off":              {template: APIOff},
 }
 
 // manyWrong are the counts of wrong codes in a row at which the person is told:
@@ -155,6 +166,7 @@ type shape struct {
 	choose string // the argument that chooses among subjects, titles and bodies; empty: "variant"
 	sms    bool   // can also go as a text message
 	from   bool   // tells of what begins at the argument "from", RFC 3339, which is the When of the body
+	names  string // the fact that Args["name"] is; empty: who did it
 }
 
 var shapes = map[authn.Template]shape{
@@ -191,6 +203,10 @@ var shapes = map[authn.Template]shape{
 	PolicyChanged:        {admin: true},
 	PolicySoon:           {choose: "days", from: true},
 	CompanyRecovered:     {admin: true},
+	KeyEnds:              {admin: true, choose: "what", names: "key"},
+	KeyMade:              {wasnt: true, names: "key"},
+	APIOn:                {},
+	APIOff:               {},
 	Code:                 {code: true, sms: true},
 	CodeSetup:            {code: true, sms: true},
 	CodeStepUp:           {code: true, sms: true},

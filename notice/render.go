@@ -327,7 +327,15 @@ func (w *writer) facts(sh shape) []fact {
 	if s := network(args["address"]); s != "" {
 		add("network", w.rich("mail.about", map[string]any{"What": value(s)}))
 	}
-	switch by := clean(args["name"], maxName); {
+	by := clean(args["name"], maxName)
+	if sh.names != "" {
+		add(sh.names, []part{{Text: by, Name: true}})
+		if at, err := time.Parse(time.RFC3339, args["until"]); err == nil {
+			add("until", []part{{Text: w.when(at)}})
+		}
+		by = ""
+	}
+	switch {
 	case by != "":
 		add("by", []part{{Text: by, Name: true}})
 	case args["by"] == "operator" || args["by"] == "admin":

@@ -18,6 +18,7 @@ func CheckSession(rows *authn.Rows, now time.Time) error {
 	switch {
 	case s == nil || u == nil || rows.Company == nil,
 		u.Status != authn.Active,
+		u.API,
 		s.Epoch != u.Epoch,
 		!now.Before(s.ExpiresAt),
 		s.Idle > 0 && now.Sub(s.LastSeenAt) >= s.Idle:

@@ -289,17 +289,23 @@ func (s *Service) lookOwners(ctx context.Context, v view, l *list) error {
 }
 
 func (s *Service) lookKeys(ctx context.Context, v view, l *list) error {
-	keys, err := s.c.Store.APIKeys(ctx, v.company.ID)
-	if err != nil {
-		return err
-	}
 	i := Item{Kind: KeysEnd, Severity: Warning, Link: keysPath}
-	for _, k := range keys {
-		if !k.ExpiresAt.After(v.now) || k.ExpiresAt.Sub(v.now) > keySoon {
-			continue
+	for after := ""; ; { // a company has at most 1,000
+		keys, err := s.c.Store.APIKeys(ctx, v.company.ID, "", after, PageSize)
+		if err != nil {
+			return err
 		}
-		if i.N++; i.N == 1 || k.ExpiresAt.Before(i.At) {
-			i.Name, i.At = k.Name, k.ExpiresAt
+		for _, k := range keys {
+			after = k.ID
+			if !k.ExpiresAt.After(v.now) || k.ExpiresAt.Sub(v.now) > keySoon {
+				continue
+			}
+			if i.N++; i.N == 1 || k.ExpiresAt.Before(i.At) {
+				i.Name, i.At = k.Name, k.ExpiresAt
+			}
+		}
+		if len(keys) < PageSize {
+			break
 		}
 	}
 	if i.N > 0 {

@@ -62,7 +62,7 @@ type Store interface {
 	PasswordsKnown(ctx context.Context, company string, limit int) (int, error)
 	// ExemptionsEnding counts the exemptions that end after one time and not after the other.
 	ExemptionsEnding(ctx context.Context, company string, after, until time.Time, limit int) (int, error)
-	APIKeys(ctx context.Context, company string) ([]authn.APIKey, error)
+	APIKeys(ctx context.Context, company, owner, after string, limit int) ([]authn.APIKey, error)
 }
 
 // Config wires a Service. Store is needed.

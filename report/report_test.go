@@ -55,7 +55,12 @@ func (f *fake) People(_ context.Context, _, after string, limit int) ([]authn.Pe
 func (f *fake) Owners(context.Context, string) ([]authn.Person, error)     { return f.owners, f.fail }
 func (f *fake) Wrong(context.Context, string, int) ([]authn.Person, error) { return f.wrong, f.fail }
 func (f *fake) PasswordsKnown(context.Context, string, int) (int, error)   { return f.known, f.fail }
-func (f *fake) APIKeys(context.Context, string) ([]authn.APIKey, error)    { return f.keys, f.fail }
+func (f *fake) APIKeys(_ context.Context, _, _, after string, _ int) ([]authn.APIKey, error) {
+	if after != "" {
+		return nil, f.fail
+	}
+	return f.keys, f.fail
+}
 func (f *fake) GraceBegun(_ context.Context, _ string, after, until time.Time, _ int) (int, error) {
 	if !until.After(after) || until.After(now) {
 		return 0, errors.New("a window of the wrong time")

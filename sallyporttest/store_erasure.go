@@ -47,7 +47,7 @@ func (s *post) full(p *person) authn.Token {
 	}
 	key := authn.APIKey{Company: p.company, ID: s.id(authn.KeyID), User: p.id, Name: "siem of " + p.login, Scopes: []string{"audit.read"},
 		Networks: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, CreatedAt: s.now, ExpiresAt: s.now.Add(time.Hour)}
-	s.must(s.Store.CreateAPIKey(s.ctx, key, authn.NewToken(authn.KeyToken, key.Company, key.ID, rand.Reader), event("key.created", p.id)))
+	s.must(s.write(p.keys(), authn.NewAPIKey{Key: key, Token: authn.NewToken(authn.KeyToken, key.Company, key.ID, rand.Reader)}))
 	ap := authn.Approval{Company: p.company, ID: s.id(authn.ApprovalID), Do: "reset", Target: p.id, Requester: s.p.id, Hash: "h" + p.id, Args: map[string]string{"name": want[1]},
 		Reason: want[5], Epoch: 1, CreatedAt: s.now, NotBefore: s.now.Add(time.Hour), ExpiresAt: s.now.Add(48 * time.Hour)}
 	letter := authn.Letter{ID: s.id(authn.MessageID), Template: "test", To: want[2], Args: map[string]string{"text": want[1]}}
@@ -343,7 +343,7 @@ func runErasure(t *testing.T, open opener) {
 			}
 			_, err = node.SealedEvents(s.ctx, beta.ID, 0, 0)
 			s.want(err, authn.NotFound)
-			s.want(node.UseAPIKey(s.ctx, beta.ID, "key_1", s.now, event("key.used", p.id)), authn.NotFound)
+			s.want(node.UseAPIKey(s.ctx, beta.ID, "key_1", false, "", s.now, event("key.used", p.id)), authn.NotFound)
 		}
 		if only, err := s.Store.CompanyBySlug(s.ctx, ""); err != nil || only.ID != s.company.ID {
 			t.Errorf("the only company that is left: %v %v", only.Slug, err)

@@ -169,9 +169,9 @@ func runAPIKeys(t *testing.T, open opener) {
 		beta := w.newCompany("beta")
 		p, q := w.newUser(w.company, "maya"), w.newUser(beta, "zoe")
 		k, token := newKey(w, p, "siem")
-		w.must(w.Store.CreateAPIKey(w.ctx, k, token, event("key.created", p.id)))
+		w.must(w.makeKey(k, token))
 		other, otherToken := newKey(w, q, "siem")
-		w.must(w.Store.CreateAPIKey(w.ctx, other, otherToken, event("key.created", q.id)))
+		w.must(w.makeKey(other, otherToken))
 		got, owner, company, err := w.Store.OpenAPIKey(w.ctx, token)
 		w.must(err)
 		if !reflect.DeepEqual(got, k) || owner.ID != p.id || company.Slug != "acme" {
@@ -192,18 +192,18 @@ func runAPIKeys(t *testing.T, open opener) {
 		if strings.Contains(w.dump(), string(token.Secret)) || strings.Contains(w.dump(), token.Reveal()) {
 			t.Error("the database holds the key")
 		}
-		w.must(w.Store.UseAPIKey(w.ctx, k.Company, k.ID, w.now.Add(time.Minute), event("key.used", p.id)))
-		w.must(w.Store.UseAPIKey(w.ctx, k.Company, k.ID, w.now))
-		list, err := w.Store.APIKeys(w.ctx, w.company.ID)
-		if err != nil || len(list) != 1 || !list[0].LastUsedAt.Equal(w.now.Add(time.Minute)) {
+		w.must(w.Store.UseAPIKey(w.ctx, k.Company, k.ID, false, "10.1.2.0/24", w.now.Add(time.Minute), event("key.used", p.id)))
+		w.must(w.Store.UseAPIKey(w.ctx, k.Company, k.ID, false, "elsewhere", w.now))
+		list, err := w.Store.APIKeys(w.ctx, w.company.ID, "", "", 0)
+		if err != nil || len(list) != 1 || !list[0].LastUsedAt.Equal(w.now.Add(time.Minute)) || list[0].UsedFrom != "10.1.2.0/24" {
 			t.Errorf("%+v %v", list, err)
 		}
-		w.want(w.Store.RemoveAPIKey(w.ctx, beta.ID, k.ID, event("key.removed", p.id)), authn.NotFound)
-		w.must(w.Store.RemoveAPIKey(w.ctx, k.Company, k.ID, event("key.removed", p.id)))
+		w.want(w.write(q.keys(), authn.EndAPIKey{ID: k.ID}), authn.Conflict)
+		w.must(w.write(p.keys(), authn.EndAPIKey{ID: k.ID}))
 		if _, _, _, err := w.Store.OpenAPIKey(w.ctx, token); !errors.Is(err, authn.NotFound) {
 			t.Errorf("removed: %v", err)
 		}
-		if n := w.count("SELECT count(*) FROM events WHERE type LIKE 'key.%' AND company = $1", w.company.ID); n != 3 {
+		if n := w.count("SELECT count(*) FROM events WHERE type LIKE 'key.%' AND company = $1", w.company.ID); n != 1 {
 			t.Errorf("%d events", n)
 		}
 	})
@@ -212,7 +212,7 @@ func runAPIKeys(t *testing.T, open opener) {
 		p, q := w.newUser(w.company, "maya"), w.newUser(w.company, "omar")
 		for _, edit := range []string{"scopes = '[\"policy.write\"]'", "networks = '[]'", "expires_at = expires_at + 1", "user_id = '" + q.id + "'"} {
 			k, token := newKey(w, p, edit)
-			w.must(w.Store.CreateAPIKey(w.ctx, k, token, event("key.created", p.id)))
+			w.must(w.makeKey(k, token))
 			w.exec("UPDATE api_keys SET "+edit+" WHERE id = $1", k.ID)
 			if _, _, _, err := w.Store.OpenAPIKey(w.ctx, token); !errors.Is(err, authn.NotFound) {
 				t.Errorf("%s: %v", edit, err)
@@ -225,17 +225,22 @@ func runAPIKeys(t *testing.T, open opener) {
 		k, token := newKey(w, p, "siem")
 		nobody := k
 		nobody.User = w.id(authn.UserID)
-		w.want(w.Store.CreateAPIKey(w.ctx, nobody, token, event("key.created", "")), authn.NotFound)
-		w.must(w.Store.CreateAPIKey(w.ctx, k, token, event("key.created", p.id)))
+		w.want(w.makeKey(nobody, token), authn.Internal)
+		w.must(w.makeKey(k, token))
 		k2, token2 := newKey(w, p, "siem")
-		w.want(w.Store.CreateAPIKey(w.ctx, k2, token2, event("key.created", p.id)), authn.Conflict)
+		w.want(w.makeKey(k2, token2), authn.Conflict)
 		k2.Name = "other"
-		w.want(w.Store.CreateAPIKey(w.ctx, k2, token, event("key.created", p.id)), authn.Internal)
+		w.want(w.makeKey(k2, token), authn.Internal)
 		w.exec("DELETE FROM users WHERE id = $1", p.id)
 		if n := w.count("SELECT count(*) FROM api_keys"); n != 0 && cascade(w.Fixture) != "" {
 			t.Errorf("%d keys of nobody", n)
 		}
 	})
+}
+
+// makeKey stores a key of its owner.
+func (w *world) makeKey(k authn.APIKey, t authn.Token) error {
+	return w.write(authn.Keys{Company: k.Company, User: k.User, Now: w.now}, authn.NewAPIKey{Key: k, Token: t})
 }
 
 // runRotation is about root keys that change while stores are open.

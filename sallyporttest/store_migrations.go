@@ -17,7 +17,7 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_versions", "tombstones", "imports", "user_words", "people_shapes", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_versions", "tombstones", "imports", "user_words", "people_shapes", "role_holders", "api_accounts", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // undo takes a migration back, by its number; newer ones first.
 var undo = map[int][]string{
@@ -43,6 +43,11 @@ var undo = map[int][]string{
 	12: {
 		"DROP TABLE imports", "DROP TABLE user_words", "DROP TABLE people_shapes", "DROP INDEX users_shape", "DROP INDEX users_reshape", "DROP INDEX users_import",
 		"ALTER TABLE users DROP COLUMN shape", "ALTER TABLE users DROP COLUMN reshape_at", "ALTER TABLE users DROP COLUMN import_id", "ALTER TABLE users DROP COLUMN email_trusted_at",
+	},
+	13: {
+		"DROP TABLE role_holders", "DROP TABLE api_accounts", "DROP INDEX api_keys_end",
+		"ALTER TABLE api_keys DROP COLUMN made_by", "ALTER TABLE api_keys DROP COLUMN old_token", "ALTER TABLE api_keys DROP COLUMN old_until",
+		"ALTER TABLE api_keys DROP COLUMN old_expires_at", "ALTER TABLE api_keys DROP COLUMN used_from", "ALTER TABLE api_keys DROP COLUMN told",
 	},
 }
 

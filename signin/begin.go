@@ -196,6 +196,8 @@ func barred(rows *authn.Rows, p paid, m authn.Match) string {
 		return "wrong_password"
 	case u.Status != authn.Active:
 		return "suspended"
+	case u.API:
+		return "api_account"
 	case u.Epoch != p.user.Epoch || !u.PasswordChangedAt.Equal(p.user.PasswordChangedAt):
 		return "changed_meanwhile"
 	case !u.PasswordKnownAt.IsZero() && rows.Lane == authn.Stranger:

@@ -41,7 +41,7 @@ func goodInvitation(rows *authn.Rows, now time.Time) error {
 	l := rows.Link
 	switch {
 	case l == nil || rows.User == nil || l.Purpose != authn.InvitationLink && l.Purpose != authn.OwnerLink,
-		rows.User.Status != authn.Active:
+		rows.User.Status != authn.Active || rows.User.API:
 		return authn.NotFound
 	case !l.UsedAt.IsZero():
 		return &authn.Error{Code: authn.Conflict, Key: "error.link_used"}

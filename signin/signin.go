@@ -95,6 +95,7 @@ type Service struct {
 	life      policy.Lifetimes
 	clock     func() error
 	refusals  tally
+	shown     shown
 }
 
 // New checks the configuration.
@@ -210,7 +211,7 @@ func open(rows *authn.Rows, now time.Time) error {
 		return &authn.Error{Code: authn.Expired, Key: "error.attempt_expired"}
 	case a.State == authn.Complete:
 		return nil
-	case rows.User.Status != authn.Active || a.Epoch != rows.User.Epoch,
+	case rows.User.Status != authn.Active || rows.User.API || a.Epoch != rows.User.Epoch,
 		a.Purpose == authn.StepUp && policy.CheckSession(rows, now) != nil:
 		return &authn.Error{Code: authn.Expired, Key: "error.attempt_expired"}
 	}

@@ -294,7 +294,11 @@ func putUser(tx *Tx, l *loaded, u authn.User) error {
 		phone = $25, phone_trusted_at = $26, phone_changed_at = $27, api = $28, exempt_until = $29, exempt_reason = $30, exempt_by = $31, email_trusted_at = $32
 		WHERE company = $1 AND id = $2`,
 		append(append([]any{l.company, l.uid}, args...), micros(l.had), u.HadFactorAt.IsZero())...)
-	return oneRow(n, err, "the user is gone")
+	if err := oneRow(n, err, "the user is gone"); err != nil || words(u.Roles) == l.roles {
+		return err
+	}
+	l.roles = words(u.Roles)
+	return noteHolder(tx, l.company, l.uid, u.Roles, false)
 }
 
 // newUser makes the user, and makes them the one that later writes of the same
@@ -339,7 +343,7 @@ func (s *Store) newUser(tx *Tx, k *authn.Keys, l *loaded, w authn.NewUser) error
 		return err
 	}
 	l.setUser(&u, personKey)
-	return nil
+	return noteHolder(tx, l.company, l.uid, u.Roles, true)
 }
 
 // insertLogins takes them in the order of names, so that two new users with

@@ -1,9 +1,6 @@
 package store
 
 import (
-	"crypto/subtle"
-	"slices"
-
 	"github.com/sallyport-mfa/sallyport/authn"
 )
 
@@ -19,6 +16,8 @@ func (s *Store) loadBy(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 		return s.loadBySession(tx, k, lock, l)
 	case !k.By.Key.IsZero():
 		return s.loadByKey(tx, k, l)
+	case !k.By.Account.IsZero():
+		return s.loadByAccount(tx, k, l)
 	}
 	return nil
 }
@@ -49,19 +48,11 @@ func (s *Store) loadByKey(tx *Tx, k *authn.Keys, l *loaded) error {
 	if err := s.wantKey(tx, l); err != nil {
 		return err
 	}
-	var c authn.Company
-	var owner authn.User
-	var row authn.APIKey
-	var personKey, token []byte
-	found, err := tx.one(selectKey, slices.Concat(companyTargets(&c), userTargets(&owner, &personKey), keyTargets(&row, &token)), t.Company, t.ID)
-	if err != nil {
-		return err
+	key, owner, err := openKey(tx, l, t, new(authn.Company))
+	if err == nil && key != nil {
+		l.By = &authn.Rows{Company: l.Company, User: owner, Key: key}
 	}
-	want := apiToken(l.key, t, &row) // of an empty row too: the same work
-	if subtle.ConstantTimeCompare(token, want[:]) == 1 && found {
-		l.By = &authn.Rows{Company: l.Company, User: &owner, Key: &row}
-	}
-	return nil
+	return err
 }
 
 const approvalColumns = "p.company, p.id, p.act, p.target, p.requester, p.hash, p.sealed, p.epoch, p.created_at, p.not_before, p.expires_at, " +

@@ -148,6 +148,8 @@ var purges = []struct{ table, key string }{
 	{"approvals", "company, id"},
 	{"api_keys", "company, id"},
 	{"user_words", "company, word, user_id"},
+	{"api_accounts", "company, user_id"},
+	{"role_holders", "company, role, user_id"},
 	{"users", "company, id"},
 	{"people_shapes", "company, shape"},
 	{"imports", "company, id"},

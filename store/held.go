@@ -127,10 +127,9 @@ func heldLinks(tx *Tx, l *loaded, h *authn.Held) error {
 func heldKeys(tx *Tx, l *loaded, h *authn.Held) error {
 	text := "SELECT " + keyColumns + " FROM api_keys k WHERE " + ofTheUser("api_keys") + " ORDER BY k.id LIMIT $3"
 	return l.eachOf(tx, text, func(scan func(...any) error) error {
-		var k authn.APIKey
-		var token []byte
-		err := scan(keyTargets(&k, &token)...)
-		h.Keys = append(h.Keys, k)
+		var row keyRow
+		err := scan(row.targets()...)
+		h.Keys = append(h.Keys, row.key)
 		return err
 	})
 }

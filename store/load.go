@@ -20,6 +20,8 @@ type loaded struct {
 	uid       string    // of User, or empty
 	epoch     int64     // of User
 	had       time.Time // HadFactorAt of User, as it was found
+	roles     string    // of User, as they were found
+	apiKey    *keyRow   // of User, if the keys name one
 	personKey []byte    // sealed, of User
 	opened    struct {
 		of  string // the person whose key was opened last
@@ -44,7 +46,7 @@ type loaded struct {
 }
 
 func (l *loaded) setUser(u *authn.User, personKey []byte) {
-	l.User, l.uid, l.epoch, l.had, l.personKey = u, u.ID, u.Epoch, u.HadFactorAt, personKey
+	l.User, l.uid, l.epoch, l.had, l.roles, l.personKey = u, u.ID, u.Epoch, u.HadFactorAt, words(u.Roles), personKey
 	l.was = *u
 	l.was.Roles = slices.Clone(u.Roles)
 }
@@ -118,6 +120,12 @@ func (s *Store) load(tx *Tx, k *authn.Keys, lock bool) (*loaded, error) {
 		return nil, err
 	}
 	if err := s.loadApproval(tx, k, lock, l); err != nil {
+		return nil, err
+	}
+	if err := s.loadKey(tx, k, lock, l); err != nil {
+		return nil, err
+	}
+	if err := s.loadAccount(tx, k, lock, l); err != nil {
 		return nil, err
 	}
 	if err := s.loadLane(tx, k, l); err != nil {

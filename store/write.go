@@ -36,6 +36,8 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return setRoles(tx, k, w)
 	case authn.KeepOwner:
 		return keepOwner(tx, k)
+	case authn.NoHolders:
+		return noHolders(tx, k, w.Role)
 	case authn.NewUser:
 		return s.newUser(tx, k, l, w)
 	case authn.SpendBudget, authn.NoteBudget:
@@ -95,6 +97,12 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return newApproval(tx, k, l, w.Approval)
 	case authn.PutApproval:
 		return putApproval(tx, l, w.Approval)
+	case authn.NewAPIKey, authn.PutAPIKey, authn.RollAPIKey, authn.EndAPIKey, authn.EndAPIKeys:
+		return s.writeKey(tx, l, w)
+	case authn.PutAPIAccount:
+		return putAPIAccount(tx, l, w.Account)
+	case authn.EndAPIAccount:
+		return endAPIAccount(tx, l)
 	case authn.NewLink:
 		return newLink(tx, l, w)
 	case authn.SpendLink:

@@ -24,6 +24,9 @@ var adminSections = []adminSection{
 	{"overview", overviewPath, "chart", "admin.overview.title", "", nil},
 	{"audit", auditPath, "list", "admin.audit.nav", directory.AuditRead, nil},
 	{"people", peoplePath, "person", "people.title", directory.UsersRead, nil},
+	{"roles", rolesPath, "person", "admin.roles.title", directory.RolesWrite, nil},
+	{"keys", keysPath, "key", "admin.keys.title", directory.KeysWrite, nil},
+	{"exemptions", exemptionsPath, "list", "admin.exemptions.title", directory.ReportsRead, nil},
 	{"texts", textsPath, "message", "admin.texts.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasTexts() }},
 	{"duo", duoAdminPath, "shield", "method.duo", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasDuo() }},
 	{"mail", providerPath, "mail", "admin.mail.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasMail() }},
@@ -41,8 +44,29 @@ func (h *Handler) adminNav(cur session.Current) []adminSection {
 	return list
 }
 
+// mountKeys registers the pages of roles, keys and API accounts.
+func (h *Handler) mountKeys(m *httpserve.Mux) {
+	m.Handle("GET "+rolesPath, h.admin(directory.RolesWrite, h.getRoles))
+	m.Handle("POST "+rolesPath, h.admin(directory.RolesWrite, h.postRoles))
+	m.Handle("GET "+keysPath, h.admin(directory.KeysWrite, h.getKeys))
+	m.Handle("POST "+keysPath, h.admin(directory.KeysWrite, h.postKeys))
+	m.Handle("GET "+keysPath+"/new", h.admin(directory.KeysWrite, h.getNewKey))
+	m.Handle("GET "+keysPath+"/{id}", h.admin(directory.KeysWrite, h.getKey))
+	m.Handle("POST "+keysPath+"/{id}", h.admin(directory.KeysWrite, h.postKey))
+	m.Handle("GET "+apiPath("{id}"), h.admin(directory.UsersIdentity, h.getPersonAPI))
+	m.Handle("POST "+apiPath("{id}"), h.admin(directory.UsersIdentity, h.postPersonAPI))
+	m.Handle("GET "+exemptionsPath, h.admin(directory.ReportsRead, h.getExemptions))
+}
+
 // adminFunc draws a page of the administration for somebody who may see it.
 type adminFunc func(http.ResponseWriter, *http.Request, session.Current, directory.Who) error
+
+// plainly is a page that asks for itself how recent the proof is.
+func plainly(f accountFunc) adminFunc {
+	return func(w http.ResponseWriter, r *http.Request, cur session.Current, _ directory.Who) error {
+		return f(w, r, cur)
+	}
+}
 
 // admin serves a page of the administration to those who hold the permission. A
 // refusal is recorded. Where the page answers StepUpRequired, the person confirms

@@ -115,7 +115,7 @@ func TestOverview_hostile_cve65(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := s.Directory.CreateKey(t.Context(), s.Company, directory.NewKey{Name: `"><img src=x>`, Owner: priya.ID, Scopes: []string{"reports.read"}, Life: 24 * time.Hour}); err != nil {
+	if _, _, err := s.Directory.CreateKey(t.Context(), directory.TheOperator(s.Company.ID), directory.NewKey{Name: `"><img src=x>`, Owner: priya.ID, Scopes: []string{"reports.read"}, Life: 24 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 10 {

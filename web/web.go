@@ -190,12 +190,12 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("GET "+coveragePath, h.admin(directory.ReportsRead, h.getCoverage))
 	m.Handle("GET "+coverageFilePath, h.admin(directory.ReportsRead, h.getCoverageFile))
 
-	m.Handle("GET "+providerPath, h.account(h.getProvider))
-	m.Handle("POST "+providerPath, h.account(h.postProvider))
-	m.Handle("GET "+textsPath, h.account(h.getTextsAdmin))
-	m.Handle("POST "+textsPath, h.account(h.postTextsAdmin))
-	m.Handle("GET "+duoAdminPath, h.account(h.getDuoAdmin))
-	m.Handle("POST "+duoAdminPath, h.account(h.postDuoAdmin))
+	m.Handle("GET "+providerPath, h.admin(directory.ProvidersWrite, plainly(h.getProvider)))
+	m.Handle("POST "+providerPath, h.admin(directory.ProvidersWrite, plainly(h.postProvider)))
+	m.Handle("GET "+textsPath, h.admin(directory.ProvidersWrite, plainly(h.getTextsAdmin)))
+	m.Handle("POST "+textsPath, h.admin(directory.ProvidersWrite, plainly(h.postTextsAdmin)))
+	m.Handle("GET "+duoAdminPath, h.admin(directory.ProvidersWrite, plainly(h.getDuoAdmin)))
+	m.Handle("POST "+duoAdminPath, h.admin(directory.ProvidersWrite, plainly(h.postDuoAdmin)))
 	m.Handle("GET "+auditPath, h.admin(directory.AuditRead, h.getAudit))
 	m.Handle("GET "+streamsPath, h.admin(directory.ProvidersWrite, h.getStreams))
 	m.Handle("POST "+streamsPath, h.admin(directory.ProvidersWrite, h.postStreams))
@@ -208,6 +208,7 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("GET /brand/{company}/{file}", httpserve.Page(h.getLogo))
 
 	h.mountErase(m)
+	h.mountKeys(m)
 
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)

@@ -24,21 +24,20 @@ type keyView struct {
 	Scopes     []string   `json:"scopes"`
 	Effective  []string   `json:"effective_scopes"` // what the owner's rights leave of them now
 	Networks   []string   `json:"networks"`         // empty: everywhere
+	Unattended []string   `json:"unattended"`       // acts that it may do without a recent proof
+	MadeBy     string     `json:"made_by,omitempty"`
 	CreatedAt  time.Time  `json:"created_at"`
 	ExpiresAt  time.Time  `json:"expires_at"`
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
-	State      string     `json:"state"` // "active", "expired" or "owner_suspended"
+	UsedFrom   string     `json:"last_used_from,omitempty"`  // its /24 or /48
+	OldUntil   *time.Time `json:"old_token_until,omitempty"` // until when the token before the last roll works
+	State      string     `json:"state"`                     // "active", "expired", "owner_suspended" or "account_ended"
 	Token      string     `json:"token,omitempty"`
 }
 
-func viewKey(k authn.APIKey, company authn.Company, owner authn.User, now time.Time) keyView {
-	v := keyView{ID: k.ID, Name: k.Name, Owner: k.User, OwnerLogin: owner.Login, Scopes: k.Scopes, Effective: []string{}, Networks: []string{},
-		CreatedAt: k.CreatedAt.UTC(), ExpiresAt: k.ExpiresAt.UTC(), State: "active"}
-	for _, p := range k.Scopes {
-		if directory.Can(company, owner, directory.Permission(p)) {
-			v.Effective = append(v.Effective, p)
-		}
-	}
+func viewKey(k directory.KeyRow) keyView {
+	v := keyView{ID: k.ID, Name: k.Name, Owner: k.User, OwnerLogin: k.Owner.Login, MadeBy: k.Maker, Scopes: k.Scopes, Effective: k.Effective, Networks: []string{},
+		Unattended: append([]string{}, k.Unattended...), CreatedAt: k.CreatedAt.UTC(), ExpiresAt: k.ExpiresAt.UTC(), UsedFrom: k.UsedFrom, State: string(k.State)}
 	for _, n := range k.Networks {
 		v.Networks = append(v.Networks, n.String())
 	}
@@ -46,11 +45,9 @@ func viewKey(k authn.APIKey, company authn.Company, owner authn.User, now time.T
 		at := k.LastUsedAt.UTC()
 		v.LastUsedAt = &at
 	}
-	switch {
-	case !k.ExpiresAt.After(now):
-		v.State = "expired"
-	case owner.Status != authn.Active:
-		v.State = "owner_suspended"
+	if k.OldUntil.After(time.Now()) {
+		at := k.OldUntil.UTC()
+		v.OldUntil = &at
 	}
 	return v
 }
@@ -63,7 +60,7 @@ type keyGroup struct {
 
 func (p *program) keyCommand() *cobra.Command {
 	k := &keyGroup{program: p}
-	c := p.configured(group("key", "API keys: credentials of programs", "  sallyport key list --company acme", k.add(), k.list(), k.remove()))
+	c := p.configured(group("key", "API keys: credentials of programs", "  sallyport key list --company acme", k.add(), k.list(), k.rename(), k.roll(), k.remove()))
 	c.PersistentFlags().StringVar(&k.company, "company", "", "slug of the company; needed if there are several")
 	return c
 }
@@ -92,19 +89,21 @@ func (k *keyGroup) add() *cobra.Command {
 		Args: cobra.ExactArgs(1),
 	}
 	var owner, expires string
-	var scopes, nets []string
+	var scopes, nets, unattended []string
 	f := c.Flags()
 	f.StringVar(&owner, "owner", "", "the person for whom the key acts: login, e-mail address or id")
 	f.StringSliceVar(&scopes, "scope", nil, "what it may do; several with commas, or the flag again")
 	f.StringSliceVar(&nets, "network", nil, "where it may be used from, such as 10.0.0.0/8 or 192.0.2.7 (default: everywhere)")
+	f.StringSliceVar(&unattended, "unattended", nil, "acts that it may do without a recent proof, from its networks only; needs --network")
 	f.StringVar(&expires, "expires", "", "how long it lasts, in days or hours: 90d, 12h; at most 365d")
 	for _, name := range []string{"owner", "scope", "expires"} {
 		c.MarkFlagRequired(name)
 	}
 	c.RegisterFlagCompletionFunc("scope", cobra.FixedCompletions(permissionNames(), cobra.ShellCompDirectiveNoFileComp))
+	c.RegisterFlagCompletionFunc("unattended", cobra.FixedCompletions(directory.UnattendedActs(), cobra.ShellCompDirectiveNoFileComp))
 	c.RegisterFlagCompletionFunc("expires", cobra.FixedCompletions([]string{"30d", "90d", "365d"}, cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = does(func(c *cobra.Command, args []string) error {
-		n := directory.NewKey{Name: args[0], Scopes: scopes}
+		n := directory.NewKey{Name: args[0], Scopes: scopes, Unattended: unattended}
 		var err error
 		if n.Life, err = keyLife(expires); err != nil {
 			return err
@@ -156,15 +155,17 @@ func (k *keyGroup) create(c *cobra.Command, o *opened, company authn.Company, ow
 		return err
 	}
 	n.Owner = user.ID
-	made, token, err := o.directory.CreateKey(c.Context(), company, n)
+	made, token, err := o.directory.CreateKey(c.Context(), directory.TheOperator(company.ID), n)
 	if errors.Is(err, authn.Conflict) {
 		return say(authn.Conflict, "there is a key %q in company %s already, or there are as many as can be; `sallyport key list` shows all", n.Name, company.Slug)
 	}
 	if err != nil {
 		return err
 	}
-	v := viewKey(made, company, user, time.Now())
-	v.Token = token.Reveal()
+	v, err := k.made(c, o, company, made, token)
+	if err != nil {
+		return err
+	}
 	return k.show(v, "%s\n\nThis is the key %q (%s). It is shown this once: keep it where the program reads its secrets, and not in a repository.\nIt may %s for %s, until %s.\n",
 		v.Token, v.Name, v.ID, strings.Join(v.Scopes, ", "), v.OwnerLogin, v.ExpiresAt.Format(time.DateOnly))
 }
@@ -185,19 +186,40 @@ func (k *keyGroup) list() *cobra.Command {
 }
 
 func (k *keyGroup) views(c *cobra.Command, o *opened, company authn.Company) ([]keyView, error) {
-	keys, err := o.directory.APIKeys(c.Context(), company)
-	if err != nil {
-		return nil, err
-	}
 	views := []keyView{}
-	for _, key := range keys {
-		owner, _, err := o.directory.Lookup(c.Context(), company, key.User)
+	for after := ""; ; {
+		keys, err := o.directory.APIKeys(c.Context(), directory.TheOperator(company.ID), after, 200)
 		if err != nil {
 			return nil, err
 		}
-		views = append(views, viewKey(key, company, owner, time.Now()))
+		for _, key := range keys {
+			views = append(views, viewKey(key))
+		}
+		if len(keys) < 200 {
+			return views, nil
+		}
+		after = keys[len(keys)-1].ID
 	}
-	return views, nil
+}
+
+// made is a key that was made or rolled, with its token.
+func (k *keyGroup) made(c *cobra.Command, o *opened, company authn.Company, key authn.APIKey, token authn.Token) (keyView, error) {
+	row, err := o.directory.KeyRowOf(c.Context(), company, key)
+	if err != nil {
+		return keyView{}, err
+	}
+	v := viewKey(row)
+	v.Token = token.Reveal()
+	return v, nil
+}
+
+// find is a key by name or id.
+func (k *keyGroup) find(c *cobra.Command, o *opened, company authn.Company, which string) (authn.APIKey, error) {
+	key, err := o.directory.APIKey(c.Context(), directory.TheOperator(company.ID), which)
+	if errors.Is(err, authn.NotFound) {
+		return key, say(authn.NotFound, "there is no key %q in company %s; `sallyport key list` shows all", which, company.Slug)
+	}
+	return key, err
 }
 
 func (k *keyGroup) printKeys(views []keyView) error {
@@ -232,21 +254,72 @@ func (k *keyGroup) remove() *cobra.Command {
 		Example: "  sallyport key remove siem --company acme", Args: cobra.ExactArgs(1),
 		RunE: does(func(c *cobra.Command, args []string) error {
 			return k.do(c, func(o *opened, company authn.Company) error {
-				keys, err := o.directory.APIKeys(c.Context(), company)
+				key, err := k.find(c, o, company, args[0])
 				if err != nil {
 					return err
 				}
-				for _, key := range keys {
-					if key.ID != args[0] && key.Name != args[0] {
-						continue
-					}
-					if err := o.directory.RemoveKey(c.Context(), key); err != nil {
-						return err
-					}
-					return k.show(map[string]any{"id": key.ID, "name": key.Name, "removed": true}, "The key %s is gone; whatever used it is refused from now on.\n", key.Name)
+				if _, err := o.directory.RemoveKey(c.Context(), directory.TheOperator(company.ID), key.ID, ""); err != nil {
+					return err
 				}
-				return say(authn.NotFound, "there is no key %q in company %s; `sallyport key list` shows all", args[0], company.Slug)
+				return k.show(map[string]any{"id": key.ID, "name": key.Name, "removed": true}, "The key %s is gone; whatever used it is refused from now on.\n", key.Name)
 			})
 		}),
 	}
+}
+
+func (k *keyGroup) rename() *cobra.Command {
+	return &cobra.Command{
+		Use: "rename NAME NEW", Short: "Give an API key another name", Long: "Gives an API key another name. What it may do cannot be changed: that takes another key.",
+		Example: "  sallyport key rename siem siem-eu --company acme", Args: cobra.ExactArgs(2),
+		RunE: does(func(c *cobra.Command, args []string) error {
+			return k.do(c, func(o *opened, company authn.Company) error {
+				key, err := k.find(c, o, company, args[0])
+				if err != nil {
+					return err
+				}
+				if key, err = o.directory.RenameKey(c.Context(), directory.TheOperator(company.ID), key.ID, args[1]); err != nil {
+					return err
+				}
+				return k.show(map[string]any{"id": key.ID, "name": key.Name}, "The key is called %s now.\n", key.Name)
+			})
+		}),
+	}
+}
+
+func (k *keyGroup) roll() *cobra.Command {
+	c := &cobra.Command{
+		Use: "roll NAME", Short: "Give an API key a new token, and let the old one work for a while",
+		Long: "Gives an API key a new token, which is printed once. The token of now still works for the time of --overlap, or until its own end if that is sooner, " +
+			"so that programs can be changed one after the other. A token before it ends at once.",
+		Example: "  sallyport key roll siem --company acme\n  sallyport key roll siem --overlap 7d --expires 180d --json | jq -r .token", Args: cobra.ExactArgs(1),
+	}
+	overlap := c.Flags().String("overlap", "24h", "how long the old token still works, in hours or days: 1h to 14d")
+	expires := c.Flags().String("expires", "90d", "how long the key lasts from now on, in days or hours; at most 365d")
+	c.RunE = does(func(c *cobra.Command, args []string) error {
+		var r directory.Roll
+		var err error
+		if r.Life, err = keyLife(*expires); err != nil {
+			return err
+		}
+		if r.Overlap, err = keyLife(*overlap); err != nil || r.Overlap < directory.ShortestOverlap || r.Overlap > directory.LongestOverlap {
+			return misuse(fmt.Sprintf("--overlap is %q; it must be hours or days from 1h to 14d", *overlap))
+		}
+		return k.do(c, func(o *opened, company authn.Company) error {
+			key, err := k.find(c, o, company, args[0])
+			if err != nil {
+				return err
+			}
+			rolled, token, err := o.directory.RollKey(c.Context(), directory.TheOperator(company.ID), key.ID, r)
+			if err != nil {
+				return err
+			}
+			v, err := k.made(c, o, company, rolled, token)
+			if err != nil {
+				return err
+			}
+			return k.show(v, "%s\n\nThis is the new token of the key %q (%s), shown this once. It works until %s; the old one until %s.\n",
+				v.Token, v.Name, v.ID, v.ExpiresAt.Format(time.DateOnly), rolled.OldUntil.UTC().Format("2006-01-02 15:04 UTC"))
+		})
+	})
+	return c
 }

@@ -28,6 +28,7 @@ type userView struct {
 	Roles            []string     `json:"roles"`
 	RequireTwoFactor bool         `json:"require_two_factor"`
 	HasPassword      bool         `json:"has_password"`
+	API              bool         `json:"api"` // the account of a program; its password is its secret
 	Factors          []factorView `json:"factors"`
 	CreatedAt        time.Time    `json:"created_at"`
 }
@@ -41,7 +42,7 @@ type factorView struct {
 
 func viewUser(u authn.User, factors []authn.Factor) userView {
 	v := userView{ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: !u.EmailVerifiedAt.IsZero(),
-		Audience: string(u.Audience), Status: string(u.Status), Roles: u.Roles, RequireTwoFactor: u.RequireTwoFactor,
+		Audience: string(u.Audience), Status: string(u.Status), Roles: u.Roles, RequireTwoFactor: u.RequireTwoFactor, API: u.API,
 		Factors: []factorView{}, CreatedAt: u.CreatedAt.UTC()}
 	if u.Phone != "" {
 		v.Phone, v.PhoneTrusted = u.Phone, !u.PhoneTrustedAt.IsZero()
@@ -95,7 +96,7 @@ type userGroup struct {
 func (p *program) userCommand() *cobra.Command {
 	u := &userGroup{program: p}
 	c := p.configured(group("user", "People of a company", "  sallyport user list --company acme",
-		u.add(), u.invite(), u.list(), u.importFile(), u.exportFile(), u.showOne(), u.phone(), u.setPassword(), u.suspend(), u.activate(), u.require(), u.resetFactors(), u.bypassCode(), u.exportData(), u.erase()))
+		u.add(), u.invite(), u.list(), u.importFile(), u.exportFile(), u.showOne(), u.phone(), u.setPassword(), u.suspend(), u.activate(), u.require(), u.resetFactors(), u.bypassCode(), u.exportData(), u.erase(), u.api()))
 	c.PersistentFlags().StringVar(&u.company, "company", "", "slug of the company; needed if there are several")
 	return c
 }

@@ -97,6 +97,8 @@ func (d *Demo) account(u authn.User, factors []authn.Factor, now time.Time) acco
 	}
 	a.state = strings.Join(ways, "; ")
 	switch {
+	case u.API:
+		a.password, a.state = "", "an API account: programs send its name and “"+BotSecret+"” with HTTP Basic"
 	case u.Status != authn.Active:
 		a.state = "suspended: turned away like a wrong password"
 	case u.PasswordChangedAt.IsZero():

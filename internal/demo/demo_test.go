@@ -237,7 +237,6 @@ func TestPeople(t *testing.T) {
 		"jose": "need_factor, email*", "mei": "need_factor, totp*, backup_code", "chloe": "need_factor, totp*, backup_code",
 		"nadia": "need_factor, sms*", "diego": "need_factor, duo*", "yusuf": "need_factor, duo*, backup_code",
 		"grace": "need_factor, sms*, email", "lukas": "need_factor, sms*, backup_code",
-		// API accounts are not built yet.
 		"build-bot": "wrong_credentials",
 	}
 	for _, p := range people {

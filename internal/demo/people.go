@@ -15,8 +15,13 @@ const (
 	companyName = "Acme Projects"
 )
 
-// person is one of the people of Acme. Those whose kind of account is not built
-// yet are not among them. Numbers are of ranges that are set apart for fiction in
+// BotSecret is what build-bot, an API account, sends with HTTP Basic.
+const BotSecret = "wind over the northern pier"
+
+// botRole is what build-bot may do.
+const botRole = "deploy"
+
+// person is one of the people of Acme. Numbers are of ranges that are set apart for fiction in
 // Sweden, Germany and the United States.
 type person struct {
 	login, name string
@@ -53,6 +58,7 @@ var people = []person{
 	{login: "grace", name: "Grace Miller", role: directory.Member, outside: true, contact: "+12025550123", story: (*life).customerByText},
 	{login: "lukas", name: "Lukas Brandt", role: directory.Member, outside: true, way: authn.SMS, number: "+491713920017", story: (*life).customerWithText},
 	{login: "mei", name: "陈美玲", role: directory.Member, outside: true, phone: "手机", story: (*life).customerWithApp},
+	{login: "build-bot", name: "Build bot", role: directory.Member, story: (*life).program},
 	{login: "chloe", name: "Chloé Dubois", role: directory.Member, outside: true, phone: "Téléphone de Chloé", story: (*life).notMe},
 }
 

@@ -200,6 +200,12 @@ func (l *life) found(ctx context.Context) error {
 	})
 	l.later(240)
 	l.do(func() error { return l.bringDuo(ctx) })
+	l.later(300)
+	l.do(func() error {
+		_, err := l.people.SaveRole(ctx, directory.TheOperator(l.company.ID), directory.RoleChange{Name: botRole, Title: "Deployments",
+			Permissions: []string{string(directory.UsersRead), string(directory.AuditRead)}})
+		return err
+	})
 	l.do(func() (err error) { l.company, err = l.people.Company(ctx, companySlug); return err })
 	return l.err
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/policy"
 )
 
@@ -275,5 +276,24 @@ func (l *life) attacked(ctx context.Context) error {
 				authn.PutUser{User: u})
 		})
 	})
+	return l.err
+}
+
+// program: an account that became a build machine's, and keys of the owner's that
+// programs use, one of which ends soon.
+func (l *life) program(ctx context.Context) error {
+	who := directory.TheOperator(l.company.ID)
+	l.at(26, 9)
+	l.do(func() error {
+		_, err := l.people.Do(ctx, who, directory.PersonAct{Do: directory.APIOn, Target: l.u.ID, Reason: "reads who is there before each release", Password: BotSecret,
+			Args: map[string]string{"role": botRole, "owner": "hiroshi", "networks": "127.0.0.0/8 ::1", "until": l.now.AddDate(0, 6, 0).Format(time.RFC3339)}})
+		return err
+	})
+	for name, life := range map[string]time.Duration{"nightly export": 365 * 24 * time.Hour, "old dashboard": 30 * 24 * time.Hour} {
+		l.do(func() error {
+			_, _, err := l.people.CreateKey(ctx, who, directory.NewKey{Name: name, Owner: "priya", Scopes: []string{string(directory.AuditRead)}, Life: life})
+			return err
+		})
+	}
 	return l.err
 }
