@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
-	mathrand "math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -161,7 +160,7 @@ func testShapeCounts(open opener) func(*testing.T) {
 		w.newPerson(other, "zoe")
 		before, err := w.Store.Shapes(w.ctx, other.ID)
 		w.must(err)
-		r := mathrand.New(mathrand.NewPCG(1, 2))
+		r := dice(1)
 		var people []*person
 		for i := range 6 {
 			people = append(people, w.newUser(w.company, fmt.Sprintf("user%d", i)))
@@ -169,7 +168,7 @@ func testShapeCounts(open opener) func(*testing.T) {
 		kinds := []authn.Kind{authn.TOTP, authn.SMS, authn.Email, authn.Duo, authn.WebAuthn}
 		for step := range 150 {
 			w.now = w.now.Add(time.Minute)
-			p := people[r.IntN(len(people))]
+			p := people[r.throw(len(people))]
 			rows := w.view(p.keys())
 			var own []authn.Factor
 			for _, f := range rows.Factors {
@@ -178,9 +177,9 @@ func testShapeCounts(open opener) func(*testing.T) {
 				}
 			}
 			u := *rows.User
-			switch r.IntN(9) {
+			switch r.throw(9) {
 			case 0:
-				p.app = p.activate(kinds[r.IntN(len(kinds))], fmt.Sprintf("s%d", step), 0)
+				p.app = p.activate(kinds[r.throw(len(kinds))], fmt.Sprintf("s%d", step), 0)
 			case 1:
 				if len(own) > 0 {
 					w.must(w.write(p.keys(), authn.DeleteFactor{ID: own[0].ID}))
@@ -192,25 +191,25 @@ func testShapeCounts(open opener) func(*testing.T) {
 					_ = w.write(p.keys(), authn.PutFactor{Factor: f})
 				}
 			case 3:
-				u.Audience = []authn.Audience{authn.InternalAudience, authn.ExternalAudience}[r.IntN(2)]
-				u.Status = []authn.UserStatus{authn.Active, authn.Suspended}[r.IntN(2)]
-				u.Roles = [][]string{nil, {"member"}, {"helpdesk", "auditor"}}[r.IntN(3)]
-				u.RequireTwoFactor, u.API = r.IntN(2) == 0, r.IntN(4) == 0
+				u.Audience = []authn.Audience{authn.InternalAudience, authn.ExternalAudience}[r.throw(2)]
+				u.Status = []authn.UserStatus{authn.Active, authn.Suspended}[r.throw(2)]
+				u.Roles = [][]string{nil, {"member"}, {"helpdesk", "auditor"}}[r.throw(3)]
+				u.RequireTwoFactor, u.API = r.throw(2) == 0, r.throw(4) == 0
 				w.must(w.write(p.keys(), authn.PutUser{User: u}))
 			case 4:
 				u.SecuredAt = w.now
-				u.ExemptUntil = w.now.Add(time.Duration(r.IntN(20)) * time.Minute)
+				u.ExemptUntil = w.now.Add(time.Duration(r.throw(20)) * time.Minute)
 				w.must(w.write(p.keys(), authn.PutUser{User: u}))
 			case 5: // all that strangers may guess, and sometimes the right answer at the last
 				if len(own) > 0 && own[0].State == authn.Confirmed {
 					w.exec("UPDATE factors SET tries_s = 69 WHERE id = $1", own[0].ID)
 					k := p.keys()
 					k.Factor, k.Charge = own[0].ID, authn.GuessFactor
-					_, _ = w.guess(k, []authn.Outcome{authn.Wrong, authn.Right, authn.Void}[r.IntN(3)], time.Time{}, int64(step)+1)
+					_, _ = w.guess(k, []authn.Outcome{authn.Wrong, authn.Right, authn.Void}[r.throw(3)], time.Time{}, int64(step)+1)
 				}
 			case 6:
 				codes := p.newCodes()
-				for n := range 1 + r.IntN(10) {
+				for n := range 1 + r.throw(10) {
 					w.must(p.use(w.Store, codes, n+1))
 				}
 			case 7:
@@ -227,6 +226,19 @@ func testShapeCounts(open opener) func(*testing.T) {
 			t.Errorf("another company counts %v, before %v", after, before)
 		}
 	}
+}
+
+// dice falls the same way each time (xorshift64*).
+type dice uint64
+
+// throw is one of the numbers below n.
+func (d *dice) throw(n int) int {
+	x := uint64(*d)
+	x ^= x >> 12
+	x ^= x << 25
+	x ^= x >> 27
+	*d = dice(x)
+	return int((x * 0x2545F4914F6CDD1D >> 33) % uint64(n))
 }
 
 func testPeople(open opener) func(*testing.T) {

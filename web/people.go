@@ -3,10 +3,12 @@ package web
 import (
 	"errors"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,8 +48,9 @@ type peoplePage struct {
 	Unfinished bool
 	Newer      string // addresses; empty: there is none
 	Older      string
-	CSV, Lines string
-	Query      string // of this page, for its forms
+	CSV        string
+	Sizes      []Choice // of a page
+	Query      string   // of this page, for its forms
 	May        mayPeople
 	Curl       string
 	Refusal    string
@@ -71,6 +74,9 @@ type personRow struct {
 	Seen                   bool // there was one
 }
 
+// peopleSizes are how many people a page can show.
+var peopleSizes = [2]int{50, directory.MaxBulk}
+
 // tones are the colours of standings; what needs somebody to act stands out.
 var tones = map[directory.Standing]string{directory.StandsOn: "ok", directory.StandsDue: "warn", directory.StandsLocked: "danger",
 	directory.StandsExempt: "info", directory.StandsAPI: "info"}
@@ -86,7 +92,11 @@ func (h *Handler) getPeople(w http.ResponseWriter, r *http.Request, cur session.
 
 func (h *Handler) drawPeople(w http.ResponseWriter, r *http.Request, status int, cur session.Current, who directory.Who, query url.Values, refusal string) error {
 	filters := directory.ReadFilters(query.Get)
-	q := directory.PeopleQuery{Filters: filters, After: query.Get("after"), Before: query.Get("before")}
+	links := maps.Clone(filters) // what addresses of this list carry
+	q := directory.PeopleQuery{Filters: filters, After: query.Get("after"), Before: query.Get("before"), Limit: peopleSizes[0]}
+	if query.Get("limit") == strconv.Itoa(peopleSizes[1]) {
+		q.Limit, links["limit"] = peopleSizes[1], strconv.Itoa(peopleSizes[1])
+	}
 	list, err := h.c.Directory.People(r.Context(), who, q)
 	if e := authn.AsError(err); err != nil && e.Code == authn.Invalid {
 		// A cursor or a filter that somebody made up, or a role that is gone.
@@ -94,7 +104,7 @@ func (h *Handler) drawPeople(w http.ResponseWriter, r *http.Request, status int,
 		if v := h.personal(r, cur); len(e.Fields) > 0 && e.Fields[0].Name == directory.FilterSearch {
 			refusal = v.fieldText(e, directory.FilterSearch)
 		}
-		filters, status = map[string]string{}, httpserve.Status(e.Code)
+		filters, links, status = map[string]string{}, map[string]string{}, httpserve.Status(e.Code)
 		if list, err = h.c.Directory.People(r.Context(), who, directory.PeopleQuery{}); err != nil {
 			return err
 		}
@@ -104,7 +114,13 @@ func (h *Handler) drawPeople(w http.ResponseWriter, r *http.Request, status int,
 	}
 	v := h.personal(r, cur)
 	p := peoplePage{Search: filters[directory.FilterSearch], Searched: filters[directory.FilterSearch] != "", Filtered: len(filters) > 0, Unfinished: list.Unfinished,
-		Count: v.Rich("people.count", "Count", int(list.Count)), May: mayOf(cur), Refusal: refusal, Query: peopleQuery(filters, "", "")}
+		Count: v.Rich("people.count", "Count", int(list.Count)), May: mayOf(cur), Refusal: refusal, Query: peopleQuery(links, "", "")}
+	if p.Searched {
+		p.Count = v.Rich("people.count_search", "Count", int(list.Count))
+	}
+	for _, n := range peopleSizes {
+		p.Sizes = append(p.Sizes, Choice{Value: strconv.Itoa(n), Label: strconv.Itoa(n), Chosen: n == q.Limit})
+	}
 	for _, name := range directory.Filters()[1:] {
 		p.Filters = append(p.Filters, v.peopleFilter(cur.Company, name, filters[name]))
 	}
@@ -112,12 +128,12 @@ func (h *Handler) drawPeople(w http.ResponseWriter, r *http.Request, status int,
 		p.People = append(p.People, v.personRow(x))
 	}
 	if list.Prev != "" {
-		p.Newer = peoplePath + peopleQuery(filters, "before", list.Prev)
+		p.Newer = peoplePath + peopleQuery(links, "before", list.Prev)
 	}
 	if list.Next != "" {
-		p.Older = peoplePath + peopleQuery(filters, "after", list.Next)
+		p.Older = peoplePath + peopleQuery(links, "after", list.Next)
 	}
-	p.CSV, p.Lines = peoplePath+".csv"+p.Query, peoplePath+".jsonl"+p.Query
+	p.CSV = peoplePath + ".csv" + peopleQuery(filters, "", "")
 	p.Curl = "curl -X POST " + h.c.PublicURL + "/api/v1/users \\\n  -H 'Authorization: Bearer sp_key_…' -H 'Content-Type: application/json' \\\n" +
 		"  -d '{\"login\":\"maya\",\"email\":\"maya@example.com\",\"name\":\"Maya\",\"invite\":true}'"
 	v.Section, v.Title, v.Data, v.Failed = "people", v.T("people.title"), p, refusal != ""
@@ -195,7 +211,6 @@ func (v *View) personRow(p directory.Person) personRow {
 
 // bulkPage is the data of peopledone.html.
 type bulkPage struct {
-	Do     string
 	Text   []Part // how many
 	Waits  []touchedRow
 	Others []touchedRow
@@ -219,7 +234,7 @@ func (h *Handler) postPeople(w http.ResponseWriter, r *http.Request, cur session
 		return err
 	}
 	v := h.personal(r, cur)
-	p := bulkPage{Do: do, Back: peoplePath + peopleQuery(directory.ReadFilters(back.Get), "", "")}
+	p := bulkPage{Back: peoplePath + peopleQuery(directory.ReadFilters(back.Get), "limit", back.Get("limit"))}
 	n := 0
 	for _, t := range list {
 		row := touchedRow{ID: t.ID, Name: t.User.Name, Login: t.User.Login}

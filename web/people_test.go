@@ -46,6 +46,9 @@ func TestPeoplePage_S28(t *testing.T) {
 				t.Errorf("%d rows", len(rows))
 			}
 			b.get(b.doc.one(t, "#newer").attrs["href"]).want(200, peoplePage)
+			if rows := b.get(peoplePage + "?limit=200").doc.all("#people tbody tr"); len(rows) != 61 {
+				t.Errorf("%d rows of all", len(rows))
+			}
 			b.get(peoplePage+"?search=img").want(200, peoplePage)
 			if got := b.doc.one(t, "#people tbody a").words(); got != evil || len(b.doc.all("#people img")) != 0 {
 				t.Errorf("%q", got)
