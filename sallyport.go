@@ -271,6 +271,7 @@ func (s *Server) services() error {
 	var deliver signin.Deliverer // a nil *notice.Service would be no nil interface
 	var texts signin.Texts
 	var settings func(context.Context, string, authn.Kind) ([]byte, error)
+	var countries func(context.Context, string) ([]string, error)
 	runner := &remote.Runner{}
 	if len(c.Senders) > 0 || len(c.TextDrivers) > 0 {
 		n := notice.Config{Outbox: c.Store, Texts: c.Catalogue, Senders: c.Senders, PublicURL: c.PublicURL,
@@ -280,14 +281,15 @@ func (s *Server) services() error {
 			Render: func(l authn.Letter) (authn.Message, error) { return s.Notices.Render(l) }})
 		n.SenderFor = s.Providers.SenderFor
 		s.Notices, errs[5] = notice.New(n)
-		deliver, texts, settings = s.Notices, s.Providers, s.Providers.Settings
+		deliver, texts, settings, countries = s.Notices, s.Providers, s.Providers.Settings, s.Providers.Countries
 	}
 	s.SignIn, errs[0] = signin.New(signin.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Deliver: deliver, Texts: texts, Settings: settings, Runner: runner, Addresses: c.Addresses,
 		Alarm: throttle.NewAlarm(throttle.AlarmConfig{}), Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes, Clock: s.clock.check})
 	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Codes: c.BackupCodes, Deliver: deliver, Texts: texts, Settings: settings, Runner: runner,
 		Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
 	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
-	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Lifetimes: c.Lifetimes, Now: c.Now, Random: c.Random})
+	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Methods: c.Methods, Settings: settings, Countries: countries,
+		Lifetimes: c.Lifetimes, Now: c.Now, Random: c.Random})
 	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Now: c.Now, Random: c.Random})
 	return errors.Join(errs[:]...)
 }

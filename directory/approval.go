@@ -62,6 +62,9 @@ func (s *Service) Approve(ctx context.Context, w Who, id, reason string) (authn.
 			return &authn.Error{Code: authn.Conflict, Key: "error.approval_over"}
 		}
 		ap.ApprovedBy, ap.ApprovedAt = actorOf(w, rows), now
+		if end := now.Add(authn.ApprovalLives); end.Before(ap.ExpiresAt) {
+			ap.ExpiresAt = end // ruling 20
+		}
 		return nil
 	})
 }
@@ -122,8 +125,7 @@ func (s *Service) decideApproval(ctx context.Context, w Who, a Act, f func(*auth
 		if err := f(rows, &out, now); err != nil {
 			return authn.Drop(err)
 		}
-		detail := map[string]string{"act": out.Do, "approval": out.ID, "requester": out.Requester}
-		return authn.Accept(s.actEvent(w, rows, a, now, authn.Succeeded, detail), authn.PutApproval{Approval: out})
+		return authn.Accept(s.actEvent(w, rows, a, now, authn.Succeeded, approvalDetail(out)), authn.PutApproval{Approval: out})
 	})
 	return out, err
 }

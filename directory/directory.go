@@ -37,6 +37,8 @@ type Store interface {
 	// whether somebody did something to a person since an event id.
 	Approvals(ctx context.Context, company, target, before string, limit int) ([]authn.Approval, error)
 	ActedOn(ctx context.Context, company, actor, person, since string) (bool, error)
+	// PendingSecret is the secret of a pending factor, for showing it again.
+	PendingSecret(context.Context, authn.Keys) ([]byte, error)
 	KeyStore
 }
 
@@ -50,7 +52,12 @@ type Passwords interface {
 type Config struct {
 	Store     Store
 	Passwords Passwords
-	Bypasses  Bypasses         // nil: there are no help codes
+	Bypasses  Bypasses       // nil: there are no help codes
+	Methods   []authn.Method // those that are Enrollers can be set up for people
+	// Settings are a company's for a kind, opened; nil: it has none. Nil: no method has any.
+	Settings func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
+	// Countries are those that a company sends texts to, the usual one first. Nil: anywhere.
+	Countries func(ctx context.Context, company string) ([]string, error)
 	Lifetimes policy.Lifetimes // zero fields: ruling 45
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand
@@ -58,9 +65,10 @@ type Config struct {
 
 // Service keeps companies and people. It is safe for concurrent use.
 type Service struct {
-	c    Config
-	life policy.Lifetimes
-	keys keyUses
+	c       Config
+	life    policy.Lifetimes
+	methods map[authn.Kind]authn.Method
+	keys    keyUses
 }
 
 // New checks the configuration.
@@ -74,7 +82,11 @@ func New(c Config) (*Service, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	return &Service{c: c, life: c.Lifetimes.WithDefaults()}, nil
+	s := &Service{c: c, life: c.Lifetimes.WithDefaults(), methods: map[authn.Kind]authn.Method{}}
+	for _, m := range c.Methods {
+		s.methods[m.Kind()] = m
+	}
+	return s, nil
 }
 
 var slugForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)

@@ -20,9 +20,11 @@ type Phone struct {
 }
 
 // read gives the number in E.164.
-func (p Phone) read() (string, error) {
-	home := ""
-	if len(p.Countries) > 0 {
+func (p Phone) read() (string, error) { return p.from("") }
+
+// from is read where the country of a number without one may be known.
+func (p Phone) from(home string) (string, error) {
+	if home == "" && len(p.Countries) > 0 {
 		home = p.Countries[0]
 	}
 	n, err := phone.Parse(p.Typed, home)

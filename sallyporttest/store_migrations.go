@@ -21,6 +21,7 @@ var added = []string{"approvals", "budgets", "provider_health", "providers", "ap
 
 // after0005 takes back what came after migration 0005, newest first.
 var after0005 = []string{
+	"ALTER TABLE factors DROP COLUMN set_by",
 	"DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
 	"ALTER TABLE companies DROP COLUMN roles", "ALTER TABLE companies DROP COLUMN roles_version",
 	"ALTER TABLE users DROP COLUMN api", "ALTER TABLE users DROP COLUMN exempt_until", "ALTER TABLE users DROP COLUMN exempt_reason",
