@@ -309,31 +309,41 @@ func (s *Service) SetPassword(ctx context.Context, company authn.Company, user, 
 	})
 }
 
-// SetStatus suspends a person or lets them in again. Suspending ends their
+// operate does an act as the operator.
+func (s *Service) operate(ctx context.Context, company authn.Company, do, user string, args ...string) (Outcome, error) {
+	p := PersonAct{Do: do, Target: user, Args: map[string]string{}}
+	for i := 0; i+1 < len(args); i += 2 {
+		p.Args[args[i]] = args[i+1]
+	}
+	return s.Do(ctx, TheOperator(company.ID), p)
+}
+
+// SetStatus is Suspend or Activate by the operator. Suspending ends the person's
 // sessions at once (cve-54).
 func (s *Service) SetStatus(ctx context.Context, company authn.Company, user string, st authn.UserStatus) error {
-	typ := "user.suspended"
+	do := Suspend
 	if st == authn.Active {
-		typ = "user.activated"
+		do = Activate
 	}
-	return s.change(ctx, company.ID, user, typ, func(_ *authn.Rows, u *authn.User) []authn.Write { u.Status = st; return nil })
+	_, err := s.operate(ctx, company, do, user)
+	return err
 }
 
-// SetRequire raises or lowers "require two-factor authentication" for a person.
+// SetRequire is RequireTwo or NotRequire by the operator.
 func (s *Service) SetRequire(ctx context.Context, company authn.Company, user string, require bool) error {
-	typ := "user.two_factor_required"
+	do := RequireTwo
 	if !require {
-		typ = "user.two_factor_not_required"
+		do = NotRequire
 	}
-	return s.change(ctx, company.ID, user, typ, func(_ *authn.Rows, u *authn.User) []authn.Write { u.RequireTwoFactor = require; return nil })
+	_, err := s.operate(ctx, company, do, user)
+	return err
 }
 
-// ResetFactors removes all factors of a person except the password, for the
-// operator: the way out for someone who lost their phone.
+// ResetFactors is Reset of all ways to verify by the operator: the way out for
+// someone who lost their phone.
 func (s *Service) ResetFactors(ctx context.Context, company authn.Company, user string) error {
-	return s.change(ctx, company.ID, user, "factors.reset_by_operator", func(rows *authn.Rows, _ *authn.User) []authn.Write {
-		return append(deleteFactors(rows), authn.ForgetBrowsers{All: true})
-	})
+	_, err := s.operate(ctx, company, Reset, user)
+	return err
 }
 
 func deleteFactors(rows *authn.Rows) []authn.Write {

@@ -66,7 +66,6 @@ var events = map[string]told{
 	"factor.removed":               {template: MethodOff},
 	"factor.locked":                {template: MethodLocked, refused: true},
 	"factor.refused":               {template: ManyWrong, refused: true}, // at some counts only
-	"factors.reset_by_operator":    {template: MethodsReset},
 	"factors.reset":                {template: MethodsReset},
 	"password.changed":             {template: PasswordChanged},
 	"password.set_by_operator":     {template: PasswordSet},

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/session"
 )
@@ -249,7 +250,7 @@ func (h *Handler) appWay(v *View, cur session.Current, ru rules) wayRow {
 
 // goesOn reports whether a pending set-up can be gone on with in this session.
 func (h *Handler) goesOn(f *authn.Factor, cur session.Current) bool {
-	return f != nil && f.ExpiresAt.After(h.c.Now()) && f.Epoch == cur.User.Epoch && f.Attempt == cur.Session.Attempt
+	return f != nil && f.ExpiresAt.After(h.c.Now()) && f.Epoch == cur.User.Epoch && !f.HandedOver() && enroll.Begun(*f, cur.Session.Attempt)
 }
 
 func (h *Handler) mailWay(v *View, cur session.Current, ru rules) wayRow {

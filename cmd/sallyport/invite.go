@@ -98,7 +98,7 @@ func (u *userGroup) invited(c *cobra.Command, o *opened, company authn.Company, 
 			return directory.Given{}, say(authn.Conflict, "%s is there already; leave out --%s to give them a new link", n.Login, name)
 		}
 	}
-	return o.directory.InviteAgain(c.Context(), company, n.Login, mail)
+	return o.directory.Reinvite(c.Context(), company, n.Login, mail)
 }
 
 func (u *userGroup) bypassCode() *cobra.Command {
@@ -115,7 +115,7 @@ func (u *userGroup) bypassCode() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				code, until, err := o.directory.BypassCode(c.Context(), company, v.ID, o.bypasses)
+				code, until, err := o.directory.BypassCode(c.Context(), company, v.ID)
 				if err != nil {
 					return err
 				}
