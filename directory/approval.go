@@ -37,18 +37,15 @@ func (s *Service) Approve(ctx context.Context, w Who, id, reason string) (authn.
 	if err != nil {
 		return ap, err
 	}
+	acted := false
 	if !w.Actor.Operator {
 		seen, err := s.Check(ctx, w, kind.permission)
 		if err != nil {
 			return ap, err
 		}
 		since := authn.NewID(authn.EventID, s.c.Now().Add(-madeBefore), zeros{})
-		acted, err := s.c.Store.ActedOn(ctx, w.Company, ap.Requester, seen.User.ID, since)
-		if err != nil {
+		if acted, err = s.c.Store.ActedOn(ctx, w.Company, ap.Requester, seen.User.ID, since); err != nil {
 			return ap, fmt.Errorf("directory: approve: %w", err)
-		}
-		if acted {
-			return ap, forbidden("made_by_requester")
 		}
 	}
 	a := Act{Type: "approval.given", Permission: kind.permission, Fresh: true, Target: ap.Target, Self: true, Reason: reason, Approval: id}
@@ -58,6 +55,8 @@ func (s *Service) Approve(ctx context.Context, w Who, id, reason string) (authn.
 			return forbidden("key")
 		case !w.Actor.Operator && (rows.By.User.ID == ap.Requester || rows.By.User.ID == ap.Target):
 			return forbidden("own_approval")
+		case acted:
+			return forbidden("made_by_requester")
 		case !ap.ApprovedAt.IsZero():
 			return &authn.Error{Code: authn.Conflict, Key: "error.approval_over"}
 		}

@@ -180,7 +180,11 @@ func (s *Service) act(ctx context.Context, w Who, a Act, f func(*authn.Rows, tim
 			refused, seen = err, *rows
 			return authn.Drop(err)
 		}
-		return f(rows, k.Now)
+		v := f(rows, k.Now)
+		if err := v.Refusal(); err != nil {
+			refused, seen = err, *rows
+		}
+		return v
 	})
 	if err == nil {
 		return nil

@@ -29,6 +29,14 @@ const (
 	TwoFactorRequired    authn.Template = "two_factor_required"
 	TwoFactorNotRequired authn.Template = "two_factor_not_required"
 	InvitationAccepted   authn.Template = "invitation_accepted"
+	// AccountChanged: an administrator did something about the person; the texts are
+	// those of the event's type.
+	AccountChanged authn.Template = "account_changed"
+	// ApprovalAsked, ApprovalGiven and ApprovalCancelled: what is to be done about
+	// somebody who has administrative rights (ruling 17).
+	ApprovalAsked     authn.Template = "approval_asked"
+	ApprovalGiven     authn.Template = "approval_given"
+	ApprovalCancelled authn.Template = "approval_cancelled"
 
 	// For administrators and owners; Letter.User is the person it is about.
 	HelpAskedAdmin  authn.Template = "help_asked_admin"
@@ -38,6 +46,8 @@ const (
 	// sent (requirement B3).
 	TextsWarning authn.Template = "texts_warning"
 	TextsStopped authn.Template = "texts_stopped"
+	// ApprovalWaits: such an act waits for a second person.
+	ApprovalWaits authn.Template = "approval_waits"
 	// CompanyRecovered: the operator let an owner in again (requirement H6).
 	CompanyRecovered authn.Template = "company_recovered"
 
@@ -81,6 +91,21 @@ var events = map[string]told{
 	"user.two_factor_required":     {template: TwoFactorRequired},
 	"user.two_factor_not_required": {template: TwoFactorNotRequired},
 	"invitation.accepted":          {template: InvitationAccepted},
+	"user.suspended":               {template: AccountChanged},
+	"user.activated":               {template: AccountChanged},
+	"user.left":                    {template: AccountChanged},
+	"user.signed_out":              {template: AccountChanged},
+	"user.unlocked":                {template: AccountChanged},
+	"user.exempted":                {template: AccountChanged},
+	"user.exemption_ended":         {template: AccountChanged},
+	"factor.disabled":              {template: AccountChanged},
+	"factor.enabled":               {template: AccountChanged},
+	"factor.preferred_for":         {template: AccountChanged},
+	"factor.prepared":              {template: AccountChanged},
+	"factor.handed_over":           {template: AccountChanged},
+	"approval.asked":               {template: ApprovalAsked},
+	"approval.given":               {template: ApprovalGiven},
+	"approval.cancelled":           {template: ApprovalCancelled},
 	"provider.changed":             {template: ProviderChanged, anybody: true},
 }
 
@@ -165,6 +190,11 @@ var shapes = map[authn.Template]shape{
 	TwoFactorRequired:    {},
 	TwoFactorNotRequired: {},
 	InvitationAccepted:   {wasnt: true},
+	AccountChanged:       {wasnt: true, choose: "type"},
+	ApprovalAsked:        {wasnt: true},
+	ApprovalGiven:        {wasnt: true},
+	ApprovalCancelled:    {wasnt: true},
+	ApprovalWaits:        {admin: true},
 	HelpAskedAdmin:       {admin: true},
 	SecuredAdmin:         {admin: true},
 	ProviderChanged:      {admin: true, choose: "channel"},
