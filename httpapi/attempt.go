@@ -77,6 +77,9 @@ func (a *API) show(r *http.Request, st signin.Status) (attempt, error) {
 		if err != nil {
 			return attempt{}, err
 		}
+		for _, f := range st.Prepared {
+			out.Methods = append(out.Methods, way{Method: f.Kind, Factor: f.ID, SentTo: factorOf(f, st.User, st.Lane).SentTo})
+		}
 		for _, k := range a.Enroll.Ways(st.Company, doc, st.User, true) {
 			out.Methods = append(out.Methods, way{Method: k})
 		}
