@@ -25,7 +25,7 @@ import (
 const module = "github.com/sallyport-mfa/sallyport"
 
 // domain is what handlers and the root package may build on.
-var domain = []string{"policy", "signin", "enroll", "directory", "session", "throttle", "audit", "notice", "provider", "remote"}
+var domain = []string{"policy", "signin", "enroll", "directory", "session", "throttle", "audit", "notice", "provider", "remote", "branding"}
 
 // mayImport holds, for every package of this module, which others of this
 // module its non-test files may import ("." is the root). It is the table of
@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 	"enroll":             {"authn", "policy", "remote"},
 	"directory":          {"authn", "policy", "internal/phone"},
 	"provider":           {"authn", "directory", "policy", "internal/phone"}, // who may is directory.Can's to say
+	"branding":           {"authn", "directory", "policy"},
 	"store":              {"authn", "keyring"},
 	"store/*":            {"authn", "keyring", "store"}, // the words of its errors, and the key in its Config
 	"httpapi":            handlers,

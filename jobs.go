@@ -64,6 +64,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.job(ctx, "sweep", func(ctx context.Context) error { return s.cfg.Store.Sweep(ctx, s.cfg.Now()) })
 			s.job(ctx, "refusals", s.SignIn.FlushRefusals)
 			s.job(ctx, "refusals of keys", s.Directory.FlushRefusals)
+			s.job(ctx, "reminders", s.Directory.RemindPolicies)
 		}
 	}
 }

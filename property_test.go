@@ -217,7 +217,7 @@ func (m *model) judge(p *person, factor string, lane authn.Lane, c string, st si
 			m.failf("inv-B: evaluated during a pause")
 		}
 		r.n++
-		r.until = m.Clock.Now().Add(policy.Pause(r.n))
+		r.until = m.Clock.Now().Add(policy.Document{}.Lockout().Pause(r.n))
 		if r.n > policy.Share(lane) {
 			m.failf("inv-B: %d wrong answers evaluated", r.n)
 		}

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/branding"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/httpapi"
@@ -47,6 +49,7 @@ type Store interface {
 	audit.Store
 	notice.Outbox
 	provider.Store
+	branding.Store
 	housekeeping
 }
 
@@ -125,6 +128,7 @@ type Server struct {
 	Audit     *audit.Service
 	Notices   *notice.Service   // nil: nothing is sent
 	Providers *provider.Service // nil: nothing is sent
+	Branding  *branding.Service
 
 	cfg     Config
 	mux     *httpserve.Mux
@@ -267,12 +271,16 @@ func loopback(host string) bool {
 func (s *Server) services() error {
 	c := s.cfg
 	s.clock = &clockGuard{store: c.Store, now: c.Now, log: c.Log}
-	var errs [7]error
+	var errs [8]error
 	var deliver signin.Deliverer // a nil *notice.Service would be no nil interface
 	var texts signin.Texts
 	var settings func(context.Context, string, authn.Kind) ([]byte, error)
 	var countries func(context.Context, string) ([]string, error)
 	runner := &remote.Runner{}
+	methods := map[authn.Kind]authn.Method{}
+	for _, m := range c.Methods {
+		methods[m.Kind()] = m
+	}
 	if len(c.Senders) > 0 || len(c.TextDrivers) > 0 {
 		n := notice.Config{Outbox: c.Store, Texts: c.Catalogue, Senders: c.Senders, PublicURL: c.PublicURL,
 			Code: c.Digits, Now: c.Now, Log: c.Log, Random: c.Random}
@@ -289,24 +297,31 @@ func (s *Server) services() error {
 		Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
 	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
 	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Methods: c.Methods, Settings: settings, Countries: countries,
-		Lifetimes: c.Lifetimes, Now: c.Now, Random: c.Random})
+		Lifetimes: c.Lifetimes, Now: c.Now, Random: c.Random,
+		Traits: func(of authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(methods, of) }})
 	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Now: c.Now, Random: c.Random})
+	brand := branding.Config{Store: c.Store, SMSName: notice.SMSName, Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes}
+	if s.Notices != nil {
+		brand.Render = s.Notices.Render
+	}
+	s.Branding, errs[7] = branding.New(brand)
 	return errors.Join(errs[:]...)
 }
 
 func (s *Server) mount(outer *httpserve.Config) error {
-	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers,
+	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers, Branding: s.Branding,
 		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Methods: s.cfg.Methods, Now: s.cfg.Now})
 	if err != nil {
 		return err
 	}
 	pages, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
-		Audit: s.Audit, Providers: s.Providers, Cookies: s.cookies, Texts: s.cfg.Catalogue, Methods: s.cfg.Methods, Home: s.cfg.Home, Banner: s.cfg.Banner,
+		Audit: s.Audit, Providers: s.Providers, Branding: s.Branding, Cookies: s.cookies, Texts: s.cfg.Catalogue, Methods: s.cfg.Methods, Home: s.cfg.Home, Banner: s.cfg.Banner,
 		OpenAPI: httpapi.OpenAPI(), PublicURL: s.cfg.PublicURL, Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check, Status: s.status})
 	if err != nil {
 		return err
 	}
-	outer.ErrorPage, outer.Local = pages.Error, web.LocalPaths()
+	outer.ErrorPage, outer.Local, outer.Uploads = pages.Error, web.LocalPaths(), web.Uploads()
+	maps.Copy(outer.Uploads, httpapi.Uploads())
 	api.Mount(s.mux)
 	pages.Mount(s.mux)
 	for pattern, h := range s.cfg.Extra {

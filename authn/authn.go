@@ -83,6 +83,7 @@ type Company struct {
 	// with every save, from 0.
 	Roles        []Role
 	RolesVersion int64
+	Brand        Brand
 	CreatedAt    time.Time
 }
 
@@ -302,6 +303,9 @@ const (
 	OwnerLink      LinkPurpose = "owner"      // the same, for the first owner and at a recovery
 	NotMeLink      LinkPurpose = "not_me"     // from a notice: secures the account
 )
+
+// NotMeLives is how long a "this wasn't me" link is good (ruling 35).
+const NotMeLives = 7 * 24 * time.Hour
 
 // Link is a link that was given to one person. It is used at most once.
 type Link struct {

@@ -349,10 +349,15 @@ type (
 		User   User
 		Logins []Login
 	}
-	// SetPolicy saves the next version of the company's policy document.
+	// SetPolicy saves the next version of the company's policy document, and keeps it
+	// in the history of versions.
 	SetPolicy struct {
 		Policy  []byte
-		Version int64 // the new one; the stored one must be Version-1
+		Version int64  // the new one; the stored one must be Version-1
+		Actor   string // as in events
+		Reason  string // as typed, up to 500 characters; may be empty
+		UndoOf  int64  // the version that this brings back; 0: none
+		Summary []byte // JSON: what the preview said of it; nil: there was none
 	}
 )
 

@@ -287,7 +287,11 @@ func (s *Service) recent(by *authn.Rows, a Act, now time.Time) error {
 		}
 		return forbidden("key")
 	}
-	return Recent(by, s.life.StepUpAge, now)
+	doc, err := policy.Current(*by.Company, now)
+	if err != nil {
+		return err
+	}
+	return Recent(by, doc.Lifetimes(s.life).StepUpAge, now)
 }
 
 // Recent says whether the session in rows proved itself recently enough for an

@@ -40,6 +40,7 @@ type Store interface {
 	// PendingSecret is the secret of a pending factor, for showing it again.
 	PendingSecret(context.Context, authn.Keys) ([]byte, error)
 	KeyStore
+	PolicyStore
 }
 
 // Passwords judges and hashes passwords; method/password is one.
@@ -58,9 +59,14 @@ type Config struct {
 	Settings func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
 	// Countries are those that a company sends texts to, the usual one first. Nil: anywhere.
 	Countries func(ctx context.Context, company string) ([]string, error)
-	Lifetimes policy.Lifetimes // zero fields: ruling 45
+	Lifetimes policy.Lifetimes // of the server, where a company's policy says nothing; zero fields: ruling 45
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand
+	// Traits are those of the kinds that a company can use; nil: it can use none, and
+	// no policy can be saved that demands something.
+	Traits func(authn.Company) func(authn.Kind) (authn.Traits, bool)
+	// Shapes counts the people of a company by authn.Shape; nil: they are gone through.
+	Shapes func(ctx context.Context, company string) (map[string]int, error)
 }
 
 // Service keeps companies and people. It is safe for concurrent use.
@@ -130,14 +136,14 @@ func (s *Service) Companies(ctx context.Context) ([]authn.Company, error) {
 	return s.c.Store.Companies(ctx)
 }
 
-// SetPolicy saves a policy document, if the stored one still has the version
+// SetPolicy saves a policy document on the operator's word alone, if the stored one still has the version
 // that the change was made from.
 //
-// Errors: Invalid (field policy), Conflict.
+// Errors: Invalid (fields policy.…), Conflict.
 func (s *Service) SetPolicy(ctx context.Context, company string, doc policy.Document, from int64) error {
 	raw, err := doc.Encode()
 	if err != nil {
-		return &authn.Error{Code: authn.Invalid, Err: err, Fields: []authn.Field{{Name: "policy", Code: "invalid"}}}
+		return err
 	}
 	now := s.c.Now()
 	return s.c.Store.Decide(ctx, authn.Keys{Company: company, Now: now}, func(rows *authn.Rows) authn.Verdict {
@@ -147,7 +153,7 @@ func (s *Service) SetPolicy(ctx context.Context, company string, doc policy.Docu
 		ev := s.operator("policy.changed", now)
 		ev.Company = company
 		ev.Personal.Detail = map[string]string{"two_factor": string(doc.TwoFactor)}
-		return authn.Accept(ev, authn.SetPolicy{Policy: raw, Version: from + 1})
+		return authn.Accept(ev, authn.SetPolicy{Policy: raw, Version: from + 1, Actor: Operator})
 	})
 }
 
@@ -251,9 +257,9 @@ func (s *Service) build(company authn.Company, n NewUser, now time.Time) (authn.
 }
 
 func (s *Service) password(ctx context.Context, c authn.Company, u *authn.User, field, password string, now time.Time) (authn.Write, error) {
-	doc, err := policy.Parse(c.Policy)
+	doc, err := policy.Current(c, now)
 	if err != nil {
-		return nil, fmt.Errorf("directory: policy of %s: %w", c.ID, err)
+		return nil, fmt.Errorf("directory: %w", err)
 	}
 	if err := s.c.Passwords.Check(field, password, *u, c, policy.MinimumPassword(doc, *u)); err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ func planHandOver(ctx context.Context, s *Service, a asked) (change, error) {
 	if !ok {
 		return nil, authn.NotFound
 	}
-	if _, err := twoFactor(a.company, a.user); err != nil {
+	if err := s.twoFactor(a.company, a.user); err != nil {
 		return nil, err
 	}
 	shown, err := m.Begin(ctx, authn.Request{Company: a.company, User: a.user, Client: a.who.Client, Now: s.c.Now().Unix()})
@@ -141,7 +141,7 @@ func (s *Service) ConfirmHandOver(ctx context.Context, w Who, user, factor strin
 		match, err := m.Confirm(ctx, authn.Request{Company: *rows.Company, User: *rows.User, Factor: *rows.Charged.Factor,
 			Secret: rows.Charged.Secret, Client: w.Client, Now: k.Now.Unix()}, answer)
 		if err != nil { // not evaluated, so not a guess
-			return authn.Drop(err, policy.GiveBack(rows.Charged))
+			return authn.Drop(err, policy.LockoutOf(rows, k.Now).GiveBack(rows.Charged))
 		}
 		return s.handedOver(w, rows, a, match, k.Now, &out)
 	})
@@ -155,10 +155,11 @@ func (s *Service) handedOver(w Who, rows *authn.Rows, a Act, match authn.Match, 
 	f := *rows.Charged.Factor
 	detail := wayDetail(f)
 	if match.Outcome != authn.Right {
-		refusal := policy.WrongCode(rows.Charged, now)
+		lockout := policy.LockoutOf(rows, now)
+		refusal := lockout.WrongCode(rows.Charged, now)
 		refusal.ClockSkew = time.Duration(match.Skew) * time.Second
 		return authn.Refuse(refusal, s.actEvent(w, rows, a, now, authn.Refused, detail),
-			authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(now, rows.Charged.Count.Tries)})
+			authn.Settle{Outcome: authn.Wrong, PausedUntil: lockout.PausedUntil(now, rows.Charged.Count.Tries)})
 	}
 	u := *rows.User
 	u.Epoch++

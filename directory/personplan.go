@@ -115,19 +115,19 @@ func planPrefer(_ context.Context, _ *Service, a asked) (change, error) {
 	}, nil
 }
 
-// twoFactor is the policy, where ways to verify are used at all and the person
-// may sign in.
-func twoFactor(c authn.Company, u authn.User) (policy.Document, error) {
-	doc, err := policy.Parse(c.Policy)
+// twoFactor refuses what is about ways to verify where the person uses none, or
+// may not sign in.
+func (s *Service) twoFactor(c authn.Company, u authn.User) error {
+	doc, err := policy.Current(c, s.c.Now())
 	switch {
 	case err != nil:
-		return doc, fmt.Errorf("directory: policy of %s: %w", c.ID, err)
-	case doc.TwoFactor == policy.Off:
-		return doc, &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
+		return fmt.Errorf("directory: %w", err)
+	case doc.Sleeps(u):
+		return &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
 	case u.Status != authn.Active:
-		return doc, &authn.Error{Code: authn.PolicyForbids, Key: "error.user_suspended"}
+		return &authn.Error{Code: authn.PolicyForbids, Key: "error.user_suspended"}
 	}
-	return doc, nil
+	return nil
 }
 
 // planHelpCode makes a code of one hour that opens set-up only (ruling 18). It
@@ -138,7 +138,7 @@ func planHelpCode(_ context.Context, s *Service, a asked) (change, error) {
 	}
 	code, secret := s.c.Bypasses.NewCode()
 	return func(rows *authn.Rows, u *authn.User, now time.Time) (Done, error) {
-		if _, err := twoFactor(*rows.Company, *u); err != nil {
+		if err := s.twoFactor(*rows.Company, *u); err != nil {
 			return Done{}, err
 		}
 		a.out.Code, a.out.ExpiresAt = code, now.Add(BypassLives)
@@ -162,7 +162,7 @@ func planPrepare(ctx context.Context, s *Service, a asked) (change, error) {
 	if _, here := authn.TraitsFor(s.methods, a.company)(kind); !ok || !here {
 		return nil, authn.InvalidField("method", "not_one_of", nil)
 	}
-	if _, err := twoFactor(a.company, a.user); err != nil {
+	if err := s.twoFactor(a.company, a.user); err != nil {
 		return nil, err
 	}
 	ask := authn.Request{Company: a.company, User: a.user, Client: a.who.Client, Now: s.c.Now().Unix(), Phone: a.Args["phone"], Country: a.Args["country"]}
@@ -212,7 +212,7 @@ func (s *Service) reaches(ctx context.Context, a asked) error {
 // belongs to that sign-in.
 func (s *Service) begin(a asked, kind authn.Kind, shown authn.Shown, lives time.Duration) change {
 	return func(rows *authn.Rows, u *authn.User, now time.Time) (Done, error) {
-		if _, err := twoFactor(*rows.Company, *u); err != nil {
+		if err := s.twoFactor(*rows.Company, *u); err != nil {
 			return Done{}, err
 		}
 		f := authn.Factor{Company: u.Company, ID: authn.NewID(authn.FactorID, now, s.c.Random), User: u.ID, Kind: kind, State: authn.Pending,
@@ -261,7 +261,14 @@ func planExempt(_ context.Context, s *Service, a asked) (change, error) {
 	if a.Reason == "" {
 		return nil, authn.InvalidField("reason", "required", nil)
 	}
-	return func(rows *authn.Rows, u *authn.User, _ time.Time) (Done, error) {
+	return func(rows *authn.Rows, u *authn.User, now time.Time) (Done, error) {
+		doc, err := policy.Current(*rows.Company, now)
+		switch {
+		case err != nil:
+			return Done{}, fmt.Errorf("directory: %w", err)
+		case doc.CompanyWideOnly:
+			return Done{}, &authn.Error{Code: authn.PolicyForbids, Key: "error.company_wide_only"}
+		}
 		u.ExemptUntil, u.ExemptReason, u.ExemptBy = until.UTC().Truncate(time.Second), a.Reason, actorOf(a.who, rows)
 		return Done{Detail: map[string]string{"until": u.ExemptUntil.Format(time.RFC3339)}}, nil
 	}, nil

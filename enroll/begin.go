@@ -91,8 +91,20 @@ func (s *Service) begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 
 // suits refuses a way that would not be enough for what asks for it.
 func (s *Service) suits(doc policy.Document, rows *authn.Rows, m authn.Method) error {
+	if !doc.Offers(m.Kind()) {
+		return &authn.Error{Code: authn.PolicyForbids, Key: "error.method_not_offered"}
+	}
 	if !least(doc, *rows.User, rows.Attempt != nil).Meets(m.Traits()) {
 		return &authn.Error{Code: authn.PolicyForbids, Key: "error.too_weak"}
+	}
+	if rows.Attempt == nil {
+		return nil
+	}
+	for _, p := range rows.Attempt.Proofs {
+		// Who must prove two kinds has shown this one, and sets up another.
+		if f := rows.Factor(p.Factor); f != nil && f.State == authn.Confirmed && f.Kind == m.Kind() {
+			return &authn.Error{Code: authn.PolicyForbids, Key: "error.another_kind"}
+		}
 	}
 	return nil
 }
@@ -116,7 +128,7 @@ func (s *Service) mayBegin(rows *authn.Rows, m authn.Enroller, replaces string, 
 	if err != nil {
 		return doc, nil, err
 	}
-	if doc.TwoFactor == policy.Off {
+	if doc.Sleeps(*rows.User) {
 		return doc, nil, &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
 	}
 	old := rows.FactorOf(m.Kind(), authn.Confirmed)

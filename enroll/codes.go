@@ -28,6 +28,9 @@ func (s *Service) newCodes(rows *authn.Rows, m authn.Method) (*set, error) {
 	if s.codes == nil || hasCodes(rows.Factors) || !policy.OwnPossession.Meets(m.Traits()) {
 		return nil, nil
 	}
+	if doc, err := policy.Current(*rows.Company, s.now()); err != nil || !doc.Offers(authn.BackupCode) {
+		return nil, err
+	}
 	return s.makeCodes()
 }
 
@@ -102,10 +105,13 @@ func (s *Service) mayHaveCodes(rows *authn.Rows, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if doc.TwoFactor == policy.Off {
+	if doc.Sleeps(*rows.User) {
 		return &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
 	}
-	if !slices.ContainsFunc(policy.Second(doc, rows.Factors, s.traits(rows.Company)), func(f authn.Factor) bool {
+	if !doc.Offers(authn.BackupCode) {
+		return &authn.Error{Code: authn.PolicyForbids, Key: "error.method_not_offered"}
+	}
+	if !slices.ContainsFunc(policy.Second(doc, *rows.User, rows.Factors, s.traits(rows.Company)), func(f authn.Factor) bool {
 		t, _ := s.traits(rows.Company)(f.Kind)
 		return policy.OwnPossession.Meets(t)
 	}) {

@@ -42,7 +42,11 @@ func (s *Service) pending(rows *authn.Rows, id string, now time.Time) (*authn.Fa
 	case !now.Before(f.ExpiresAt) || f.Epoch != rows.User.Epoch:
 		return nil, &authn.Error{Code: authn.Expired, Key: "error.setup_expired"}
 	}
-	return f, nil
+	doc, err := policy.Current(*rows.Company, now)
+	if err == nil && newAddress(*f) == "" && (doc.Sleeps(*rows.User) || !doc.Offers(f.Kind)) {
+		err = &authn.Error{Code: authn.PolicyForbids, Key: "error.method_not_offered"} // since it was begun
+	}
+	return f, err
 }
 
 // Confirm makes a pending factor count. The step of the confirming code is
@@ -117,7 +121,7 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 		match, err := m.Confirm(ctx, authn.Request{Company: *rows.Company, User: *rows.User, Factor: *rows.Charged.Factor,
 			Secret: rows.Charged.Secret, Client: w.Client, Now: k.Now.Unix(), Challenges: rows.Charged.Challenges}, a)
 		if err != nil { // not evaluated, so not a guess
-			return authn.Drop(err, policy.GiveBack(rows.Charged))
+			return authn.Drop(err, policy.LockoutOf(rows, k.Now).GiveBack(rows.Charged))
 		}
 		if match.Outcome != authn.Right {
 			return s.unconfirmed(rows, w, match, k.Now)
@@ -138,12 +142,12 @@ func (s *Service) unconfirmed(rows *authn.Rows, w Who, match authn.Match, now ti
 	ev := s.event("factor.refused", rows, w, now, *rows.Charged.Factor)
 	ev.Result = authn.Refused
 	if match.Outcome == authn.Void {
-		return authn.Refuse(authn.CodeUsed, ev, policy.GiveBack(rows.Charged))
+		return authn.Refuse(authn.CodeUsed, ev, policy.LockoutOf(rows, now).GiveBack(rows.Charged))
 	}
-	refusal := policy.WrongCode(rows.Charged, now)
+	refusal := policy.LockoutOf(rows, now).WrongCode(rows.Charged, now)
 	refusal.ClockSkew = time.Duration(match.Skew) * time.Second
 	return authn.Refuse(refusal, ev, authn.Settle{
-		Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(now, rows.Charged.Count.Tries),
+		Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, now).PausedUntil(now, rows.Charged.Count.Tries),
 	})
 }
 

@@ -197,9 +197,9 @@ func (s *Service) present(rows *authn.Rows, now time.Time) error {
 }
 
 func (s *Service) need(rows *authn.Rows, now time.Time) (policy.Need, error) {
-	doc, err := policy.Parse(rows.Company.Policy)
+	doc, err := policy.Current(*rows.Company, now)
 	if err != nil {
-		return policy.Need{}, fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err)
+		return policy.Need{}, fmt.Errorf("enroll: %w", err)
 	}
 	return policy.Evaluate(policy.Asked{Document: doc, User: *rows.User, Factors: rows.Factors, Proofs: rows.Attempt.Proofs,
 		Purpose: rows.Attempt.Purpose, Lane: rows.Attempt.Lane, Now: now, Traits: s.traits(rows.Company)}), nil
@@ -227,9 +227,9 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) (policy.Document, error
 	if err := s.present(rows, now); err != nil {
 		return policy.Document{}, err
 	}
-	doc, err := policy.Parse(rows.Company.Policy)
+	doc, err := policy.Current(*rows.Company, now)
 	if err != nil {
-		return policy.Document{}, fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err)
+		return policy.Document{}, fmt.Errorf("enroll: %w", err)
 	}
 	if rows.Attempt != nil {
 		return doc, nil
@@ -239,8 +239,8 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) (policy.Document, error
 	}
 	// Whoever holds a factor proves a factor, also while policy lets it sleep: else
 	// the password alone could remove it.
-	err = policy.Fresh(rows, s.mustHold(doc, rows), s.life.StepUpAge, now)
-	if err != nil && policy.Enrolled(rows.Factors) && len(policy.Second(doc, rows.Factors, s.traits(rows.Company))) == 0 {
+	err = policy.Fresh(rows, s.mustHold(doc, rows), doc.Lifetimes(s.life).StepUpAge, now)
+	if err != nil && policy.Enrolled(rows.Factors) && len(policy.Second(doc, *rows.User, rows.Factors, s.traits(rows.Company))) == 0 {
 		err = &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
 	}
 	return doc, err
@@ -252,7 +252,7 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) (policy.Document, error
 // be used, nothing else stands in for it.
 func (s *Service) mustHold(doc policy.Document, rows *authn.Rows) bool {
 	traits := s.traits(rows.Company)
-	if policy.Enrolled(rows.Factors) && len(policy.Second(doc, rows.Factors, traits)) == 0 {
+	if policy.Enrolled(rows.Factors) && len(policy.Second(doc, *rows.User, rows.Factors, traits)) == 0 {
 		return true
 	}
 	return policy.Holds(rows.Factors, traits)

@@ -65,15 +65,15 @@ func (s *Service) mayChange(rows *authn.Rows, now time.Time) (policy.Document, e
 	if err := policy.CheckSession(rows, now); err != nil {
 		return policy.Document{}, err
 	}
-	doc, err := policy.Parse(rows.Company.Policy)
+	doc, err := policy.Current(*rows.Company, now)
 	if err != nil {
-		return policy.Document{}, fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err)
+		return policy.Document{}, fmt.Errorf("enroll: %w", err)
 	}
 	if err := probation(rows.Factors, now); err != nil {
 		return doc, err
 	}
-	if len(policy.Second(doc, rows.Factors, s.traits(rows.Company))) > 0 || policy.Demanded(doc, *rows.User) {
-		return doc, policy.Fresh(rows, s.mustHold(doc, rows), s.life.StepUpAge, now)
+	if len(policy.Second(doc, *rows.User, rows.Factors, s.traits(rows.Company))) > 0 || policy.Demanded(doc, *rows.User) {
+		return doc, policy.Fresh(rows, s.mustHold(doc, rows), doc.Lifetimes(s.life).StepUpAge, now)
 	}
 	return doc, nil
 }
@@ -92,7 +92,7 @@ func (s *Service) payPassword(ctx context.Context, w Who) ([]byte, authn.Lane, e
 			return authn.Drop(policy.Unpaid(rows.Charged, k.Now))
 		}
 		secret, lane = rows.Charged.Secret, rows.Lane
-		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(k.Now, rows.Charged.Count.Tries)})
+		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, k.Now).PausedUntil(k.Now, rows.Charged.Count.Tries)})
 	})
 	if err != nil {
 		return nil, "", fmt.Errorf("enroll: password: %w", err)
@@ -105,7 +105,7 @@ func (s *Service) giveBack(ctx context.Context, w Who) {
 	k := s.keys(w)
 	k.Charge = authn.SettlePassword
 	_ = s.store.Decide(context.WithoutCancel(ctx), k, func(rows *authn.Rows) authn.Verdict {
-		return authn.Continue(policy.GiveBack(rows.Charged))
+		return authn.Continue(policy.LockoutOf(rows, k.Now).GiveBack(rows.Charged))
 	})
 }
 

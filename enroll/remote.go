@@ -217,7 +217,7 @@ func (s *Service) confirmSlow(ctx context.Context, w Who, k authn.Keys, m authn.
 		}
 		r = authn.Request{Company: *rows.Company, User: *rows.User, Attempt: rows.Attempt, Factor: *rows.Charged.Factor, Secret: rows.Charged.Secret,
 			Client: w.Client, Lane: rows.Lane, Now: k.Now.Unix(), Settings: settings}
-		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(k.Now, rows.Charged.Count.Tries)})
+		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, k.Now).PausedUntil(k.Now, rows.Charged.Count.Tries)})
 	})
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
@@ -230,7 +230,7 @@ func (s *Service) confirmSlow(ctx context.Context, w Who, k authn.Keys, m authn.
 	k.Charge, k.Choose = authn.SettleFactor, nil
 	if err != nil { // not evaluated, so not a guess; the person may have gone
 		_ = s.store.Decide(context.WithoutCancel(ctx), k, func(rows *authn.Rows) authn.Verdict {
-			return authn.Continue(policy.GiveBack(rows.Charged))
+			return authn.Continue(policy.LockoutOf(rows, k.Now).GiveBack(rows.Charged))
 		})
 		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
 	}

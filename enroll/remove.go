@@ -74,7 +74,7 @@ func (s *Service) stays(doc policy.Document, rows *authn.Rows, without string) b
 	if doc.NeedsOwnWay(*rows.User) && least == policy.AnyStrength {
 		least = policy.OwnPossession
 	}
-	return slices.ContainsFunc(policy.Second(doc, rows.Factors, s.traits(rows.Company)), func(f authn.Factor) bool {
+	return slices.ContainsFunc(policy.Second(doc, *rows.User, rows.Factors, s.traits(rows.Company)), func(f authn.Factor) bool {
 		t, _ := s.traits(rows.Company)(f.Kind)
 		return f.ID != without && least.Meets(t)
 	})

@@ -146,9 +146,9 @@ func (s *Service) Send(ctx context.Context, w Who, id string) (Pending, error) {
 		if err != nil {
 			return authn.Drop(err)
 		}
-		doc, err := policy.Parse(rows.Company.Policy)
+		doc, err := policy.Current(*rows.Company, k.Now)
 		if err != nil {
-			return authn.Drop(fmt.Errorf("enroll: policy of %s: %w", rows.Company.ID, err))
+			return authn.Drop(fmt.Errorf("enroll: %w", err))
 		}
 		purpose := authn.CodeSetUp
 		if newAddress(*f) != "" {

@@ -23,10 +23,10 @@ func least(doc policy.Document, u authn.User, signingIn bool) policy.Strength {
 // signingIn: in a sign-in that asks for it, rather than in a session.
 func (s *Service) Ways(c authn.Company, doc policy.Document, u authn.User, signingIn bool) []authn.Kind {
 	kinds := []authn.Kind{}
-	if doc.TwoFactor == policy.Off {
+	if doc.Sleeps(u) {
 		return kinds
 	}
-	offered := authn.TraitsFor(s.methods, c)
+	offered := doc.Only(authn.TraitsFor(s.methods, c))
 	for _, k := range slices.Sorted(maps.Keys(s.methods)) {
 		m, ok := s.methods[k].(authn.Enroller)
 		if _, here := offered(k); ok && here && k.Own() && least(doc, u, signingIn).Meets(m.Traits()) && (k != authn.Email || u.Email != "") {

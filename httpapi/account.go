@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -53,16 +52,8 @@ func (a *API) traits(c authn.Company) func(authn.Kind) (authn.Traits, bool) {
 	return authn.TraitsFor(a.methods, c)
 }
 
-func policyOf(c authn.Company) (policy.Document, error) {
-	doc, err := policy.Parse(c.Policy)
-	if err != nil {
-		return doc, fmt.Errorf("httpapi: policy of %s: %w", c.ID, err)
-	}
-	return doc, nil
-}
-
 func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error) {
-	doc, err := policyOf(c.Company)
+	doc, err := policy.Current(c.Company, a.Now())
 	if err != nil {
 		return account{}, err
 	}
@@ -80,7 +71,7 @@ func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error
 	if first := a.preferred(c.Company, doc, u, c.Factors); first != nil {
 		out.PreferredMethod = first.Kind
 	}
-	if doc.NeedsOwnWay(u) && !slices.ContainsFunc(policy.Second(doc, c.Factors, a.traits(c.Company)), a.held) {
+	if doc.NeedsOwnWay(u) && !slices.ContainsFunc(policy.Second(doc, u, c.Factors, a.traits(c.Company)), a.held) {
 		out.GraceUntil = maybe(doc.GraceUntil(u, a.Now()))
 	}
 	for _, f := range c.Factors {

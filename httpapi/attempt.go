@@ -73,7 +73,7 @@ func (a *API) show(r *http.Request, st signin.Status) (attempt, error) {
 		out.Methods = []way{{Method: authn.Password, Preferred: true}}
 	case authn.NeedEnrolment:
 		out.GraceUntil = maybe(st.Need.GraceUntil)
-		doc, err := policyOf(st.Company)
+		doc, err := policy.Current(st.Company, a.Now())
 		if err != nil {
 			return attempt{}, err
 		}

@@ -60,7 +60,7 @@ func ofCaller(f authn.Factor, c caller, first *authn.Factor) factor {
 // and what is held before a code to a contact.
 func (a *API) preferred(c authn.Company, doc policy.Document, u authn.User, factors []authn.Factor) *authn.Factor {
 	var first *authn.Factor
-	for _, f := range policy.Second(doc, factors, a.traits(c)) {
+	for _, f := range policy.Second(doc, u, factors, a.traits(c)) {
 		switch {
 		case !doc.Minimum(u).Meets(a.shows(f.Kind)):
 		case f.ID == u.Preferred:
@@ -73,7 +73,7 @@ func (a *API) preferred(c authn.Company, doc policy.Document, u authn.User, fact
 }
 
 func (a *API) preferredOf(c caller) (*authn.Factor, error) {
-	doc, err := policyOf(c.Company)
+	doc, err := policy.Current(c.Company, a.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +223,7 @@ func (a *API) settable(r *http.Request, s setter, err error) error {
 		}
 		company, user = st.Company, st.User
 	}
-	doc, failed := policyOf(company)
+	doc, failed := policy.Current(company, a.Now())
 	if failed != nil {
 		return failed
 	}

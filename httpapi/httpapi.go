@@ -51,6 +51,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/branding"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
@@ -60,7 +61,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/text"
 )
 
-// Config wires the API. SignIn, Enroll, Sessions, Directory, Audit and Texts are needed.
+// Config wires the API. SignIn, Enroll, Sessions, Directory, Audit, Branding and Texts are needed.
 type Config struct {
 	SignIn    *signin.Service
 	Enroll    *enroll.Service
@@ -68,6 +69,7 @@ type Config struct {
 	Directory *directory.Service
 	Audit     *audit.Service
 	Providers *provider.Service // nil: companies have no mail servers of their own
+	Branding  *branding.Service
 	Cookies   httpserve.Cookies
 	Texts     *text.Catalogue
 	Locales   []string         // languages that a person may choose
@@ -83,8 +85,8 @@ type API struct {
 
 // New checks the configuration.
 func New(c Config) (*API, error) {
-	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Texts == nil {
-		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory, Audit and Texts are needed")
+	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Branding == nil || c.Texts == nil {
+		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory, Audit, Branding and Texts are needed")
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -147,6 +149,12 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("POST /api/v1/approvals/{id}/approve", a.allowed(directory.UsersRead, a.approve))
 	m.Handle("POST /api/v1/approvals/{id}/cancel", a.allowed("", a.cancel))
 
+	m.Handle("GET /api/v1/policy", a.allowed(directory.PolicyWrite, a.policy))
+	m.Handle("PUT /api/v1/policy", a.allowed(directory.PolicyWrite, a.setPolicy))
+	m.Handle("POST /api/v1/policy/preview", a.allowed(directory.PolicyWrite, a.previewPolicy))
+	m.Handle("GET /api/v1/policy/versions", a.allowed(directory.PolicyWrite, a.policyVersions, "limit", "cursor"))
+	m.Handle("GET /api/v1/policy/versions/{n}", a.allowed(directory.PolicyWrite, a.policyVersion))
+	m.Handle("GET /api/v1/policy/presets", a.allowed(directory.PolicyWrite, a.policyPresets))
 	m.Handle("GET /api/v1/providers/email", a.inSession(a.mailProvider))
 	m.Handle("PUT /api/v1/providers/email", a.inSession(a.setMailProvider))
 	m.Handle("DELETE /api/v1/providers/email", a.inSession(a.removeMailProvider))
@@ -159,6 +167,13 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("PUT /api/v1/providers/duo", a.inSession(a.setDuoProvider))
 	m.Handle("DELETE /api/v1/providers/duo", a.inSession(a.removeDuoProvider))
 	m.Handle("POST /api/v1/providers/duo/test", a.inSession(a.testDuoProvider))
+
+	m.Handle("GET "+brandingPath, a.brands(a.branding))
+	m.Handle("PUT "+brandingPath, a.brands(a.setBranding))
+	for kind, address := range logoPaths() {
+		m.Handle("PUT "+address, a.brands(a.setLogo(kind), "version"))
+		m.Handle("DELETE "+address, a.brands(a.removeLogo(kind), "version"))
+	}
 
 	// Not of the API: reports of providers, at the address of provider.ReceiptPath.
 	m.Handle("GET /callbacks/texts/{company}/{name}", http.HandlerFunc(a.receipt))

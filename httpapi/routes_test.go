@@ -185,6 +185,13 @@ var routes = []route{
 	{"POST /api/v1/account/step-up", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(p, "POST", "/api/v1/account/step-up", object{})
 	}, 201},
+	{"GET /api/v1/branding", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", brandPath, nil)
+	}, 200},
+	{"PUT /api/v1/branding", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "PUT", brandPath, brandTexts())
+	}, 200},
+	logoRoute("PUT", "/logo"), logoRoute("DELETE", "/logo"), logoRoute("PUT", "/logo-dark"), logoRoute("DELETE", "/logo-dark"),
 	{"GET /api/v1/providers/email", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(w.owner(p), "GET", "/api/v1/providers/email", nil)
 	}, 200},

@@ -79,7 +79,9 @@ func (w *world) do(c call) answer {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if body != nil {
+	if picture, ok := c.body.(string); ok && strings.HasPrefix(picture, "\x89PNG") {
+		r.Header.Set("Content-Type", "image/png")
+	} else if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	if c.bearer != "" {

@@ -48,6 +48,10 @@ const (
 	TextsStopped authn.Template = "texts_stopped"
 	// ApprovalWaits: such an act waits for a second person.
 	ApprovalWaits authn.Template = "approval_waits"
+	// PolicyChanged: a policy asks for less than before (ruling 25).
+	PolicyChanged authn.Template = "policy_changed"
+	// PolicySoon: one that is to come asks more of its reader.
+	PolicySoon authn.Template = "policy_soon"
 	// CompanyRecovered: the operator let an owner in again (requirement H6).
 	CompanyRecovered authn.Template = "company_recovered"
 
@@ -166,6 +170,7 @@ type shape struct {
 	plural string // the argument that is the Count of the body
 	choose string // the argument that chooses among subjects, titles and bodies; empty: "variant"
 	sms    bool   // can also go as a text message
+	from   bool   // tells of what begins at the argument "from", RFC 3339, which is the When of the body
 }
 
 var shapes = map[authn.Template]shape{
@@ -200,6 +205,8 @@ var shapes = map[authn.Template]shape{
 	ProviderChanged:      {admin: true, choose: "channel"},
 	TextsWarning:         {admin: true, choose: "scope"},
 	TextsStopped:         {admin: true, choose: "scope"},
+	PolicyChanged:        {admin: true},
+	PolicySoon:           {choose: "days", from: true},
 	CompanyRecovered:     {admin: true},
 	Code:                 {code: true, sms: true},
 	CodeSetup:            {code: true, sms: true},

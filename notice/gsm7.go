@@ -3,6 +3,7 @@ package notice
 import (
 	"strings"
 	"unicode"
+	"unicode/utf16"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -33,6 +34,28 @@ func septets(s string) int {
 		}
 	}
 	return n
+}
+
+// Length is how much of a text message something takes.
+type Length struct {
+	GSM7     bool // otherwise UCS-2: one character is outside the basic alphabet
+	N        int  // septets, or 16-bit units
+	Most     int  // of one message
+	Messages int  // that it goes as; each is paid for
+}
+
+// Measure counts as providers do (3GPP TS 23.040 section 9.2.3.24: in a message of
+// several parts each has a header, and room for less).
+func Measure(s string) Length {
+	l := Length{GSM7: true, N: septets(s), Most: oneMessage, Messages: 1}
+	part := 153
+	if l.N < 0 {
+		l.GSM7, l.N, l.Most, part = false, len(utf16.Encode([]rune(s))), 70, 67
+	}
+	if l.N > l.Most {
+		l.Messages = (l.N + part - 1) / part
+	}
+	return l
 }
 
 // written are characters of other alphabets as people write them without; Unicode

@@ -91,7 +91,7 @@ func (s *Service) Render(l authn.Letter) (authn.Message, error) {
 		}
 		code = s.c.Code(l.Seed)
 	}
-	m := authn.Message{ID: l.ID, Channel: l.Channel, To: l.To, From: w.company(), Language: w.lang}
+	m := authn.Message{ID: l.ID, Channel: l.Channel, To: l.To, From: w.sender(), Language: w.lang}
 	if l.Channel == authn.SMS {
 		m.Text = w.sms(code)
 		return m, nil
@@ -116,6 +116,14 @@ func (s *Service) Render(l authn.Letter) (authn.Message, error) {
 
 // clean1 keeps a subject on one line whatever a translation contains.
 func clean1(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// sender is the name that mail comes from. The address is the provider's.
+func (w *writer) sender() string {
+	if s := clean(strings.ReplaceAll(w.l.Company.Brand.MailName, "@", " "), maxName); s != "" {
+		return s
+	}
+	return w.company()
+}
 
 func (w *writer) company() string {
 	if s := clean(w.l.Company.Name, maxName); s != "" {
@@ -268,6 +276,13 @@ func (w *writer) body(sh shape) [][]part {
 			key = w.t + ".body_some"
 		}
 	}
+	if sh.from {
+		if t, err := time.Parse(time.RFC3339, w.l.Args["from"]); err == nil {
+			args["When"] = value(w.when(t))
+		} else {
+			key = w.t + ".body_some"
+		}
+	}
 	list := [][]part{w.rich(key, args)}
 	if w.has(w.t + ".body2") {
 		list = append(list, w.rich(w.t+".body2", args))
@@ -308,7 +323,7 @@ func (w *writer) facts(sh shape) []fact {
 	if t, err := time.Parse(time.RFC3339, args["until"]); err == nil {
 		add("until", []part{{Text: w.when(t)}})
 	}
-	if !w.l.At.IsZero() {
+	if !w.l.At.IsZero() && !sh.from {
 		add(map[bool]string{true: "asked", false: "when"}[sh.code], []part{{Text: w.when(w.l.At)}})
 	}
 	add("browser", w.agent())

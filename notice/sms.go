@@ -54,13 +54,17 @@ func (w *writer) sentence(company, code string) string {
 }
 
 func (w *writer) smsCompany() string {
-	for _, s := range []string{w.l.Company.Name, w.l.Company.Slug} {
+	for _, s := range []string{w.l.Company.Brand.SMSName, w.l.Company.Name, w.l.Company.Slug} {
 		if s = smsName(s); s != "" {
 			return s
 		}
 	}
 	return nameless
 }
+
+// SMSName is what a text message makes of a company's name: written in its
+// alphabet, cut to what there is room for in any case; empty if it cannot be.
+func SMSName(s string) string { return cutSMS(smsName(s), maxSMSName) }
 
 // smsName is a name in the alphabet of text messages, without what could pass for
 // a code, a link or the last line; empty if more is lost than kept. What is left

@@ -16,7 +16,7 @@ const ContactRests = 24 * time.Hour
 // NotMeLives is how long a "this wasn't me" link is good (ruling 35). A first way
 // older than that is no stranger's which the link took back: it was the
 // person's, and their mailbox does not stand in for it (ruling 2).
-const NotMeLives = 7 * 24 * time.Hour
+const NotMeLives = authn.NotMeLives
 
 // Need is what an attempt still needs.
 type Need struct {
@@ -46,6 +46,7 @@ const (
 	NewOne    Denial = "new_contact" // the address was changed within the last 24 h
 	Stranded  Denial = "stranded"    // had a way of their own, and cannot use it here
 	TooWeak   Denial = "too_weak"    // the role asks for more than a code to a contact
+	NoCodes   Denial = "no_codes"    // the company lets no code stand in
 )
 
 // Offer is one way to go on.
@@ -64,18 +65,6 @@ type Offer struct {
 // Usable reports whether it can be tried now.
 func (o Offer) Usable() bool { return !o.Locked && o.PausedUntil.IsZero() }
 
-// Reason is a rule that made a second factor necessary. Its text is the
-// catalogue's "why." + Reason.
-type Reason string
-
-// The reasons.
-const (
-	CompanyRequires Reason = "company_requires"
-	UserRequired    Reason = "user_required"
-	HasFactor       Reason = "has_factor"
-	AccountSecured  Reason = "account_secured"
-)
-
 // Asked is all that Evaluate looks at.
 type Asked struct {
 	Document Document
@@ -87,31 +76,11 @@ type Asked struct {
 	Now      time.Time
 	// BrowserFactor is what was used last in this browser: it is offered first.
 	BrowserFactor string
-	// Traits of a kind; false for one that this server does not offer.
+	// Traits of a kind; false for one that this server does not offer. What the
+	// document does not offer need not be left out.
 	Traits func(authn.Kind) (authn.Traits, bool)
-}
 
-// Why says which rules make a second factor necessary for a person, strictest
-// first; none means that the password is enough. Off outranks the person's own
-// setting: where no method is offered, nothing can be demanded.
-func Why(d Document, u authn.User, factors []authn.Factor) []Reason {
-	if d.TwoFactor == Off {
-		return nil
-	}
-	var why []Reason
-	if d.TwoFactor == Required {
-		why = append(why, CompanyRequires)
-	}
-	if u.RequireTwoFactor {
-		why = append(why, UserRequired)
-	}
-	if slices.ContainsFunc(factors, func(f authn.Factor) bool { return f.State == authn.Confirmed && f.Kind.Own() }) {
-		why = append(why, HasFactor)
-	}
-	if !u.SecuredAt.IsZero() {
-		why = append(why, AccountSecured)
-	}
-	return why
+	ways func(authn.Kind) (authn.Traits, bool) // Traits of what the document offers
 }
 
 // Enrolled reports whether the person has a factor of their own that counts or
@@ -131,19 +100,14 @@ func Holds(factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool))
 	})
 }
 
-// Demanded reports whether policy itself demands a second factor of the
-// person, whatever they have.
-func Demanded(d Document, u authn.User) bool {
-	return d.TwoFactor == Required || d.TwoFactor == On && u.RequireTwoFactor
-}
-
 // MinimumPassword is the least length of a password in code points: 15, or 8
-// for someone of whom a second factor is demanded (decision 1).
+// for someone of whom a second factor is demanded (decision 1), or more where the
+// company says so.
 func MinimumPassword(d Document, u authn.User) int {
 	if Demanded(d, u) {
-		return 8
+		return max(leastPasswordLength, d.PasswordLength)
 	}
-	return 15
+	return max(15, d.PasswordLength)
 }
 
 // Meets reports whether traits are as strong as s asks.
@@ -159,13 +123,13 @@ func (s Strength) Meets(t authn.Traits) bool {
 
 // Second lists the person's own active factors that can be a second step, in
 // the order given.
-func Second(d Document, factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool)) []authn.Factor {
-	if d.TwoFactor == Off {
+func Second(d Document, u authn.User, factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool)) []authn.Factor {
+	if d.Sleeps(u) {
 		return nil
 	}
 	var out []authn.Factor
 	for _, f := range factors {
-		if _, offered := traits(f.Kind); offered && f.State == authn.Confirmed && f.Kind.Own() {
+		if _, offered := d.Only(traits)(f.Kind); offered && f.State == authn.Confirmed && f.Kind.Own() {
 			out = append(out, f)
 		}
 	}
@@ -196,7 +160,12 @@ func Fallbacks(d Document, u authn.User, factors []authn.Factor, traits func(aut
 	if d.SMSFallback && u.Phone != "" && !u.PhoneTrustedAt.IsZero() {
 		add(authn.SMS, u.PhoneChangedAt)
 	}
-	if u.Email != "" && !u.EmailVerifiedAt.IsZero() {
+	switch {
+	case d.NoEmailFallback:
+		if !d.SMSFallback {
+			why = NoCodes
+		}
+	case u.Email != "" && !u.EmailVerifiedAt.IsZero():
 		add(authn.Email, u.EmailChangedAt)
 	}
 	if len(kinds) > 0 {
@@ -222,6 +191,14 @@ type shown struct {
 	opened bool // an invitation, or a code from an administrator
 	bypass bool // the latter
 	handed bool // something that somebody else has seen the key of
+	// kinds are those that show something of the person's own, for who must prove two.
+	kinds []authn.Kind
+}
+
+func (s *shown) count(k authn.Kind) {
+	if !slices.Contains(s.kinds, k) {
+		s.kinds = append(s.kinds, k)
+	}
 }
 
 func (a Asked) shown(least Strength) shown {
@@ -237,9 +214,15 @@ func (a Asked) shown(least Strength) shown {
 		case t.Possession || t.PhishingResistant:
 			// A backup code is as good as an app, and no better: where an app is too
 			// weak, what stands in for one is.
-			s.own = s.own || least.Meets(t)
+			if least.Meets(t) {
+				s.own = true
+				s.count(p.Kind)
+			}
 		case t.OutOfBand && !t.OpensSetUp:
 			s.sent = s.sent || a.reaches(p.Kind)
+			if least == AnyStrength && a.has(p.Kind) {
+				s.count(p.Kind)
+			}
 		}
 	}
 	return s
@@ -253,16 +236,22 @@ func (a Asked) handedOver(factor string) bool {
 // reaches reports whether codes by that channel still are a way for the person:
 // what was proven by one that has been closed since counts no more.
 func (a Asked) reaches(k authn.Kind) bool {
-	if slices.ContainsFunc(Second(a.Document, a.Factors, a.Traits), func(f authn.Factor) bool { return f.Kind == k }) {
+	if a.has(k) {
 		return true
 	}
 	kinds, _ := Fallbacks(a.Document, a.User, a.Factors, a.Traits, a.Now)
 	return slices.Contains(kinds, k)
 }
 
+// has reports whether the person has an active way of a kind.
+func (a Asked) has(k authn.Kind) bool {
+	return slices.ContainsFunc(Second(a.Document, a.User, a.Factors, a.Traits), func(f authn.Factor) bool { return f.Kind == k })
+}
+
 // Evaluate never reports Complete because nothing applies: without a proof of
 // knowledge it asks for the password, and what it cannot satisfy it denies.
 func Evaluate(a Asked) Need {
+	a.ways = a.Document.Only(a.Traits)
 	need := Need{Why: Why(a.Document, a.User, a.Factors)}
 	if a.Purpose == authn.StepUp {
 		// What somebody else has seen the key of confirms nothing.
@@ -281,6 +270,9 @@ func Evaluate(a Asked) Need {
 	}
 	if need.State == authn.Complete || need.State == authn.NeedPasswordChange {
 		need.ACR, need.AMR = Level(a.Proofs)
+		if a.Document.Proofs(a.User) > 1 && len(a.shown(a.Document.Minimum(a.User)).kinds) > 1 {
+			need.AMR = append(need.AMR, "mfa") // the session shows that it was two
+		}
 	}
 	return need
 }
@@ -288,15 +280,18 @@ func Evaluate(a Asked) Need {
 func (a Asked) signIn(need *Need) {
 	least := a.Document.Minimum(a.User)
 	s := a.shown(least)
+	another := a.Document.Proofs(a.User) > len(s.kinds)
 	switch {
 	case !s.knows:
 		need.State = authn.NeedPassword
 	case s.bypass && !s.own:
 		a.setUp(need, false)
 		need.Opened = true
-	case s.handed && !s.own:
+	case s.handed:
 		a.setUp(need, false)
 		need.Handed = true
+	case s.own && another:
+		a.another(need, least, s)
 	case s.own || len(need.Why) == 0:
 		need.State = authn.Complete
 	case least == AnyStrength && (s.sent || s.opened && !Holds(a.Factors, a.Traits)):
@@ -304,6 +299,8 @@ func (a Asked) signIn(need *Need) {
 		// stands for no way that the person has.
 		if a.Document.NeedsOwnWay(a.User) && !Holds(a.Factors, a.Traits) {
 			a.setUp(need, true)
+		} else if a.Document.Proofs(a.User) > 1 {
+			a.another(need, least, s)
 		} else {
 			need.State = authn.Complete
 		}
@@ -323,11 +320,33 @@ func (a Asked) setUp(need *Need, grace bool) {
 	}
 }
 
+// another asks for a second proof, of a kind that was not shown yet; who has no
+// way of such a kind sets one up.
+func (a Asked) another(need *Need, least Strength, s shown) {
+	need.State = authn.NeedFactor
+	for _, f := range Second(a.Document, a.User, a.Factors, a.Traits) {
+		if t, _ := a.ways(f.Kind); least.Meets(t) && !slices.Contains(s.kinds, f.Kind) {
+			need.Offers = append(need.Offers, a.of(f))
+		}
+	}
+	switch {
+	case len(need.Offers) > 0:
+		if !slices.Contains(s.kinds, authn.BackupCode) {
+			a.saved(need, least)
+		}
+	case s.own:
+		a.setUp(need, !s.bypass)
+		need.Opened = s.bypass
+	default:
+		need.State, need.Denied = authn.Denied, Stranded
+	}
+}
+
 // offer lists the ways of a second step, or says why there is none.
 func (a Asked) offer(need *Need, least Strength, s shown) {
 	need.State = authn.NeedFactor
-	for _, f := range Second(a.Document, a.Factors, a.Traits) {
-		if t, _ := a.Traits(f.Kind); least.Meets(t) {
+	for _, f := range Second(a.Document, a.User, a.Factors, a.Traits) {
+		if t, _ := a.ways(f.Kind); least.Meets(t) {
 			need.Offers = append(need.Offers, a.of(f))
 		}
 	}
@@ -360,8 +379,8 @@ func (a Asked) offer(need *Need, least Strength, s shown) {
 func (a Asked) stepUp(need *Need) {
 	s := a.shown(AnyStrength)
 	usable := false
-	for _, f := range Second(a.Document, a.Factors, a.Traits) {
-		if t, _ := a.Traits(f.Kind); OwnPossession.Meets(t) {
+	for _, f := range Second(a.Document, a.User, a.Factors, a.Traits) {
+		if t, _ := a.ways(f.Kind); OwnPossession.Meets(t) {
 			o := a.of(f)
 			usable = usable || !o.Locked
 			need.Offers = append(need.Offers, o)
@@ -404,7 +423,7 @@ func (a Asked) weakStepUp(need *Need, s shown) {
 
 // contact are the codes to a contact that the person signs in with.
 func (a Asked) contact() []Offer {
-	for _, f := range Second(a.Document, a.Factors, a.Traits) {
+	for _, f := range Second(a.Document, a.User, a.Factors, a.Traits) {
 		return []Offer{a.of(f)} // what is held was looked for before
 	}
 	if !Demanded(a.Document, a.User) {
@@ -416,7 +435,7 @@ func (a Asked) contact() []Offer {
 
 // saved offers the backup codes that are left, where they are strong enough.
 func (a Asked) saved(need *Need, least Strength) {
-	t, _ := a.Traits(authn.BackupCode)
+	t, _ := a.ways(authn.BackupCode)
 	if f := a.active(authn.BackupCode); f != nil && f.Left > 0 && least.Meets(t) {
 		need.Offers = append(need.Offers, a.of(*f))
 	}
@@ -424,7 +443,7 @@ func (a Asked) saved(need *Need, least Strength) {
 
 // active is the factor of a kind that counts now.
 func (a Asked) active(k authn.Kind) *authn.Factor {
-	if _, offered := a.Traits(k); !offered || a.Document.TwoFactor == Off {
+	if _, offered := a.ways(k); !offered || a.Document.Sleeps(a.User) {
 		return nil
 	}
 	for i := range a.Factors {
@@ -460,7 +479,7 @@ func (a Asked) fallback(kind authn.Kind) Offer {
 
 func (a Asked) of(f authn.Factor) Offer {
 	c := f.Counts[a.Lane]
-	t, _ := a.Traits(f.Kind)
+	t, _ := a.ways(f.Kind)
 	o := Offer{Kind: f.Kind, Factor: f.ID, Name: f.Name, Recovery: t.Recovery || t.OpensSetUp, Locked: c.Tries >= Share(a.Lane)}
 	switch f.Kind {
 	case authn.Email:

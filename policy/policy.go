@@ -19,6 +19,26 @@
 //  5. Who must have a factor and has no such proof is not let in.
 //  6. A session that showed less than these rules ask is over (ruling 52).
 //
+// What makes a second factor necessary, and what of it is lifted, has one order,
+// whatever company it is (requirement G3: the strictest wins). Each line outranks
+// those below it; Explain names them:
+//
+//   - two-factor is off: nothing is demanded, and factors sleep (switched_off).
+//   - an API account: policy demands nothing; what it has still counts (api_account).
+//   - a role that policy names: required (role_requires), two proofs (two_proofs),
+//     a strength (minimum_strength). No exemption lifts it.
+//   - "company-wide only": no exemption of anybody counts (exempt_outranked).
+//   - an exemption of the person, until its date: it lifts what follows (exempt).
+//   - the company, the audience or the person's own setting requires
+//     (company_requires, internal_users, external_users, user_required).
+//   - the audience is not offered: its people's factors sleep (not_offered). Whom a
+//     role or their own setting is about is not among them.
+//   - what the person has, and what they told us, counts whatever else holds but
+//     off and not offered (has_factor, account_secured).
+//
+// A document may carry the one that follows it. [At] gives the one that holds, and
+// whoever decides something asks [Current]: nothing has to run for the switch.
+//
 // The level of the outcome ("acr") is computed from what was proven in this
 // ceremony, never from what the person could have proven.
 package policy

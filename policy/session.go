@@ -23,14 +23,21 @@ func CheckSession(rows *authn.Rows, now time.Time) error {
 		s.Idle > 0 && now.Sub(s.LastSeenAt) >= s.Idle:
 		return authn.Unauthenticated
 	}
-	doc, err := parsed(rows.Company.Policy)
+	doc, err := Current(*rows.Company, now)
 	if err != nil {
 		return err
 	}
-	if !enough(doc, rows, now) {
+	if !enough(doc, rows, now) || doc.outlived(s, now) {
 		return authn.Unauthenticated
 	}
 	return nil
+}
+
+// outlived reports whether the session is older, or idle for longer, than the
+// policy of now lets any be: lifetimes that are shortened hold at once.
+func (d Document) outlived(s *authn.Session, now time.Time) bool {
+	l := d.Lifetimes(Lifetimes{})
+	return l.Session > 0 && now.Sub(s.CreatedAt) >= l.Session || l.Idle > 0 && now.Sub(s.LastSeenAt) >= l.Idle
 }
 
 // documents are the policies that sessions were checked against lately; reading
@@ -68,11 +75,15 @@ func enough(d Document, rows *authn.Rows, now time.Time) bool {
 	if len(Why(d, u, rows.Factors)) == 0 {
 		return true
 	}
-	var had, bound, sent bool
+	shown := map[string]bool{}
 	for _, m := range s.AMR {
-		had = had || m == "otp" || m == "sms" || m == "pop" || m == "tel" || m == "hwk" || m == "swk"
-		bound = bound || m == "hwk" || m == "swk"
-		sent = sent || m == "mca"
+		shown[m] = true
+	}
+	bound := shown["hwk"] || shown["swk"]
+	had := shown["otp"] || shown["sms"] || shown["pop"] || shown["tel"] || bound
+	grace := !d.GraceUntil(u, now).IsZero()
+	if d.Proofs(u) > 1 && !shown["mfa"] && !grace {
+		return false
 	}
 	switch d.Minimum(u) {
 	case PhishingResistant:
@@ -88,7 +99,7 @@ func enough(d Document, rows *authn.Rows, now time.Time) bool {
 	beside := slices.ContainsFunc(rows.Factors, func(f authn.Factor) bool {
 		return f.Kind.Own() && f.Kind != authn.Email && (f.State == authn.Confirmed || f.State == authn.Asleep)
 	})
-	return sent && (!d.NeedsOwnWay(u) || beside || !d.GraceUntil(u, now).IsZero())
+	return shown["mca"] && (!d.NeedsOwnWay(u) || beside || grace)
 }
 
 // Fresh says whether the session's person proved themselves recently enough

@@ -178,7 +178,11 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) error {
 	if err := allowed(rows, now); err != nil {
 		return err
 	}
-	return directory.Recent(rows, s.life.StepUpAge, now)
+	doc, err := policy.Current(*rows.Company, now)
+	if err != nil {
+		return err
+	}
+	return directory.Recent(rows, doc.Lifetimes(s.life).StepUpAge, now)
 }
 
 func (s *Service) keys(w Who) authn.Keys {

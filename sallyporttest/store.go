@@ -74,6 +74,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"events", runEvents},
 		{"house", runHouse},
 		{"providers", runProviders},
+		{"branding", runBranding},
 		{"operator", runOperator},
 		{"keys", runAPIKeys},
 		{"rotation", runRotation},
@@ -86,6 +87,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"links", runLinks},
 		{"addresses", runAddresses},
 		{"outbox", runOutbox},
+		{"policies", runPolicies},
 		{"migrations", runMigrations},
 	}
 	for _, g := range groups {
@@ -281,7 +283,7 @@ func (w *world) exec(query string, args ...any) {
 }
 
 // tables are those with contents worth stealing.
-var tables = []string{"approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
+var tables = []string{"brand_files", "branding", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
 	"api_keys", "events", "chains", "leases", "meta", "migrations"}
 
 // dump is everything that whoever steals the database reads.

@@ -17,12 +17,12 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"brand_files", "branding", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // after0005 takes back what came after migration 0005, newest first.
 var after0005 = []string{
 	"ALTER TABLE factors DROP COLUMN set_by",
-	"DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
+	"DROP TABLE brand_files", "DROP TABLE branding", "DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
 	"ALTER TABLE companies DROP COLUMN roles", "ALTER TABLE companies DROP COLUMN roles_version",
 	"ALTER TABLE users DROP COLUMN api", "ALTER TABLE users DROP COLUMN exempt_until", "ALTER TABLE users DROP COLUMN exempt_reason",
 	"ALTER TABLE users DROP COLUMN exempt_by", "ALTER TABLE users DROP COLUMN last_sign_in_at",
@@ -211,6 +211,21 @@ func runMigrations(t *testing.T, open opener) {
 		// Once is enough.
 		_, err = w.Again(t, w.Keyring)
 		w.must(err)
+	})
+	t.Run("0007 begins the history with the policies that are there", func(t *testing.T) {
+		w := newWorld(t, open)
+		k := authn.Keys{Company: w.company.ID}
+		w.must(w.write(k, authn.SetPolicy{Policy: []byte(`{"b":1}`), Version: 2, Actor: "operator"}))
+		for _, s := range []string{"DROP TABLE brand_files", "DROP TABLE branding", "DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DELETE FROM migrations WHERE version >= 7"} {
+			w.exec(s)
+		}
+		again, err := w.Again(t, w.Keyring)
+		w.must(err)
+		list, err := again.PolicyVersions(w.ctx, w.company.ID, 0, 0)
+		w.must(err)
+		if len(list) != 1 || list[0].Version != 2 || string(list[0].Document) != `{"b":1}` || list[0].Actor != "" {
+			t.Errorf("%+v", list)
+		}
 	})
 	t.Run("0005 finds the providers that are there, and its rules hold for rows from before", func(t *testing.T) {
 		w := newWorld(t, open)

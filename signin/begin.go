@@ -75,7 +75,7 @@ func (s *Service) Begin(ctx context.Context, b Begin) (Status, error) {
 // a code that is sent is what the person is asked for first. If it cannot be sent,
 // the page that follows offers to.
 func (s *Service) atOnce(ctx context.Context, st Status, c authn.Client) Status {
-	doc, err := policy.Parse(st.Company.Policy)
+	doc, err := policy.Current(st.Company, s.now())
 	if err != nil || !doc.SendAtOnce || st.Need.State != authn.NeedFactor {
 		return st
 	}
@@ -146,7 +146,7 @@ func (s *Service) payPassword(ctx context.Context, k authn.Keys) (paid, error) {
 		if charged.Factor != nil {
 			p.factor = charged.Factor.ID
 		}
-		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(k.Now, charged.Count.Tries)})
+		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, k.Now).PausedUntil(k.Now, charged.Count.Tries)})
 	})
 	if err != nil {
 		s.refusals.add(k.Company, authn.AsError(err).Code)
@@ -162,7 +162,7 @@ func (s *Service) giveBack(ctx context.Context, k authn.Keys) {
 	k.Now, k.Charge, k.Choose = s.now(), authn.SettlePassword, nil
 	// The person may have gone; what they paid is given back all the same.
 	_ = s.store.Decide(context.WithoutCancel(ctx), k, func(rows *authn.Rows) authn.Verdict {
-		return authn.Continue(policy.GiveBack(rows.Charged))
+		return authn.Continue(policy.LockoutOf(rows, k.Now).GiveBack(rows.Charged))
 	})
 }
 
@@ -227,7 +227,7 @@ func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, now ti
 	a := authn.Attempt{
 		Company: rows.Company.ID, ID: authn.NewID(authn.AttemptID, now, s.random), User: rows.User.ID,
 		Purpose: authn.SignIn, Version: 1, Lane: rows.Lane, ReturnTo: b.ReturnTo, Epoch: rows.User.Epoch,
-		First: first(rows), CreatedAt: now, ExpiresAt: now.Add(s.life.Attempt),
+		First: first(rows), CreatedAt: now, ExpiresAt: now.Add(s.lives(rows, now).Attempt),
 		Proofs: []authn.Proof{{Kind: authn.Password, Factor: p.factor, Traits: s.methods[authn.Password].Traits(), At: now}},
 	}
 	rows.Attempt = &a
@@ -310,11 +310,11 @@ func used(proofs []authn.Proof) string {
 }
 
 func (s *Service) newSession(rows *authn.Rows, need policy.Need, c authn.Client, now time.Time) authn.Session {
-	a := rows.Attempt
+	a, life := rows.Attempt, s.lives(rows, now)
 	sess := authn.Session{
 		Company: a.Company, ID: authn.NewID(authn.SessionID, now, s.random), User: a.User, Epoch: rows.User.Epoch,
 		AMR: need.AMR, ACR: need.ACR, AuthTime: now, CreatedAt: now, LastSeenAt: now,
-		ExpiresAt: now.Add(s.life.Session), Idle: s.life.Idle, Agent: c.Agent, Attempt: a.ID, ReturnTo: a.ReturnTo,
+		ExpiresAt: now.Add(life.Session), Idle: life.Idle, Agent: c.Agent, Attempt: a.ID, ReturnTo: a.ReturnTo,
 	}
 	if old := rows.Session; a.Purpose == authn.StepUp && old != nil {
 		// The step-up adds to what the session showed; it does not prolong it.

@@ -109,9 +109,9 @@ func (s *Service) offered(rows *authn.Rows, kind authn.Kind, factor string, now 
 
 // send writes the challenge and its letter.
 func (s *Service) send(rows *authn.Rows, c authn.Client, price policy.Pricing, now time.Time, st *Status, out *Sent, letter *authn.Letter) authn.Verdict {
-	doc, err := policy.Parse(rows.Company.Policy)
+	doc, err := policy.Current(*rows.Company, now)
 	if err != nil {
-		return authn.Drop(fmt.Errorf("signin: policy of %s: %w", rows.Company.ID, err))
+		return authn.Drop(fmt.Errorf("signin: %w", err))
 	}
 	var writes []authn.Write
 	if out.Offer.Factor == "" {

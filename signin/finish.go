@@ -185,9 +185,9 @@ func (s *Service) newPassword(ctx context.Context, field, next string, rows *aut
 	if s.passwords == nil {
 		return nil, &authn.Error{Code: authn.PolicyForbids}
 	}
-	doc, err := policy.Parse(rows.Company.Policy)
+	doc, err := policy.Current(*rows.Company, s.now())
 	if err != nil {
-		return nil, fmt.Errorf("signin: policy of %s: %w", rows.Company.ID, err)
+		return nil, fmt.Errorf("signin: %w", err)
 	}
 	if err := s.passwords.Check(field, next, *rows.User, *rows.Company, policy.MinimumPassword(doc, *rows.User)); err != nil {
 		return nil, err

@@ -30,9 +30,9 @@ func (s *Service) Invitation(ctx context.Context, link authn.Token) (Invited, er
 	if err := goodInvitation(&rows, now); err != nil {
 		return Invited{}, err
 	}
-	doc, err := policy.Parse(rows.Company.Policy)
+	doc, err := policy.Current(*rows.Company, now)
 	if err != nil {
-		return Invited{}, fmt.Errorf("signin: policy of %s: %w", rows.Company.ID, err)
+		return Invited{}, fmt.Errorf("signin: %w", err)
 	}
 	return Invited{Company: *rows.Company, User: *rows.User, Link: *rows.Link, Minimum: policy.MinimumPassword(doc, *rows.User)}, nil
 }
@@ -94,7 +94,7 @@ func (s *Service) accept(rows *authn.Rows, hash []byte, returnTo string, c authn
 	writes := append(s.setPassword(rows, hash, now), authn.SpendLink{}, authn.EndAttempts{})
 	a := authn.Attempt{
 		Company: rows.Company.ID, ID: authn.NewID(authn.AttemptID, now, s.random), User: rows.User.ID, Purpose: authn.SignIn,
-		Version: 1, Lane: authn.Stranger, ReturnTo: returnTo, Epoch: rows.User.Epoch, First: first(rows), CreatedAt: now, ExpiresAt: now.Add(s.life.Attempt),
+		Version: 1, Lane: authn.Stranger, ReturnTo: returnTo, Epoch: rows.User.Epoch, First: first(rows), CreatedAt: now, ExpiresAt: now.Add(s.lives(rows, now).Attempt),
 		Proofs: []authn.Proof{
 			{Kind: authn.Invitation, Traits: authn.Traits{OutOfBand: true, OpensSetUp: true}, At: now},
 			{Kind: authn.Password, Traits: s.methods[authn.Password].Traits(), At: now},

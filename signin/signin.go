@@ -259,9 +259,9 @@ func prepared(rows *authn.Rows, need policy.Need, now time.Time) []authn.Factor 
 // next is the only place that asks what an attempt still needs. It reads the
 // policy as it is now, in the transaction that decides (ruling 25).
 func (s *Service) next(rows *authn.Rows, proofs []authn.Proof, now time.Time) (policy.Need, error) {
-	doc, err := policy.Parse(rows.Company.Policy)
+	doc, err := policy.Current(*rows.Company, now)
 	if err != nil {
-		return policy.Need{}, fmt.Errorf("signin: policy of %s: %w", rows.Company.ID, err)
+		return policy.Need{}, fmt.Errorf("signin: %w", err)
 	}
 	purpose, lane := authn.SignIn, rows.Lane
 	if rows.Attempt != nil {
@@ -271,6 +271,15 @@ func (s *Service) next(rows *authn.Rows, proofs []authn.Proof, now time.Time) (p
 		Document: doc, User: *rows.User, Factors: rows.Factors, Proofs: proofs,
 		Purpose: purpose, Lane: lane, Now: now, BrowserFactor: rows.BrowserFactor, Traits: authn.TraitsFor(s.methods, *rows.Company),
 	}), nil
+}
+
+// lives is how long things last in the company of rows at now.
+func (s *Service) lives(rows *authn.Rows, now time.Time) policy.Lifetimes {
+	doc, err := policy.Current(*rows.Company, now)
+	if err != nil {
+		return s.life // next refuses before it matters
+	}
+	return doc.Lifetimes(s.life)
 }
 
 // settings are a company's for a kind of proof; nil: it has none.

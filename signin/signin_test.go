@@ -304,7 +304,7 @@ func TestPausesAndLock_decision2_std11(t *testing.T) {
 		if e.Code != authn.WrongCode || !e.HasLeft || e.AttemptsLeft != max(policy.FreeTries-i, 0) {
 			t.Fatalf("try %d: %+v", i, e)
 		}
-		if want := policy.Pause(i); e.RetryAfter != want {
+		if want := policy.LockoutOf(&authn.Rows{}, time.Time{}).Pause(i); e.RetryAfter != want {
 			t.Fatalf("try %d: pause %v, want %v", i, e.RetryAfter, want)
 		}
 	}

@@ -27,7 +27,7 @@ func (s *Service) StepUp(ctx context.Context, session authn.Token, action, retur
 		a := authn.Attempt{
 			Company: rows.Company.ID, ID: authn.NewID(authn.AttemptID, now, s.random), User: rows.User.ID,
 			Purpose: authn.StepUp, Version: 1, Lane: rows.Lane, Session: rows.Session.ID, Action: action,
-			ReturnTo: returnTo, Epoch: rows.User.Epoch, CreatedAt: now, ExpiresAt: now.Add(s.life.Attempt),
+			ReturnTo: returnTo, Epoch: rows.User.Epoch, CreatedAt: now, ExpiresAt: now.Add(s.lives(rows, now).Attempt),
 		}
 		rows.Attempt = &a
 		need, err := s.next(rows, nil, now)
@@ -62,7 +62,7 @@ func (s *Service) verifyPassword(ctx context.Context, o Opener, v Verify) (Statu
 		if rows.Charged.Factor != nil {
 			p.factor = rows.Charged.Factor.ID
 		}
-		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(now, rows.Charged.Count.Tries)})
+		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, now).PausedUntil(now, rows.Charged.Count.Tries)})
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: step-up: %w", err)

@@ -112,7 +112,7 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 			Secret: rows.Charged.Secret, Client: o.Client, Now: now.Unix(), Challenges: rows.Charged.Challenges,
 		}, v.Answer)
 		if err != nil { // not evaluated, so not a guess
-			return authn.Drop(err, policy.GiveBack(rows.Charged))
+			return authn.Drop(err, policy.LockoutOf(rows, now).GiveBack(rows.Charged))
 		}
 		v := s.judge(rows, m, match, o.Client, now, &st)
 		if match.Outcome == authn.Right {
@@ -134,7 +134,7 @@ func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c a
 	case authn.Void:
 		detail["reason"] = "code_used"
 		return authn.Refuse(&authn.Error{Code: authn.CodeUsed}, s.event("factor.refused", authn.Refused, rows, c, now, detail),
-			policy.GiveBack(rows.Charged))
+			policy.LockoutOf(rows, now).GiveBack(rows.Charged))
 	case authn.Right:
 		proof := authn.Proof{Kind: m.Kind(), Factor: factor.ID, Traits: m.Traits(), At: now, Step: match.Step, AMR: match.AMR}
 		if factor.State == authn.Fallback {
@@ -186,7 +186,7 @@ func (s *Service) verifySlow(ctx context.Context, o Opener, v Verify, m authn.Me
 		}
 		r = authn.Request{Settings: settings, Action: rows.Attempt.Action, Company: *rows.Company, User: *rows.User, Attempt: rows.Attempt, Factor: *rows.Charged.Factor,
 			Secret: rows.Charged.Secret, Codes: rows.Charged.Codes, Client: o.Client, Lane: rows.Lane, Now: now.Unix()}
-		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(now, rows.Charged.Count.Tries)})
+		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, now).PausedUntil(now, rows.Charged.Count.Tries)})
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: verify: %w", err)
@@ -196,7 +196,7 @@ func (s *Service) verifySlow(ctx context.Context, o Opener, v Verify, m authn.Me
 	if err != nil {
 		// Not evaluated, so not a guess; the person may have gone.
 		_ = s.store.Decide(context.WithoutCancel(ctx), k, func(rows *authn.Rows) authn.Verdict {
-			return authn.Continue(policy.GiveBack(rows.Charged))
+			return authn.Continue(policy.LockoutOf(rows, now).GiveBack(rows.Charged))
 		})
 		return Status{}, fmt.Errorf("signin: verify: %w", err)
 	}
@@ -239,11 +239,11 @@ func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, det
 	tries := rows.Charged.Count.Tries
 	rows.Attempt.Version++ // Reload of the answer must not charge again
 	writes := []authn.Write{
-		authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(now, tries)},
+		authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, now).PausedUntil(now, tries)},
 		authn.PutAttempt{Attempt: *rows.Attempt},
 	}
 	detail["reason"] = "wrong_code"
-	refusal := policy.WrongCode(rows.Charged, now)
+	refusal := policy.LockoutOf(rows, now).WrongCode(rows.Charged, now)
 	var more []authn.Event
 	if rows.Attempt.Lane == authn.Stranger && rows.Attempt.Purpose == authn.SignIn {
 		u := *rows.User

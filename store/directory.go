@@ -76,6 +76,9 @@ func (s *Store) CreateCompany(ctx context.Context, c authn.Company, ev authn.Eve
 		if _, err := tx.exec("INSERT INTO company_keys (company, wrapped) VALUES ($1, $2)", c.ID, wrapped); err != nil {
 			return err
 		}
+		if err := keepPolicy(tx, authn.PolicyVersion{Company: c.ID, Version: c.PolicyVersion, Document: []byte(policy), At: c.CreatedAt, Actor: ev.Actor}); err != nil {
+			return err
+		}
 		l := &loaded{company: c.ID, key: key}
 		return s.insertEvent(tx, &authn.Keys{Company: c.ID, Now: c.CreatedAt}, l, ev)
 	})

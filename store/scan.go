@@ -84,11 +84,12 @@ func (s asKinds) Scan(v any) error {
 // Each list of columns stands beside the targets that it is scanned into. The
 // casts to *string spare database/sql its reflection.
 
-const companyColumns = "c.id, c.slug, c.name, c.policy, c.policy_version, c.support, c.provides, c.created_at, c.roles, c.roles_version"
+const companyColumns = "c.id, c.slug, c.name, c.policy, c.policy_version, c.support, c.provides, c.created_at, c.roles, c.roles_version, " +
+	"COALESCE((SELECT b.document FROM branding b WHERE b.company = c.id), '')"
 
 func companyTargets(c *authn.Company) []any {
 	return []any{&c.ID, &c.Slug, &c.Name, asBytes{&c.Policy}, &c.PolicyVersion, &c.Support, asKinds{&c.Provides}, asTime{&c.CreatedAt},
-		asJSON[[]authn.Role]{&c.Roles}, &c.RolesVersion}
+		asJSON[[]authn.Role]{&c.Roles}, &c.RolesVersion, asJSON[authn.Brand]{&c.Brand}}
 }
 
 const userColumns = "u.company, u.id, u.login, u.email, u.email_verified_at, u.name, u.locale, u.audience, u.status, u.roles, " +

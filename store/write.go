@@ -36,6 +36,8 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return s.newUser(tx, k, l, w)
 	case authn.SpendBudget, authn.NoteBudget:
 		return nil // written before all others
+	case authn.SetBranding:
+		return setBranding(tx, l, w)
 	case authn.SetProvider, authn.TellOwners: // about the company
 		if err := s.wantKey(tx, l); err != nil {
 			return err
@@ -247,7 +249,15 @@ func setPolicy(tx *Tx, k *authn.Keys, w authn.SetPolicy) error {
 	}
 	n, err := tx.exec("UPDATE companies SET policy = $2, policy_version = $3 WHERE id = $1 AND policy_version = $3 - 1",
 		k.Company, policy, w.Version)
-	return oneRow(n, err, "the policy was saved by somebody else")
+	if err := oneRow(n, err, "the policy was saved by somebody else"); err != nil {
+		return err
+	}
+	summary, err := document("the summary of the policy", w.Summary)
+	if err != nil {
+		return err
+	}
+	return keepPolicy(tx, authn.PolicyVersion{Company: k.Company, Version: w.Version, Document: []byte(policy), At: k.Now,
+		Actor: w.Actor, Reason: w.Reason, UndoOf: w.UndoOf, Summary: []byte(summary)})
 }
 
 func setRoles(tx *Tx, k *authn.Keys, w authn.SetRoles) error {

@@ -163,10 +163,11 @@ func (h *Handler) attemptGone(w http.ResponseWriter, r *http.Request, s step, co
 	switch e.Code {
 	case authn.Expired:
 		p.Action, p.Reason = s.start, "expired"
-		return h.drawSignIn(w, r, http.StatusGone, company.Name, p)
+		return h.drawSignIn(w, r, http.StatusGone, company, p)
 	case authn.NotFound:
 		v := h.anonymous(w, r)
-		v.Company, v.Title = company.Name, v.T("page.elsewhere.title")
+		v.inCompany(company)
+		v.Title = v.T("page.elsewhere.title")
 		return h.drawGone(w, http.StatusNotFound, v, gone{Text: v.T("page.elsewhere.text"), Button: v.T("page.start_again"), Action: s.start})
 	}
 	return err
@@ -175,7 +176,7 @@ func (h *Handler) attemptGone(w http.ResponseWriter, r *http.Request, s step, co
 // attemptView is the view of a page of an attempt.
 func (h *Handler) attemptView(w http.ResponseWriter, r *http.Request, s step) *View {
 	v := h.anonymous(w, r)
-	v.Company = s.Company.Name
+	v.inCompany(s.Company)
 	if v.Here == "" {
 		v.Here = samePage(s.path) // a form's answer: a choice of language comes back to the attempt
 	}

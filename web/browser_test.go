@@ -65,7 +65,13 @@ func (b *browser) send(method, path string, form url.Values, headers ...string) 
 	var body io.Reader
 	if form != nil {
 		body = strings.NewReader(form.Encode())
+		headers = append([]string{"Content-Type", "application/x-www-form-urlencoded", "Origin", b.s.URL}, headers...)
 	}
+	b.sendBody(method, path, body, headers...)
+}
+
+func (b *browser) sendBody(method, path string, body io.Reader, headers ...string) {
+	b.t.Helper()
 	req, err := http.NewRequest(method, b.s.URL+path, body)
 	if err != nil {
 		b.t.Fatal(err)
@@ -73,10 +79,6 @@ func (b *browser) send(method, path string, form url.Values, headers ...string) 
 	req.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36")
 	req.Header.Set("Accept", "text/html")
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
-	if form != nil {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		req.Header.Set("Origin", b.s.URL)
-	}
 	for i := 0; i < len(headers); i += 2 {
 		if req.Header.Del(headers[i]); headers[i+1] != "" {
 			req.Header.Set(headers[i], headers[i+1])
@@ -131,6 +133,9 @@ func (b *browser) fill(form *node, pairs ...string) (action string, values url.V
 		if kind := in.attrs["type"]; kind != "checkbox" && kind != "radio" {
 			values.Set(in.attrs["name"], in.attrs["value"])
 		}
+	}
+	for _, area := range form.all("textarea") {
+		values.Set(area.attrs["name"], area.text0())
 	}
 	for _, sel := range form.all("select") {
 		for _, o := range sel.all("option") {
@@ -342,8 +347,12 @@ func (b *browser) checkNodes(fail func(string, ...any)) {
 			if !strings.HasPrefix(n.attrs["src"], "/assets/app.") || len(n.kids) > 0 {
 				fail("an inline script")
 			}
-		case "style", "img", "iframe", "object", "base":
+		case "style", "iframe", "object", "base":
 			fail("<%s>", n.tag)
+		case "img":
+			if src := n.attrs["src"]; !strings.HasPrefix(src, "/brand/") && !strings.HasPrefix(src, "/admin/branding/draft/") || n.attrs["alt"] == "" || n.attrs["width"] == "" {
+				fail("<img> %v", n.attrs)
+			}
 		case "a":
 			b.checkLink(n, ids, fail)
 		case "button", "summary", "label", "th", "title", "h1", "h2", "h3":
@@ -450,7 +459,7 @@ func (b *browser) checkWords(lang string, fail func(string, ...any)) {
 		}
 		for p := n.parent; p != nil; p = p.parent {
 			// The name of a language is in that language.
-			if slices.Contains([]string{"bdi", "time", "code"}, p.tag) || p.tag == "option" && p.has("lang") || p.attrs["translate"] == "no" || p.has("aria-hidden") {
+			if slices.Contains([]string{"bdi", "time", "code", "textarea"}, p.tag) || p.tag == "option" && p.has("lang") || p.attrs["translate"] == "no" || p.has("aria-hidden") {
 				return
 			}
 			if l := p.attrs["lang"]; l != "" && p.tag != "html" {

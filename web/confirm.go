@@ -39,6 +39,7 @@ func acts() map[string]act {
 		"texts_provider": {action: "provider.change_texts", then: textsPath, label: "page.confirm.for_texts_provider"},
 		"duo_provider":   {action: "provider.change_duo", then: duoAdminPath, label: "page.confirm.for_duo_provider"},
 		"email_provider": {action: "provider.change", then: providerPath, label: "page.confirm.for_email_provider"},
+		"branding":       {action: "branding.change", then: brandingPath, label: "page.confirm.for_branding"},
 		"admin":          {action: "admin.act", then: securityPath, label: "page.confirm.for_admin"},
 		"":               {then: securityPath, label: "page.confirm.for_any"},
 	}

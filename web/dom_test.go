@@ -17,7 +17,7 @@ type node struct {
 	text   string
 }
 
-var void = []string{"meta", "link", "input", "br", "hr", "img"}
+var void = []string{"meta", "link", "input", "br", "hr", "img", "source"}
 
 // parseHTML is stricter than a browser: what it does not understand is an
 // error, so that markup that came out of a name cannot be mended away.

@@ -34,7 +34,7 @@ type newWay struct {
 // settable lists the kinds that the person can set up in this sign-in: whatever
 // is registered and strong enough for what asks for it. The best is first.
 func (h *Handler) settable(s step) ([]authn.Kind, error) {
-	doc, err := policy.Parse(s.Company.Policy)
+	doc, err := policy.Current(s.Company, h.c.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ type newPasswordPage struct {
 }
 
 func (h *Handler) drawNewPassword(w http.ResponseWriter, status int, v *View, s step, p passwordPage) error {
-	doc, err := policy.Parse(s.Company.Policy)
+	doc, err := policy.Current(s.Company, h.c.Now())
 	if err != nil {
 		return err
 	}

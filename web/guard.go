@@ -7,6 +7,8 @@ import (
 	"net/url"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/branding"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/session"
@@ -19,9 +21,27 @@ type accountFunc func(http.ResponseWriter, *http.Request, session.Current) error
 // led to the sign-in and back.
 func (h *Handler) account(f accountFunc) http.Handler { return h.guard(f, h.pageAgain) }
 
+// adminUpload is for a form with files of those who hold a permission. Nothing is
+// read of anybody else's.
+func (h *Handler) adminUpload(p directory.Permission, f accountFunc) http.Handler {
+	return h.guarded(f, h.pageAgain, func(r *http.Request, cur session.Current) (*http.Request, error) {
+		if _, err := h.c.Directory.Check(r.Context(), directory.Session(cur.Token, httpserve.ClientOf(r)), p); err != nil {
+			return nil, err
+		}
+		if !httpserve.IsMultipart(r) {
+			return r, nil
+		}
+		return httpserve.Multipart(r, branding.MaxUpload)
+	})
+}
+
 // guard is account with the answer to a form that was open before the session
 // was issued anew.
 func (h *Handler) guard(f, again accountFunc) http.Handler {
+	return h.guarded(f, again, func(r *http.Request, _ session.Current) (*http.Request, error) { return r, nil })
+}
+
+func (h *Handler) guarded(f, again accountFunc, read func(*http.Request, session.Current) (*http.Request, error)) http.Handler {
 	return httpserve.Page(func(w http.ResponseWriter, r *http.Request) error {
 		cur, err := h.current(r)
 		if errors.Is(err, authn.Unauthenticated) {
@@ -32,6 +52,9 @@ func (h *Handler) guard(f, again accountFunc) http.Handler {
 		}
 		httpserve.Subject(r.Context(), cur.Company.ID, cur.User.ID, cur.Session.ID)
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			if r, err = read(r, cur); err != nil {
+				return err
+			}
 			if err := h.c.Cookies.CheckForm(r); err != nil {
 				if authn.AsError(err).Code == authn.Forbidden && h.isOlder(r) {
 					httpserve.Record(r, err)

@@ -48,7 +48,8 @@ func (h *Handler) drawInvitation(w http.ResponseWriter, r *http.Request, status 
 	httpserve.Subject(r.Context(), in.Company.ID, in.User.ID)
 	p.Login, p.Field.Minimum, p.Token, p.Name = in.User.Login, in.Minimum, token.Reveal(), in.User.Name
 	p.Until, p.Owner = v.When(in.Link.ExpiresAt), in.Link.Purpose == authn.OwnerLink
-	v.Company, v.Title = in.Company.Name, v.T("page.invitation.title", "Company", in.Company.Name)
+	v.inCompany(in.Company)
+	v.Title = v.T("page.invitation.title", "Company", in.Company.Name)
 	v.Failed, v.Data = p.Field.New != "" || p.Field.Repeat != "" || p.Problem != "", p
 	return h.draw(w, status, "invitation.html", v)
 }

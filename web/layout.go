@@ -39,7 +39,7 @@ func NewLayout(c LayoutConfig) (*Layout, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	base := template.New("layout").Funcs(template.FuncMap{"asset": Asset, "snippet": newSnippet})
+	base := template.New("layout").Funcs(template.FuncMap{"asset": Asset, "snippet": newSnippet, "dict": dict})
 	base, err := base.ParseFS(pageFiles, "pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/duoparts.html", "pages/docs.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: layout: %w", err)
@@ -136,3 +136,6 @@ func (h *Handler) draw(w http.ResponseWriter, status int, file string, v *View) 
 	}
 	return h.layout.write(w, status, p.template, v)
 }
+
+// dict hands several values to a part of a page, by name.
+func dict(pairs ...any) map[string]any { return arguments(pairs) }

@@ -57,7 +57,8 @@ func (h *Handler) getNotMe(w http.ResponseWriter, r *http.Request) error {
 			p.Agent = v.Agent(e.Personal.Agent)
 		}
 	}
-	v.Company, v.Title, v.Data = n.Company.Name, v.T("page.notme.title"), p
+	v.inCompany(n.Company)
+	v.Title, v.Data = v.T("page.notme.title"), p
 	return h.draw(w, http.StatusOK, "notme.html", v)
 }
 
@@ -142,7 +143,8 @@ func (h *Handler) notMeGone(w http.ResponseWriter, r *http.Request, v *View, n e
 		return err
 	}
 	httpserve.Record(r, err)
-	v.Company, v.Title = n.Company.Name, v.T("page.notme."+what+"_title")
+	v.inCompany(n.Company)
+	v.Title = v.T("page.notme." + what + "_title")
 	return h.drawGone(w, httpserve.Status(e.Code), v, gone{
 		Text: v.T("page.notme." + what + "_text"), Button: v.T("page.notme.signin"),
 		Action: withQuery(h.signInAddress(r.Context(), h.layout.cookie(r, companyCookie)), "return_to", securityPath),

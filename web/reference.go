@@ -47,6 +47,7 @@ type refOperation struct {
 	Optional         bool     // none will do as well
 	Parameters       []field
 	Body             []field
+	File             string // media type of a body that is a file; empty: it is none
 	Answers          []answer
 	Errors           []answer
 	Usual            []docs.Span // errors that most operations may answer
@@ -214,19 +215,11 @@ func (b *referenceBuilder) operation(path, method string, item pathItem, o *oper
 	var request json.RawMessage
 	var requestName string
 	if o.RequestBody != nil {
-		m, ok := b.doc.body(*o.RequestBody).Content.find("application/json")
-		if !ok || m.Schema == nil {
-			b.fail("%s has a body that is not application/json", op.ID)
+		content := b.doc.body(*o.RequestBody).Content
+		if _, picture := content.find(pictureType); picture {
+			op.File = pictureType
+		} else if request, requestName = b.request(op, o, content); request == nil {
 			return op
-		}
-		body := b.field("", m.Schema, nil)
-		op.Body = body.Fields
-		if len(body.Choices) > 0 {
-			op.Body = []field{body}
-		}
-		request, requestName = b.goodExample(o, m)
-		if request == nil {
-			b.fail("%s has a body and no example of one", op.ID)
 		}
 	}
 	for _, r := range o.Responses {
@@ -235,6 +228,28 @@ func (b *referenceBuilder) operation(path, method string, item pathItem, o *oper
 	op.Curl, op.Go = b.snippets(op, request)
 	op.Search = searchText(g, op)
 	return op
+}
+
+// pictureType is the type of the only files that a body can be.
+const pictureType = "image/png"
+
+// request is an example of a JSON body, and its name; nil: what there is cannot be drawn.
+func (b *referenceBuilder) request(op *refOperation, o *operation, content entries[media]) (json.RawMessage, string) {
+	m, ok := content.find("application/json")
+	if !ok || m.Schema == nil {
+		b.fail("%s has a body that is not application/json", op.ID)
+		return nil, ""
+	}
+	body := b.field("", m.Schema, nil)
+	op.Body = body.Fields
+	if len(body.Choices) > 0 {
+		op.Body = []field{body}
+	}
+	request, name := b.goodExample(o, m)
+	if request == nil {
+		b.fail("%s has a body and no example of one", op.ID)
+	}
+	return request, name
 }
 
 func (b *referenceBuilder) sentence(s string) []docs.Span {

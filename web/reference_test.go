@@ -141,12 +141,12 @@ func checkCurl(t *testing.T, base string, op apiOperation, command string) {
 		t.Errorf("%s: %v: %s", op.ID, err, command)
 		return
 	}
-	method, body, address := "GET", "", ""
+	method, body, file, address := "GET", "", "", ""
 	var headers []string
 	for i := 1; i < len(words); i++ {
 		switch words[i] {
 		case "-i":
-		case "-X", "-H", "-d":
+		case "-X", "-H", "-d", "--data-binary":
 			if i++; i == len(words) {
 				t.Errorf("%s: nothing after the last option", op.ID)
 				return
@@ -156,6 +156,8 @@ func checkCurl(t *testing.T, base string, op apiOperation, command string) {
 				method = words[i]
 			case "-H":
 				headers = append(headers, words[i])
+			case "--data-binary":
+				file = words[i]
 			default:
 				if body = words[i]; method == "GET" {
 					method = "POST"
@@ -167,6 +169,12 @@ func checkCurl(t *testing.T, base string, op apiOperation, command string) {
 			}
 			address = words[i]
 		}
+	}
+	if file != "" { // is the body
+		if file != "@logo.png" || body != "" || !op.Body || !slices.Contains(headers, "Content-Type: image/png") {
+			t.Errorf("%s: the file %q, headers %q", op.ID, file, headers)
+		}
+		op.Body = false
 	}
 	if method != op.Method || (body != "") != op.Body || body != "" && (!json.Valid([]byte(body)) || body[0] != '{') {
 		t.Errorf("%s: %s with the body %q", op.ID, method, body)
@@ -381,7 +389,7 @@ func TestReference_languages(t *testing.T) {
 // A document that is not understood to the last member stops the server, not the reader.
 func TestReference_strict(t *testing.T) {
 	s := newServer(t)
-	good := web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Texts: text.Default(),
+	good := web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Branding: s.Branding, Texts: text.Default(),
 		OpenAPI: httpapi.OpenAPI(), PublicURL: "https://login.example.com/"}
 	if _, err := web.New(good); err != nil {
 		t.Fatal(err)

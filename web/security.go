@@ -78,11 +78,11 @@ type rules struct {
 }
 
 func (h *Handler) rulesOf(cur session.Current) (rules, error) {
-	doc, err := policy.Parse(cur.Company.Policy)
+	doc, err := policy.Current(cur.Company, h.c.Now())
 	if err != nil {
 		return rules{}, err
 	}
-	return rules{doc: doc, second: policy.Second(doc, cur.Factors, h.traits(cur.Company)), demanded: policy.Demanded(doc, cur.User)}, nil
+	return rules{doc: doc, second: policy.Second(doc, cur.User, cur.Factors, h.traits(cur.Company)), demanded: policy.Demanded(doc, cur.User)}, nil
 }
 
 // canSync says whether the person may set up the app, and which one that replaces.

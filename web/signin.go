@@ -30,9 +30,10 @@ func signInForm(r *http.Request, form url.Values) signInPage {
 // of every browser that sees that page, whoever wrote the link.
 var signInNotices = map[string]string{"signed_out": "page.done.signed_out"}
 
-func (h *Handler) drawSignIn(w http.ResponseWriter, r *http.Request, status int, company string, p signInPage) error {
+func (h *Handler) drawSignIn(w http.ResponseWriter, r *http.Request, status int, company authn.Company, p signInPage) error {
 	v := h.anonymous(w, r)
-	v.Company, v.Data = company, p
+	v.inCompany(company)
+	v.Data = p
 	v.Title = v.T("page.signin.title")
 	v.Failed = p.Problem != "" || p.LoginError != "" || p.PassError != ""
 	v.Notice = signInNotices[r.URL.Query().Get("done")]
@@ -55,7 +56,7 @@ func (h *Handler) getSignIn(w http.ResponseWriter, r *http.Request) error {
 		seeOther(w, safe(returnTo, h.c.Home))
 		return nil
 	}
-	return h.drawSignIn(w, r, http.StatusOK, company.Name, signInPage{Action: r.URL.Path, ReturnTo: returnTo})
+	return h.drawSignIn(w, r, http.StatusOK, company, signInPage{Action: r.URL.Path, ReturnTo: returnTo})
 }
 
 // companyPage is the data of company.html.
@@ -113,18 +114,18 @@ func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request) error {
 	p, v := signInForm(r, form), h.layout.view(r)
 	if httpserve.ClientOf(r).Browser == "" {
 		p.Problem = v.T("page.signin.cookies")
-		return h.drawSignIn(w, r, http.StatusBadRequest, company.Name, p)
+		return h.drawSignIn(w, r, http.StatusBadRequest, company, p)
 	}
 	if err := h.c.Cookies.CheckSignInForm(r); err != nil {
 		httpserve.Record(r, err)
 		p.Problem = httpserve.Message(h.c.Texts, v.Lang, authn.AsError(err))
-		return h.drawSignIn(w, r, http.StatusForbidden, company.Name, p)
+		return h.drawSignIn(w, r, http.StatusForbidden, company, p)
 	}
 	st, err := h.c.SignIn.Begin(r.Context(), signin.Begin{
 		Company: company.Slug, Login: p.Login, Password: form.Get("password"), ReturnTo: p.ReturnTo, Client: httpserve.ClientOf(r),
 	})
 	if err != nil {
-		return h.refuseSignIn(w, r, v, company.Name, p, err)
+		return h.refuseSignIn(w, r, v, company, p, err)
 	}
 	httpserve.Subject(r.Context(), st.Company.ID, st.User.ID, st.Attempt.ID)
 	h.remember(w, companyCookie, company.Slug)
@@ -140,7 +141,7 @@ func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request) error {
 }
 
 // refuseSignIn shows the form again, with everything but the password.
-func (h *Handler) refuseSignIn(w http.ResponseWriter, r *http.Request, v *View, company string, p signInPage, err error) error {
+func (h *Handler) refuseSignIn(w http.ResponseWriter, r *http.Request, v *View, company authn.Company, p signInPage, err error) error {
 	e := authn.AsError(err)
 	switch e.Code {
 	case authn.Invalid:

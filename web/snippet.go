@@ -15,6 +15,7 @@ type call struct {
 	header             [][2]string // name, and value before the variable
 	variable           []string    // environment variable at the end of the header's value; empty: none
 	body               string
+	file               string // name of a file that is the body; empty: none
 }
 
 var inBraces = regexp.MustCompile(`\{([^}]+)\}`)
@@ -40,6 +41,10 @@ func (b *referenceBuilder) snippets(op *refOperation, request json.RawMessage) (
 	if request != nil {
 		c.add("Content-Type", "application/json", "")
 		c.body = b.indent(op.ID, request)
+	}
+	if op.File != "" {
+		c.add("Content-Type", op.File, "")
+		c.file = "logo.png"
 	}
 	return c.curl(), c.program()
 }
@@ -89,6 +94,9 @@ func (c *call) curl() string {
 	if c.body != "" {
 		out.WriteString(" \\\n  -d " + shellQuote(c.body))
 	}
+	if c.file != "" {
+		out.WriteString(" \\\n  --data-binary @" + c.file)
+	}
 	return out.String()
 }
 
@@ -116,6 +124,14 @@ func (c *call) program() string {
 			quoted = strconv.Quote(c.body)
 		}
 		line("\tbody := strings.NewReader(%s)", quoted)
+	}
+	if c.file != "" {
+		body = "body"
+		line("\tbody, err := os.Open(%q)", c.file)
+		line("\tif err != nil {")
+		line("\t\tlog.Fatal(err)")
+		line("\t}")
+		line("\tdefer body.Close()")
 	}
 	line("\treq, err := http.NewRequest(%q, %s, %s)", c.method, goAddress(c.base+c.path), body)
 	line("\tif err != nil {")

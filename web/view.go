@@ -24,13 +24,15 @@ type View struct {
 	Failed    bool // the page shows an error; its title says so first (ux rule 28)
 	Banner    string
 	Company   string // name; empty: not known yet
+	Brand     *look  // of the company; nil: none of its own
 	Form      string // the hidden value of every form
 	Here      string // where to come back to; a path
 	Section   string // of the side navigation: "profile" or "security"
 	Notice    string // key of a notice about what was just done; empty: none
 	Warning   bool   // the notice is none of success
 	Person    *person
-	Refresh   int // seconds until the page is loaded again where there is no script; 0: never
+	Styles    string // a further stylesheet of this page; empty: none
+	Refresh   int    // seconds until the page is loaded again where there is no script; 0: never
 	Data      any
 
 	client   authn.Client // who asks
@@ -88,7 +90,8 @@ func (h *Handler) personal(r *http.Request, cur session.Current) *View {
 	if cur.User.Locale != "" {
 		v.language(h.c.Texts.Match("", cur.User.Locale))
 	}
-	v.Shape, v.Company, v.Form = Sheet, cur.Company.Name, h.c.Cookies.FormToken(r)
+	v.inCompany(cur.Company)
+	v.Shape, v.Form = Sheet, h.c.Cookies.FormToken(r)
 	v.Person = &person{Name: cur.User.Name, Login: cur.User.Login, Initials: initials(cur.User.Name)}
 	v.Person.CanSync, v.Person.Replaces = h.canSync(cur)
 	v.Person.Admin = h.adminNav(cur)

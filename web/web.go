@@ -52,6 +52,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/branding"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
@@ -70,6 +71,7 @@ type Config struct {
 	Directory *directory.Service
 	Audit     *audit.Service
 	Providers *provider.Service // nil: companies have no mail servers of their own, and no text messages
+	Branding  *branding.Service
 
 	Cookies httpserve.Cookies
 	Texts   *text.Catalogue
@@ -105,8 +107,8 @@ type Handler struct {
 
 // New checks the configuration and parses the pages.
 func New(c Config) (*Handler, error) {
-	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Texts == nil {
-		return nil, errors.New("web: Config needs SignIn, Enroll, Sessions, Directory, Audit and Texts")
+	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Branding == nil || c.Texts == nil {
+		return nil, errors.New("web: Config needs SignIn, Enroll, Sessions, Directory, Audit, Branding and Texts")
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -155,6 +157,7 @@ const (
 	providerPath   = "/admin/providers/email"
 	textsPath      = "/admin/providers/texts"
 	duoAdminPath   = "/admin/providers/duo"
+	brandingPath   = "/admin/branding"
 )
 
 // Mount registers all pages, a line each.
@@ -181,6 +184,13 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("POST "+textsPath, h.account(h.postTextsAdmin))
 	m.Handle("GET "+duoAdminPath, h.account(h.getDuoAdmin))
 	m.Handle("POST "+duoAdminPath, h.account(h.postDuoAdmin))
+
+	m.Handle("GET "+brandingPath, h.admin(directory.BrandingWrite, h.getBranding))
+	m.Handle("POST "+brandingPath, h.adminUpload(directory.BrandingWrite, h.postBranding))
+	m.Handle("GET "+brandingPath+"/colours/{file}", h.admin(directory.BrandingWrite, h.getPreviewColours))
+	m.Handle("GET "+brandingPath+"/draft/{kind}/{file}", h.admin(directory.BrandingWrite, h.getLogoDraft))
+	m.Handle("GET /brand/{file}", httpserve.Page(h.getBrandColours))
+	m.Handle("GET /brand/{company}/{file}", httpserve.Page(h.getLogo))
 
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)

@@ -45,7 +45,7 @@ func viewCompany(c authn.Company) (companyView, error) {
 
 func (p *program) companyCommand() *cobra.Command {
 	return p.configured(group("company", "Companies: the customers whose people sign in", "  sallyport company list",
-		p.companyAdd(), p.companyList(), p.companyShow(), p.companyPolicy(), p.companySupport(), p.companyRecover()))
+		p.companyAdd(), p.companyList(), p.companyShow(), p.companyPolicy(), p.companySupport(), p.companyBranding(), p.companyRecover()))
 }
 
 func (p *program) companyAdd() *cobra.Command {

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/branding"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/demo"
 	"github.com/sallyport-mfa/sallyport/keyring"
@@ -35,6 +36,7 @@ type opened struct {
 	store     *store.Store
 	directory *directory.Service
 	providers *provider.Service
+	branding  *branding.Service
 	drivers   map[string]authn.TextDriver
 	kit
 	url  string // where people reach the server
@@ -78,6 +80,9 @@ func assemble(st *store.Store, c *config) (*opened, error) {
 	}
 	o := &opened{store: st, directory: dir, kit: k, drivers: textDrivers(web), url: c.PublicURL.String(), mail: c.Mail.on()}
 	if o.providers, err = providers(st, c, o.drivers, k.duo); err != nil {
+		return nil, err
+	}
+	if o.branding, err = brands(st); err != nil {
 		return nil, err
 	}
 	return o, nil

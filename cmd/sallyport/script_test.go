@@ -3,8 +3,12 @@ package main
 import (
 	"database/sql"
 	"encoding/json"
+	"errors"
+	"image"
+	"image/png"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +28,16 @@ func cmdTamper(ts *testscript.TestScript, neg bool, args []string) {
 		_, err := db.Exec(statement)
 		ts.Check(err)
 	}
+}
+
+// cmdPicture runs "picture FILE": a PNG of 40 × 20.
+func cmdPicture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: picture FILE")
+	}
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(errors.Join(png.Encode(f, image.NewGray(image.Rect(0, 0, 40, 20))), f.Close()))
 }
 
 // cmdWaitFor runs "waitfor STATUS URL": it asks until that is the answer.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -93,7 +94,7 @@ func (u *userGroup) require() *cobra.Command {
 
 // required says what two-factor sign-in of this person comes to now.
 func (v userView) required(company authn.Company) string {
-	doc, err := policy.Parse(company.Policy)
+	doc, err := policy.Current(company, time.Now())
 	if err != nil {
 		doc.TwoFactor = policy.On // the setting is saved whatever the policy says
 	}

@@ -76,7 +76,7 @@ func (u *userGroup) phone() *cobra.Command {
 
 // reaches says why no code goes to contact numbers of a company, if none does.
 func (o *opened) reaches(c *cobra.Command, company authn.Company) (string, error) {
-	doc, err := policy.Parse(company.Policy)
+	doc, err := policy.Current(company, time.Now())
 	if err != nil {
 		return "", fmt.Errorf("company %s: %w", company.Slug, err)
 	}

@@ -271,7 +271,7 @@ func (l *life) attacked(ctx context.Context) error {
 		return l.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 			u := *rows.User
 			u.WrongInRow, u.WrongInMonth, u.MonthStart = 7, 7, l.now
-			return authn.Accept(l.refused(17), authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.PausedUntil(l.now, rows.Charged.Count.Tries)},
+			return authn.Accept(l.refused(17), authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, l.now).PausedUntil(l.now, rows.Charged.Count.Tries)},
 				authn.PutUser{User: u})
 		})
 	})

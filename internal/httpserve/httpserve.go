@@ -55,6 +55,8 @@ type Config struct {
 	HSTS bool
 	// BodyLimit is the largest request body in bytes; 0: DefaultBodyLimit.
 	BodyLimit int64
+	// Uploads are larger limits of single routes without parameters, by "METHOD /path".
+	Uploads map[string]int64
 	// URLLimit is the longest path with query in bytes; 0: DefaultURLLimit.
 	URLLimit int
 	// Cookies are the names of our cookies.
@@ -218,11 +220,12 @@ func (l *layer) admit(w *writer, r *http.Request) error {
 	if err := l.checkOrigin(r); err != nil {
 		return err
 	}
-	if r.ContentLength > l.cfg.BodyLimit {
+	limit := max(l.cfg.BodyLimit, l.cfg.Uploads[r.Method+" "+r.URL.Path])
+	if r.ContentLength > limit {
 		// Not reading the rest is only possible by closing.
 		w.Header().Set("Connection", "close")
-		return tooLarge(l.cfg.BodyLimit, nil)
+		return tooLarge(limit, nil)
 	}
-	r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, l.cfg.BodyLimit)
+	r.Body = http.MaxBytesReader(w.ResponseWriter, r.Body, limit)
 	return nil
 }

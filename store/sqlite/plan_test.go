@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ func TestPlans(t *testing.T) {
 		t.Errorf("only %d statements were run", len(texts))
 	}
 	for _, table := range []string{"companies", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices", "events", "chains",
-		"leases", "meta", "saved_codes", "challenges", "links", "outbox", "budgets", "providers", "provider_health"} {
+		"leases", "meta", "saved_codes", "challenges", "links", "outbox", "budgets", "providers", "provider_health", "policy_versions", "policy_reminders", "branding", "brand_files"} {
 		if !b.ran("INSERT INTO " + table + " ") {
 			t.Errorf("nothing is put into %s", table)
 		}
@@ -33,12 +34,14 @@ func TestPlans(t *testing.T) {
 			continue
 		}
 		if strings.Contains(text, "factors_2") || strings.HasPrefix(text, "UPDATE users SET owner =") || strings.HasPrefix(text, "UPDATE users SET had_factor_at =") ||
-			strings.HasPrefix(text, "UPDATE companies SET provides = 'email'") {
+			strings.HasPrefix(text, "UPDATE companies SET provides = 'email'") ||
+			strings.HasPrefix(text, "INSERT INTO policy_versions SELECT") {
 			continue // a migration, once
 		}
 		for _, step := range b.plan(text) {
 			switch {
-			case strings.HasSuffix(step, "PRIMARY KEY (company=?)") && !strings.Contains(text, "FROM company_keys") && !strings.Contains(text, "chains") &&
+			case strings.HasPrefix(step, "SEARCH b USING"), strings.HasPrefix(step, "SEARCH branding USING"): // a company has one
+			case strings.HasSuffix(step, "PRIMARY KEY (company=?)") && !strings.Contains(text, "FROM company_keys") && !strings.Contains(text, "FROM policy_reminders") && !strings.Contains(text, "chains") &&
 				!strings.Contains(text, "FROM outbox WHERE company = $1 AND channel"): // what waits is what an owner asks for
 				t.Errorf("%s\n\t%s: all rows of a company", text, step)
 			case !strings.Contains(step, "SCAN"), strings.Contains(step, "CONSTANT ROW"):
@@ -100,7 +103,18 @@ func (b *bed) everyStatement(ctx context.Context) {
 		authn.SetPassword{ID: b.id(authn.FactorID), Hash: []byte("h")}, authn.Rehash{Old: []byte("h"), New: []byte("i")},
 		authn.PutUser{User: authn.User{ID: u}})
 	accept(authn.Keys{User: u}, authn.SetProvider{Provider: authn.Provider{Channel: authn.Email, Version: 1, Settings: []byte("{}")}})
-	_, err := b.Provider(ctx, b.company, authn.Email)
+	for version := range int64(2) {
+		accept(authn.Keys{User: u}, authn.SetBranding{Branding: authn.Branding{Version: version + 1}, Files: []authn.LogoFile{{Kind: "logo", Hash: "h", Bytes: []byte("x")}, {Kind: "logo_dark"}}})
+	}
+	b.must(b.PutLogoDraft(ctx, b.company, authn.LogoFile{Kind: "logo", Hash: "h", Bytes: []byte("x")}, b.now))
+	_, err := b.LogoDraft(ctx, b.company, "logo", "h", b.now)
+	b.must(err)
+	_, err = b.Branding(ctx, b.company)
+	b.must(err)
+	if _, err = b.Logo(ctx, "nobody", "h"); !errors.Is(err, authn.NotFound) {
+		b.t.Fatal(err)
+	}
+	_, err = b.Provider(ctx, b.company, authn.Email)
 	b.must(err)
 	b.must(b.ProviderNoted(ctx, b.company, authn.Email, 1, b.now, ""))
 	b.must(b.ProviderNoted(ctx, b.company, authn.Email, 1, b.now, "connect"))
@@ -126,6 +140,7 @@ func (b *bed) everyStatement(ctx context.Context) {
 	accept(authn.Keys{User: u}, authn.ActivateFactor{ID: next}, authn.PutFactor{Factor: authn.Factor{ID: next, State: authn.Asleep}}, authn.DeleteFactor{ID: next},
 		authn.EndSession{ID: ses}, authn.EndSessions{}, authn.EndAttempts{})
 	accept(authn.Keys{}, authn.SetPolicy{Version: 1})
+	b.everyPolicyStatement(ctx)
 	b.everyAccountStatement(ctx)
 	b.everyTextStatement(ctx)
 	_, err = b.SealEvents(ctx, b.company, b.now, 0, func([]byte, int64, authn.Event, []byte) []byte { return []byte{1} })
@@ -144,6 +159,20 @@ func (b *bed) everyStatement(ctx context.Context) {
 		_, err = b.Events(ctx, b.company, authn.EventQuery{Target: target})
 		b.must(err)
 	}
+}
+
+// everyPolicyStatement is about the history, previews and reminders.
+func (b *bed) everyPolicyStatement(ctx context.Context) {
+	b.t.Helper()
+	_, err := b.PolicyVersions(ctx, b.company, 0, 0)
+	b.must(err)
+	_, err = b.PolicyVersion(ctx, b.company, 1)
+	b.must(err)
+	_, err = b.People(ctx, b.company, "", 0)
+	b.must(err)
+	at, err := b.Reminders(ctx, b.company)
+	b.must(err)
+	b.must(b.Remind(ctx, authn.Keys{Company: b.company, Now: b.now}, at, authn.Reminders{Company: b.company, Rollout: "r", Days: 3}, nil))
 }
 
 // everyAccountStatement is about codes, links and letters.

@@ -221,3 +221,13 @@ for (const field of document.querySelectorAll('[data-filter]')) {
     soon = setTimeout(() => say(n > 0 ? found.textContent : rest.nothing.textContent.trim()), 700);
   });
 }
+
+// A colour is typed; where the browser can, it is picked as well.
+for (const pick of document.querySelectorAll('input[type=color][data-for]')) {
+  const text = document.getElementById(pick.dataset.for);
+  const read = () => { if (/^#[0-9a-f]{6}$/i.test(text.value.trim())) pick.value = text.value.trim().toLowerCase(); };
+  read();
+  pick.hidden = false;
+  pick.addEventListener('input', () => { text.value = pick.value; });
+  text.addEventListener('input', read);
+}
