@@ -39,6 +39,8 @@ type Store interface {
 	ActedOn(ctx context.Context, company, actor, person, since string) (bool, error)
 	// PendingSecret is the secret of a pending factor, for showing it again.
 	PendingSecret(context.Context, authn.Keys) ([]byte, error)
+	// Sessions are those of a person that did not end yet, or not long ago.
+	Sessions(ctx context.Context, company, user string) ([]authn.Session, error)
 	KeyStore
 	PolicyStore
 }

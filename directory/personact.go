@@ -134,6 +134,12 @@ func May(c authn.Company, by, target authn.User, do string) bool {
 	return mayTouch(&rows, Act{}) == nil
 }
 
+// Waits reports whether an act on a person takes somebody else's word, or a day.
+func Waits(c authn.Company, target authn.User, do string) bool {
+	kind, ok := personActs[do]
+	return ok && !kind.gentle && Administrative(c, target)
+}
+
 // hash binds an act with all that it says to its target. The reason is part of
 // what somebody agrees to.
 func (p PersonAct) hash(target string) string {

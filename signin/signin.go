@@ -244,7 +244,7 @@ func (s *Service) status(rows *authn.Rows, now time.Time) (Status, error) {
 // prepared are the ways that can be confirmed in a set-up (ruling 1: after the
 // proof from outside the password).
 func prepared(rows *authn.Rows, need policy.Need, now time.Time) []authn.Factor {
-	if need.State != authn.NeedEnrolment {
+	if need.State != authn.NeedEnrolment || need.Handed {
 		return nil
 	}
 	var list []authn.Factor

@@ -192,6 +192,8 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("GET /brand/{file}", httpserve.Page(h.getBrandColours))
 	m.Handle("GET /brand/{company}/{file}", httpserve.Page(h.getLogo))
 
+	h.mountPerson(m)
+
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)
 	m.Handle("GET /assets/{file}", httpserve.Page(serveAsset))
