@@ -111,7 +111,7 @@ func TestApprovalPages_rul17_rul20(t *testing.T) {
 	b.get("/admin/approvals").want(200, ".*").shows("main", "Looks wrong").shows("main", "Priya Nair")
 	b.submit(".waiting form", "do", "approve").want(200, "/admin/approvals").shows("#notice", "Approved")
 	a.get(page).want(200, ".*").shows(".waiting", "can be done")
-	a.submit(".waiting form").want(200, page).shows("main", "Suspended")
+	a.submit(".waiting .repeat").want(200, page).shows("main", "Suspended")
 	u, _, err := s.Directory.Lookup(context.Background(), s.Company, help.ID)
 	if err != nil || u.Status != authn.Suspended {
 		t.Errorf("%+v %v", u.Status, err)
