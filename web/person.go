@@ -237,7 +237,7 @@ func (h *Handler) theirWay(v *View, cur session.Current, u authn.User, f authn.F
 	case stranger.Paused(v.now) || known.Paused(v.now):
 		row.Pill, row.Class = v.T("admin.person.way_paused"), "warn"
 	default:
-		row.Pill, row.Class = v.T("page.security.on"), "ok"
+		row.Pill, row.Class = v.T("admin.person.way_on"), "ok"
 	}
 	if to := preparedTo(f, u); f.Kind.Sent() && to != "" {
 		detail("admin.person.way_to", "To", to)

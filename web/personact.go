@@ -15,7 +15,7 @@ import (
 type actPage struct {
 	Action, Back, Label string
 	Name                string
-	Effects             []string
+	Effects             [][]Part
 	Check               bool // it is to be made sure that it is really them
 	Waits               bool // somebody else has to agree
 	Danger              bool
@@ -103,7 +103,7 @@ func (h *Handler) getAct(w http.ResponseWriter, r *http.Request, cur session.Cur
 }
 
 // effects is what will happen, in words and numbers (ux rule 54).
-func (v *View) effects(a actAsked) []string {
+func (v *View) effects(a actAsked) [][]Part {
 	u := a.person.User
 	key := "admin.effect." + a.do
 	if own := key + "." + a.arg; a.arg != "" && v.texts.Has(own) {
@@ -120,18 +120,18 @@ func (v *View) effects(a actAsked) []string {
 			way = v.T("page.way." + string(f.Kind))
 		}
 	}
-	list := []string{v.T(key, "Name", u.Name, "Way", way, "Count", ways)}
+	list := [][]Part{v.Rich(key, "Name", u.Name, "Way", way, "Count", ways)}
 	switch a.do {
 	case directory.SignOut, directory.Suspend, directory.Leave, directory.Reset, directory.Disable, directory.Enable, directory.NotRequire, directory.Exempt, directory.InviteAgain, directory.Activate:
-		list = append(list, v.T("admin.effect.sessions", "Count", a.person.Sessions))
+		list = append(list, v.Rich("admin.effect.sessions", "Count", a.person.Sessions))
 	}
 	if a.do == directory.Leave && a.person.Keys > 0 {
-		list = append(list, v.T("admin.effect.keys", "Count", a.person.Keys))
+		list = append(list, v.Rich("admin.effect.keys", "Count", a.person.Keys))
 	}
 	if u.Email != "" && !u.EmailVerifiedAt.IsZero() {
-		list = append(list, v.T("admin.effect.mail", "Name", u.Name))
+		list = append(list, v.Rich("admin.effect.mail", "Name", u.Name))
 	} else {
-		list = append(list, v.T("admin.effect.no_mail", "Name", u.Name))
+		list = append(list, v.Rich("admin.effect.no_mail", "Name", u.Name))
 	}
 	return list
 }

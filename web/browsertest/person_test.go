@@ -35,7 +35,7 @@ func TestHelpingPeople_S29_H2_H3_rul17(t *testing.T) {
 		s.UseTexts(t, s.Company)
 		desk, priya := somebody(t, s, "desk", "Desk", directory.Helpdesk), somebody(t, s, "priya", "Priya Nair", directory.Owner)
 		other := somebody(t, s, "other", "Other Desk", directory.Helpdesk)
-		tom := somebody(t, s, "tom", `Tom "<b>&lt;script&gt; \u202eevil`, directory.Member)
+		tom := somebody(t, s, "tom", `Tom "<b>&lt;script&gt; أحمد`, directory.Member)
 		nadia := somebody(t, s, "nadia", "Nadia Wieczorek-Abdulrahman bint Mohammed", directory.Member)
 		_, ways, err := s.Directory.Lookup(context.Background(), s.Company, tom.ID)
 		if err != nil || len(ways) != 2 {
