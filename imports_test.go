@@ -25,7 +25,7 @@ import (
 const module = "github.com/sallyport-mfa/sallyport"
 
 // domain is what handlers and the root package may build on.
-var domain = []string{"policy", "signin", "enroll", "directory", "session", "throttle", "audit", "notice", "provider", "remote", "branding"}
+var domain = []string{"policy", "signin", "enroll", "directory", "session", "throttle", "audit", "notice", "provider", "remote", "branding", "report"}
 
 // mayImport holds, for every package of this module, which others of this
 // module its non-test files may import ("." is the root). It is the table of
@@ -39,29 +39,32 @@ var mayImport = map[string][]string{
 	"text":            {},
 	"internal/qrcode": {},
 
-	"policy":             {"authn"},
-	"session":            {"authn"},
-	"throttle":           {"authn"},
-	"audit":              {"authn"},
-	"internal/egress":    {},
-	"internal/duoserver": {},
-	"internal/phone":     {},
-	"message/*":          {"authn", "internal/egress", "message/httpsend"},
-	"internal/httpserve": {"authn"},
-	"notice":             {"authn", "text"},
-	"method/*":           {"authn", "otp", "internal/phone"},
-	"remote":             {"authn"},
-	"signin":             {"authn", "policy", "remote"},
-	"enroll":             {"authn", "policy", "remote"},
-	"directory":          {"authn", "policy", "internal/phone"},
-	"provider":           {"authn", "directory", "policy", "internal/phone"}, // who may is directory.Can's to say
-	"branding":           {"authn", "directory", "policy"},
-	"store":              {"authn", "keyring"},
-	"store/*":            {"authn", "keyring", "store"}, // the words of its errors, and the key in its Config
-	"httpapi":            handlers,
-	"web":                append([]string{"docs"}, handlers...),
-	"oidc":               handlers,
-	".":                  append([]string{"httpapi", "web", "oidc", "internal/egress"}, handlers...),
+	"policy":              {"authn"},
+	"session":             {"authn"},
+	"throttle":            {"authn"},
+	"audit":               {"authn", "internal/csvfile"},
+	"internal/egress":     {},
+	"internal/duoserver":  {},
+	"internal/phone":      {},
+	"internal/csvfile":    {},
+	"message/*":           {"authn", "internal/egress", "message/httpsend"},
+	"message/auditstream": {"authn", "internal/egress", "message/webhook"}, // whose signature it shares
+	"internal/httpserve":  {"authn"},
+	"notice":              {"authn", "text"},
+	"method/*":            {"authn", "otp", "internal/phone"},
+	"remote":              {"authn"},
+	"signin":              {"authn", "policy", "remote"},
+	"enroll":              {"authn", "policy", "remote"},
+	"directory":           {"authn", "policy", "internal/phone"},
+	"provider":            {"authn", "directory", "policy", "internal/phone"}, // who may is directory.Can's to say
+	"branding":            {"authn", "directory", "policy"},
+	"report":              {"authn", "policy", "directory", "provider", "internal/csvfile"}, // how messages get through is the provider's to say
+	"store":               {"authn", "keyring"},
+	"store/*":             {"authn", "keyring", "store"}, // the words of its errors, and the key in its Config
+	"httpapi":             handlers,
+	"web":                 append([]string{"docs"}, handlers...),
+	"oidc":                handlers,
+	".":                   append([]string{"httpapi", "web", "oidc", "internal/egress"}, handlers...),
 
 	// What puts everything together. The root package is below all three.
 	"sallyporttest":   {".", "*", "method/*", "message/*", "store/*", "internal/duoserver", "internal/egress", "internal/httpserve", "internal/qrcode"},
@@ -70,7 +73,7 @@ var mayImport = map[string][]string{
 	"cmd/*":           {".", "*", "method/*", "message/*", "store/*", "internal/*"},
 }
 
-var handlers = append([]string{"authn", "text", "otp", "internal/httpserve", "internal/phone", "internal/qrcode"}, domain...)
+var handlers = append([]string{"authn", "text", "otp", "internal/csvfile", "internal/httpserve", "internal/phone", "internal/qrcode"}, domain...)
 
 // wired are the only packages whose non-test files may know a database or a
 // method by name; everything else gets them through authn's interfaces.

@@ -25,10 +25,11 @@ const (
 	sealEvery  = 3 * time.Second
 	sweepEvery = time.Minute
 	drainEvery = time.Second
+	sendEvery  = time.Second
 )
 
-// Run keeps house until ctx ends: it seals the event log, sends what waits in the
-// outbox, deletes what is over, compares the clock, and writes the counted
+// Run keeps house until ctx ends: it seals the event log and sends it where companies
+// want it, sends what waits in the outbox, deletes what is over, compares the clock, and writes the counted
 // refusals. A failing job is logged and tried
 // again; none of them is a condition for signing in. One Run per process;
 // several nodes share the work by leases.
@@ -36,7 +37,7 @@ func (s *Server) Run(ctx context.Context) error {
 	seal, sweep := time.NewTicker(sealEvery), time.NewTicker(sweepEvery)
 	defer seal.Stop()
 	defer sweep.Stop()
-	var mail sync.WaitGroup
+	var mail sync.WaitGroup // and what else may take long
 	defer func() {
 		mail.Wait()
 		if s.Providers != nil {
@@ -45,6 +46,10 @@ func (s *Server) Run(ctx context.Context) error {
 	}()
 	// On its own: a provider that is slow holds up nothing else.
 	mail.Go(func() { s.drain(ctx) })
+	mail.Go(func() { s.every(ctx, sendEvery, "streams", s.Audit.Deliver) })
+	mail.Go(func() {
+		s.every(ctx, sweepEvery, "retention", func(ctx context.Context) error { _, err := s.Audit.PruneSome(ctx); return err })
+	})
 	s.job(ctx, "clock", s.clock.tick)
 	for {
 		select {
@@ -74,14 +79,19 @@ func (s *Server) drain(ctx context.Context) {
 	if s.Notices == nil {
 		return
 	}
-	tick := time.NewTicker(drainEvery)
+	s.every(ctx, drainEvery, "outbox", func(ctx context.Context) error { _, err := s.Notices.Drain(ctx); return err })
+}
+
+// every does a job until ctx ends.
+func (s *Server) every(ctx context.Context, pause time.Duration, name string, f func(context.Context) error) {
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.job(ctx, "outbox", func(ctx context.Context) error { _, err := s.Notices.Drain(ctx); return err })
+			s.job(ctx, name, f)
 		}
 	}
 }

@@ -33,6 +33,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/remote"
+	"github.com/sallyport-mfa/sallyport/report"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -50,6 +51,7 @@ type Store interface {
 	notice.Outbox
 	provider.Store
 	branding.Store
+	report.Store
 	housekeeping
 }
 
@@ -101,6 +103,10 @@ type Config struct {
 	// Duo tries the applications that companies name (method/duo.Method). Nil: no
 	// company has Duo.
 	Duo authn.DuoService
+	// Streams send companies' event logs to the systems that they name (the types of
+	// message/auditstream), by kind. Nil: events are sent nowhere. Needs Senders or
+	// TextDrivers.
+	Streams map[authn.Kind]authn.StreamSender
 	// Digits makes a sent code out of its seed (method/code.Digits); needed with Senders.
 	Digits func(seed []byte) string
 	// BackupCodes makes them (method/backup.Method); nil: nobody gets any.
@@ -129,6 +135,7 @@ type Server struct {
 	Notices   *notice.Service   // nil: nothing is sent
 	Providers *provider.Service // nil: nothing is sent
 	Branding  *branding.Service
+	Reports   *report.Service
 
 	cfg     Config
 	mux     *httpserve.Mux
@@ -271,7 +278,7 @@ func loopback(host string) bool {
 func (s *Server) services() error {
 	c := s.cfg
 	s.clock = &clockGuard{store: c.Store, now: c.Now, log: c.Log}
-	var errs [8]error
+	var errs [9]error
 	var deliver signin.Deliverer // a nil *notice.Service would be no nil interface
 	var texts signin.Texts
 	var settings func(context.Context, string, authn.Kind) ([]byte, error)
@@ -285,7 +292,7 @@ func (s *Server) services() error {
 		n := notice.Config{Outbox: c.Store, Texts: c.Catalogue, Senders: c.Senders, PublicURL: c.PublicURL,
 			Code: c.Digits, Now: c.Now, Log: c.Log, Random: c.Random}
 		s.Providers, errs[6] = provider.New(provider.Config{Store: c.Store, Mail: c.CompanyMail, Drivers: c.TextDrivers, Texts: c.Texts, Text: c.Senders[authn.SMS],
-			Duo: c.Duo, PublicURL: c.PublicURL, Now: c.Now, Random: c.Random, Log: c.Log, Lifetimes: c.Lifetimes,
+			Duo: c.Duo, Streams: c.Streams, PublicURL: c.PublicURL, Now: c.Now, Random: c.Random, Log: c.Log, Lifetimes: c.Lifetimes,
 			Render: func(l authn.Letter) (authn.Message, error) { return s.Notices.Render(l) }})
 		n.SenderFor = s.Providers.SenderFor
 		s.Notices, errs[5] = notice.New(n)
@@ -299,23 +306,29 @@ func (s *Server) services() error {
 	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Methods: c.Methods, Settings: settings, Countries: countries,
 		Lifetimes: c.Lifetimes, Now: c.Now, Random: c.Random,
 		Traits: func(of authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(methods, of) }})
-	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Now: c.Now, Random: c.Random})
+	s.Reports, errs[7] = report.New(report.Config{Store: c.Store, Methods: c.Methods, Providers: s.Providers, Now: c.Now})
+	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Streams: c.Streams, Text: s.eventText, Now: c.Now, Random: c.Random})
 	brand := branding.Config{Store: c.Store, SMSName: notice.SMSName, Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes}
 	if s.Notices != nil {
 		brand.Render = s.Notices.Render
 	}
-	s.Branding, errs[7] = branding.New(brand)
+	s.Branding, errs[8] = branding.New(brand)
 	return errors.Join(errs[:]...)
 }
 
+// eventText is what an event says, in English: for machines that watch.
+func (s *Server) eventText(e authn.Event) string {
+	return s.cfg.Catalogue.Text(text.English, audit.TextKey(e, s.cfg.Catalogue.Has), nil)
+}
+
 func (s *Server) mount(outer *httpserve.Config) error {
-	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers, Branding: s.Branding,
+	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers, Branding: s.Branding, Reports: s.Reports,
 		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Methods: s.cfg.Methods, Now: s.cfg.Now})
 	if err != nil {
 		return err
 	}
 	pages, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
-		Audit: s.Audit, Providers: s.Providers, Branding: s.Branding, Cookies: s.cookies, Texts: s.cfg.Catalogue, Methods: s.cfg.Methods, Home: s.cfg.Home, Banner: s.cfg.Banner,
+		Audit: s.Audit, Providers: s.Providers, Branding: s.Branding, Reports: s.Reports, Cookies: s.cookies, Texts: s.cfg.Catalogue, Methods: s.cfg.Methods, Home: s.cfg.Home, Banner: s.cfg.Banner,
 		OpenAPI: httpapi.OpenAPI(), PublicURL: s.cfg.PublicURL, Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check, Status: s.status})
 	if err != nil {
 		return err

@@ -1,4 +1,7 @@
-// Package audit reads the event log and keeps it tamper-evident.
+// Package audit reads the event log, keeps it tamper-evident, sends it elsewhere
+// and deletes what is too old.
+//
+// # Flow
 //
 // Events are written by the decisions they belong to, in the same
 // transaction. Numbering them there would make every sign-in of a company wait
@@ -6,6 +9,24 @@
 // later, under a lease (rulings 40 and 53). Each link covers a salted commitment to the personal part of the event
 // rather than that part itself, so that erasing a person leaves the chain
 // verifiable.
+//
+// Streams go over sealed events in the order of the chain, each from where its
+// target last took one ([Service.Deliver]). What a company does not keep any more
+// goes from the oldest end, and an event says up to where ([Service.PruneSome]).
+//
+// # Threats
+//
+//   - Whoever can write to the database alters, moves or deletes rows: [Service.Verify]
+//     names the first. Deleting by the rule is told from deleting otherwise by an
+//     event whose detail is sealed, which nobody makes without the keyring.
+//   - The end of the log is taken away with its noted head: a head from outside
+//     finds it, from an export, a receipt of an earlier check or a stream.
+//   - A query that finds nothing among ten million events: a search looks at a bounded
+//     number of rows and says how far it came.
+//   - A target that is down, slow or hostile (ruling 32): batches, deadlines and
+//     growing pauses; it holds up neither sealing nor signing in.
+//   - The log carried away: exports and checks are events themselves. Cells of CSV are no
+//     formulas (ruling 37). No secret or code is ever in an event (cve-61).
 package audit
 
 import (
@@ -23,7 +44,12 @@ import (
 
 // Store is what this package needs of storage.
 type Store interface {
+	Decide(context.Context, authn.Keys, func(*authn.Rows) authn.Verdict) error
 	Events(ctx context.Context, company string, q authn.EventQuery) ([]authn.Event, error)
+	// Search is Events at a bounded cost: a page may end before it is full.
+	Search(ctx context.Context, company string, q authn.EventQuery) (authn.EventPage, error)
+	// Names are what users and keys are called, by id.
+	Names(ctx context.Context, company string, ids []string) (map[string]authn.Named, error)
 	Companies(context.Context) ([]authn.Company, error)
 	// SealedEvents are in the order of the chain, from the one after the number
 	// after; UnsealedEvents in the order of their ids, from the one after that id.
@@ -36,11 +62,43 @@ type Store interface {
 	// SealEvents numbers and chains unsealed rows in the order of their ids.
 	SealEvents(ctx context.Context, company string, now time.Time, max int,
 		chain func(prev []byte, seq int64, e authn.Event, commitment []byte) []byte) (int, error)
+	Retention
+	StreamStore
+}
+
+// Retention is the deleting of old events.
+type Retention interface {
+	// Keep is how long a company keeps its events, and up to where it deleted them.
+	Keep(ctx context.Context, company string) (authn.Keep, error)
+	// Keeping are the companies that do not keep them for ever, by id, with the months.
+	Keeping(ctx context.Context, after string, limit int) (ids []string, months []int, err error)
+	// PruneEnd is the link up to which events can be deleted: from before old and
+	// sent by every stream, or from before veryOld; 0: none.
+	PruneEnd(ctx context.Context, company string, old, veryOld time.Time, most int) (seq int64, hash []byte, err error)
+	// PruneEvents deletes up to a link, max events at most, and notes the anchor.
+	PruneEvents(ctx context.Context, company string, to int64, max int, now time.Time) (int, error)
+}
+
+// StreamStore is the sending of events to other systems.
+type StreamStore interface {
+	// Provider holds the settings of a target.
+	Provider(ctx context.Context, company string, channel authn.Kind) (authn.Provider, error)
+	// DueStreams have something to send, and may try now.
+	DueStreams(ctx context.Context, now time.Time, limit int) ([]authn.Stream, error)
+	// StreamMoved notes that everything up to a link was taken; false: the stream is
+	// not where it was.
+	StreamMoved(ctx context.Context, st authn.Stream, to int64, at time.Time) (bool, error)
+	StreamFailed(ctx context.Context, st authn.Stream, next time.Time, failed string) error
 }
 
 // Config wires a Service. Store is needed.
 type Config struct {
-	Store  Store
+	Store Store
+	// Streams send a company's events to the targets that it names, by kind; none:
+	// nothing is sent.
+	Streams map[authn.Kind]authn.StreamSender
+	// Text is what an event says, in English, for streams; nil: its type.
+	Text   func(authn.Event) string
 	Now    func() time.Time // nil: time.Now
 	Random io.Reader        // nil: crypto/rand
 }
@@ -61,6 +119,9 @@ func New(c Config) (*Service, error) {
 	}
 	if c.Random == nil {
 		c.Random = rand.Reader
+	}
+	if c.Text == nil {
+		c.Text = func(e authn.Event) string { return e.Type }
 	}
 	return &Service{c: c, holder: authn.NewID("node", c.Now(), c.Random)}, nil
 }

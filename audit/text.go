@@ -24,3 +24,25 @@ func TextKey(e authn.Event, has func(key string) bool) string {
 	}
 	return key
 }
+
+// LineKey is the catalogue key of an administrator's sentence about an event,
+// with {Actor} and {Target}; empty if there is none. What nobody did to another
+// has one that names {Target} alone.
+func LineKey(e authn.Event, has func(key string) bool) string {
+	base := "admin.audit.line." + e.Type
+	if e.Actor == "" || e.Actor == e.Target {
+		base = "admin.audit.own." + e.Type
+		if e.Target == "" {
+			return ""
+		}
+	}
+	for _, detail := range []string{"reason", "method", "channel"} {
+		if d := e.Personal.Detail[detail]; d != "" && has(base+"."+d) {
+			return base + "." + d
+		}
+	}
+	if has(base) {
+		return base
+	}
+	return ""
+}

@@ -30,7 +30,7 @@ func TestVerifyNamesTheFirstBrokenRow_rul40(t *testing.T) {
 	}
 	verify := func(known audit.Head) audit.Report {
 		t.Helper()
-		r, err := w.Audit.Verify(t.Context(), w.Company.ID, known)
+		r, err := w.Audit.Verify(t.Context(), w.Company.ID, audit.Check{Known: known})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -95,7 +95,7 @@ func TestVerifyNamesTheFirstBrokenRow_rul40(t *testing.T) {
 	if r := verify(good.Head); r.Broken != "" {
 		t.Errorf("after erasing: %+v", r)
 	}
-	if r, err := w.Audit.Verify(t.Context(), other.ID, audit.Head{}); err != nil || r.Broken != "" || r.Events == 0 {
+	if r, err := w.Audit.Verify(t.Context(), other.ID, audit.Check{}); err != nil || r.Broken != "" || r.Events == 0 {
 		t.Errorf("other: %+v %v", r, err)
 	}
 	// What is not in the chain yet is counted, with its age.
@@ -121,7 +121,7 @@ func TestVerifyPersonal(t *testing.T) {
 	if _, err := db.Exec("UPDATE events SET personal = zeroblob(length(personal)) WHERE seq = 2"); err != nil {
 		t.Fatal(err)
 	}
-	r, err := w.Audit.Verify(t.Context(), w.Company.ID, audit.Head{})
+	r, err := w.Audit.Verify(t.Context(), w.Company.ID, audit.Check{})
 	if err != nil || r.Broken != audit.Unreadable || r.Seq != 2 {
 		t.Errorf("%+v %v", r, err)
 	}

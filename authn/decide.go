@@ -412,11 +412,22 @@ func (SetEmail) write()          {}
 // EventQuery selects events of one company, newest first.
 type EventQuery struct {
 	Target string // user the events are about; empty: everybody
+	Actor  string // who did it: a user, a key or "operator"; empty: whoever
+	Result Result // empty: whatever came of it
 	Type   string // empty: every type; with a dot at the end all that begin with it, as "factor."
 	Since  time.Time
 	Until  time.Time // exclusive; zero: no end
-	Before string    // id of the last event already seen; empty: from the newest
+	Before string    // id of the last event already seen, or EventPage.Next; empty: from the newest
 	Limit  int       // 1–200; 0: 50
+}
+
+// EventPage is a part of what an EventQuery finds.
+type EventPage struct {
+	Events []SealedEvent
+	Next   string // what to give as Before for the next page; empty: that is all
+	// Searched is set if the search was cut short before the page was full, because
+	// what was asked for is rare: everything up to that time was looked at.
+	Searched time.Time
 }
 
 // The shares of the 100 wrong answers in a row that disable a factor (NIST SP

@@ -72,6 +72,23 @@ func NewID(prefix string, now time.Time, random io.Reader) string {
 	return prefix + "_" + idEncoding.EncodeToString(b[:])
 }
 
+// FirstID is before every id that NewID made at now or later, and after all that
+// it made in an earlier millisecond.
+func FirstID(prefix string, now time.Time) string {
+	var b [rawIDLen]byte
+	binary.BigEndian.PutUint64(b[:8], uint64(max(now.UnixMilli(), 0))<<16)
+	return prefix + "_" + idEncoding.EncodeToString(b[:])
+}
+
+// TimeOfID is when an id was made, to the millisecond.
+func TimeOfID(prefix, id string) (time.Time, bool) {
+	raw, ok := rawID(prefix, id)
+	if !ok {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(raw[:8]) >> 16)).UTC(), true
+}
+
 // CheckID reports whether id is well formed and of the given kind. Ids come
 // from outside; a malformed one is simply not found.
 func CheckID(prefix, id string) bool {

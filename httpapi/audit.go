@@ -4,8 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
+	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
@@ -17,6 +17,7 @@ type manager struct {
 	company authn.Company
 	user    authn.User // the person, or the key's owner
 	who     directory.Who
+	by      audit.By // who the log says it was
 }
 
 // keyPrefix tells a key from a session token. A key counts in the Authorization
@@ -31,7 +32,7 @@ func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.
 		if _, err := a.Directory.Check(r.Context(), who, p); err != nil {
 			return err
 		}
-		return f(w, r, manager{c.Company, c.User, who})
+		return f(w, r, manager{c.Company, c.User, who, audit.By{Actor: c.User.ID, Client: c.client}})
 	}, params...)
 	key := httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
 		value, _ := a.Cookies.Credential(r)
@@ -45,7 +46,7 @@ func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.
 			return err
 		}
 		t, _ := authn.ParseToken(authn.KeyToken, value) // CheckKey has read it
-		return f(w, r, manager{c.Company, c.Owner, directory.Program(t, client)})
+		return f(w, r, manager{c.Company, c.Owner, directory.Program(t, client), audit.By{Actor: c.Key.ID, Client: client}})
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if value, bearer := a.Cookies.Credential(r); bearer && strings.HasPrefix(value, keyPrefix) {
@@ -54,20 +55,6 @@ func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.
 		}
 		session.ServeHTTP(w, r)
 	})
-}
-
-// event is one line of the log.
-type event struct {
-	ID      string            `json:"id"`
-	Seq     int64             `json:"seq,omitempty"`
-	At      time.Time         `json:"at"`
-	Type    string            `json:"type"`
-	Result  authn.Result      `json:"result"`
-	Actor   string            `json:"actor,omitempty"`
-	Target  string            `json:"target,omitempty"`
-	Address string            `json:"address,omitempty"`
-	Agent   string            `json:"agent,omitempty"`
-	Detail  map[string]string `json:"detail,omitempty"`
 }
 
 // readLimit is the size of a page.
@@ -81,57 +68,4 @@ func readLimit(r *http.Request) (int, error) {
 		return 0, authn.InvalidField("limit", "invalid", nil)
 	}
 	return n, nil
-}
-
-// eventQuery reads the filters of GET /audit/events, strictly (cve-67).
-func eventQuery(r *http.Request) (q authn.EventQuery, err error) {
-	if q.Limit, err = readLimit(r); err != nil {
-		return q, err
-	}
-	query := r.URL.Query()
-	for _, p := range []struct {
-		name string
-		to   *string
-		good func(string) bool
-	}{
-		{"cursor", &q.Before, func(s string) bool { return authn.CheckID(authn.EventID, s) }},
-		{"target", &q.Target, func(s string) bool { return authn.CheckID(authn.UserID, s) }},
-		{"type", &q.Type, goodType},
-	} {
-		s, ok := query[p.name]
-		if !ok {
-			continue
-		}
-		if !p.good(s[0]) {
-			return q, authn.InvalidField(p.name, "invalid", nil)
-		}
-		*p.to = s[0]
-	}
-	return q, nil
-}
-
-// goodType is a type of events, or with a dot at the end a family of them.
-func goodType(s string) bool {
-	return len(s) <= 64 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_.") == "" && strings.Trim(s, ".") != "" && s[0] != '.' && !strings.Contains(s, "..")
-}
-
-// auditEvents is GET /audit/events.
-func (a *API) auditEvents(w http.ResponseWriter, r *http.Request, m manager) error {
-	q, err := eventQuery(r)
-	if err != nil {
-		return err
-	}
-	list, err := a.Audit.Events(r.Context(), m.company.ID, q)
-	if err != nil {
-		return err
-	}
-	out := page[event]{Items: []event{}}
-	for _, e := range list {
-		out.Items = append(out.Items, event{ID: e.ID, Seq: e.Seq, At: stamp(e.At), Type: e.Type, Result: e.Result, Actor: e.Actor, Target: e.Target,
-			Address: e.Personal.Address, Agent: e.Personal.Agent, Detail: e.Personal.Detail})
-	}
-	if len(list) == q.Limit {
-		out.Next = list[len(list)-1].ID
-	}
-	return httpserve.WriteJSON(w, http.StatusOK, out)
 }

@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,9 @@ func (w *world) key(c authn.Company, login string, scope directory.Permission, n
 }
 
 const auditPath = "/api/v1/audit/events"
+
+// forKeys are the other routes that keys open.
+var forKeys = []string{"POST /api/v1/audit/verify", "GET /api/v1/audit/retention"}
 
 // rul-21: what a key may do is its scopes and its owner's rights now.
 func TestKeyRights_rul21(t *testing.T) {
@@ -101,7 +105,7 @@ func TestKeyOpensNothingElse(t *testing.T) {
 		}
 	}
 	for _, r := range routes {
-		if strings.Contains(r.pattern, auditPath) || r.kind == "" {
+		if strings.Contains(r.pattern, auditPath) || r.kind == "" || slices.Contains(forKeys, r.pattern) {
 			continue
 		}
 		method, path, _ := strings.Cut(r.pattern, " ")

@@ -56,12 +56,13 @@ import (
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/provider"
+	"github.com/sallyport-mfa/sallyport/report"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/text"
 )
 
-// Config wires the API. SignIn, Enroll, Sessions, Directory, Audit, Branding and Texts are needed.
+// Config wires the API. SignIn, Enroll, Sessions, Directory, Audit, Branding, Reports and Texts are needed.
 type Config struct {
 	SignIn    *signin.Service
 	Enroll    *enroll.Service
@@ -70,6 +71,7 @@ type Config struct {
 	Audit     *audit.Service
 	Providers *provider.Service // nil: companies have no mail servers of their own
 	Branding  *branding.Service
+	Reports   *report.Service
 	Cookies   httpserve.Cookies
 	Texts     *text.Catalogue
 	Locales   []string         // languages that a person may choose
@@ -81,12 +83,13 @@ type Config struct {
 type API struct {
 	Config
 	methods map[authn.Kind]authn.Method
+	serves  func(address string) bool // whether there is such a page
 }
 
 // New checks the configuration.
 func New(c Config) (*API, error) {
-	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Branding == nil || c.Texts == nil {
-		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory, Audit, Branding and Texts are needed")
+	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Branding == nil || c.Reports == nil || c.Texts == nil {
+		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory, Audit, Branding, Reports and Texts are needed")
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -100,6 +103,7 @@ func New(c Config) (*API, error) {
 
 // Mount registers the routes.
 func (a *API) Mount(m *httpserve.Mux) {
+	a.serves = m.Serves
 	m.Handle("GET /api/v1/openapi.json", a.forAnyone(a.openAPI))
 
 	m.Handle("POST /api/v1/attempts", a.forAnyone(a.begin))
@@ -137,7 +141,16 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("GET /api/v1/account/events", a.inSession(a.events, "limit", "cursor"))
 	m.Handle("POST /api/v1/account/step-up", a.inSession(a.stepUp))
 
-	m.Handle("GET /api/v1/audit/events", a.allowed(directory.AuditRead, a.auditEvents, "limit", "cursor", "type", "target"))
+	m.Handle("GET /api/v1/audit/events", a.allowed(directory.AuditRead, a.auditEvents, append([]string{"limit", "cursor"}, filters...)...))
+	m.Handle("GET /api/v1/audit/events.csv", a.allowed(directory.AuditRead, a.auditCSV, filters...))
+	m.Handle("GET /api/v1/audit/events.jsonl", a.allowed(directory.AuditRead, a.auditLines, filters...))
+	m.Handle("POST /api/v1/audit/verify", a.allowed(directory.AuditRead, a.verifyAudit))
+	m.Handle("GET /api/v1/audit/retention", a.allowed(directory.AuditRead, a.auditRetention))
+	m.Handle("PUT /api/v1/audit/retention", a.inSession(a.setAuditRetention))
+	m.Handle("GET /api/v1/audit/streams", a.inSession(a.auditStreams))
+	m.Handle("PUT /api/v1/audit/streams/{kind}", a.inSession(a.setAuditStream))
+	m.Handle("DELETE /api/v1/audit/streams/{kind}", a.inSession(a.removeAuditStream))
+	m.Handle("POST /api/v1/audit/streams/{kind}/test", a.inSession(a.testAuditStream))
 	m.Handle("GET /api/v1/users/{id}/factors", a.allowed(directory.UsersRead, a.theirFactors))
 	// What else each of these needs is the act's to say (directory.Acts).
 	m.Handle("POST /api/v1/users/{id}/factors", a.allowed(directory.UsersRead, a.setUpFor))
@@ -155,6 +168,11 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("GET /api/v1/policy/versions", a.allowed(directory.PolicyWrite, a.policyVersions, "limit", "cursor"))
 	m.Handle("GET /api/v1/policy/versions/{n}", a.allowed(directory.PolicyWrite, a.policyVersion))
 	m.Handle("GET /api/v1/policy/presets", a.allowed(directory.PolicyWrite, a.policyPresets))
+	m.Handle("GET /api/v1/reports/adoption", a.allowed(directory.ReportsRead, a.reportAdoption))
+	m.Handle("GET /api/v1/reports/sign-ins", a.allowed(directory.ReportsRead, a.reportSignIns, "days"))
+	m.Handle("GET /api/v1/reports/attention", a.allowed(directory.ReportsRead, a.reportAttention))
+	m.Handle("GET /api/v1/reports/coverage", a.allowed(directory.ReportsRead, a.reportCoverage, "limit", "cursor"))
+	m.Handle("GET /api/v1/reports/coverage.csv", a.allowed(directory.ReportsRead, a.reportCoverageFile))
 	m.Handle("GET /api/v1/providers/email", a.inSession(a.mailProvider))
 	m.Handle("PUT /api/v1/providers/email", a.inSession(a.setMailProvider))
 	m.Handle("DELETE /api/v1/providers/email", a.inSession(a.removeMailProvider))

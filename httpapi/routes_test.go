@@ -245,9 +245,60 @@ var routes = []route{
 	}, 200},
 	{"POST /api/v1/approvals/{id}/approve", authn.SessionToken, onWaiting("approve"), 200},
 	{"POST /api/v1/approvals/{id}/cancel", authn.SessionToken, onWaiting("cancel"), 200},
+	{"GET /api/v1/reports/adoption", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/reports/adoption", nil)
+	}, 200},
+	{"GET /api/v1/reports/sign-ins", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/reports/sign-ins", nil)
+	}, 200},
+	{"GET /api/v1/reports/attention", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/reports/attention", nil)
+	}, 200},
+	{"GET /api/v1/reports/coverage", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/reports/coverage", nil)
+	}, 200},
+	{"GET /api/v1/reports/coverage.csv", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/reports/coverage.csv", nil)
+	}, 200},
 	{"GET /api/v1/audit/events", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		w.promote(p.User, directory.Administrator)
 		return w.inSession(p, "GET", "/api/v1/audit/events", nil)
+	}, 200},
+	{"GET /api/v1/audit/events.csv", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/audit/events.csv", nil)
+	}, 200},
+	{"GET /api/v1/audit/events.jsonl", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/audit/events.jsonl", nil)
+	}, 200},
+	{"POST /api/v1/audit/verify", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "POST", "/api/v1/audit/verify", object{})
+	}, 200},
+	{"GET /api/v1/audit/retention", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Administrator)
+		return w.inSession(p, "GET", "/api/v1/audit/retention", nil)
+	}, 200},
+	{"PUT /api/v1/audit/retention", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "PUT", "/api/v1/audit/retention", object{"months": 12})
+	}, 200},
+	{"GET /api/v1/audit/streams", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/audit/streams", nil)
+	}, 200},
+	{"PUT /api/v1/audit/streams/{kind}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "PUT", syslogPath, streamTo())
+	}, 200},
+	{"DELETE /api/v1/audit/streams/{kind}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "DELETE", syslogPath, nil)
+	}, 200},
+	{"POST /api/v1/audit/streams/{kind}/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "POST", syslogPath+"/test", streamTo())
 	}, 200},
 }
 
@@ -271,6 +322,11 @@ func onWaiting(verb string) func(*world, sallyporttest.Person) call {
 		return w.inSession(w.owner(second), "POST", "/api/v1/approvals/"+id+"/"+verb, object{})
 	}
 }
+
+const syslogPath = "/api/v1/audit/streams/syslog"
+
+// streamTo is a target at which nobody listens.
+func streamTo() object { return object{"host": "127.0.0.1", "port": 1} }
 
 // mailOf are the settings of a mail server.
 func mailOf(host string) object {
@@ -494,7 +550,7 @@ func TestOthersOnEveryRoute(t *testing.T) {
 				c.body = object{"method": "totp", "replaces": p.Factor}
 				w.do(c).refused(authn.Conflict)
 			}
-			if strings.HasPrefix(r.pattern, "POST /api/v1/attempts/{id}/challenge") || strings.HasSuffix(r.pattern, "/verify") {
+			if strings.HasPrefix(r.pattern, "POST /api/v1/attempts/{id}/challenge") || strings.HasSuffix(r.pattern, "{id}/verify") {
 				c := theirs
 				c.body = object{"method": "totp", "code": w.code(p), "factor": p.Factor}
 				if strings.HasSuffix(c.path, "/challenge") {
@@ -502,7 +558,7 @@ func TestOthersOnEveryRoute(t *testing.T) {
 				}
 				w.do(c).field("method", "not_offered")
 			}
-			if strings.HasSuffix(hers.path, "/verify") {
+			if strings.HasSuffix(r.pattern, "{id}/verify") {
 				hers.body = object{"method": "totp", "code": w.code(p)} // time went by
 			}
 			if a := w.do(hers); a.status != r.status { // nothing of hers was changed by all that

@@ -1,5 +1,5 @@
 // Package provider keeps what a company sends and asks through: its own mail
-// server, its providers of text messages with their budgets, and its Duo. Who may
+// server, its providers of text messages with their budgets, its Duo, and where its event log goes. Who may
 // change them, how they are tried, and which sender a letter gets.
 //
 // # Flow
@@ -70,6 +70,10 @@ type Store interface {
 	// ProviderHealthNoted writes down how sending through one of several providers went.
 	ProviderHealthNoted(ctx context.Context, company string, channel authn.Kind, name string, version int64, at time.Time, failed string) error
 	ProviderHealth(ctx context.Context, company string, channel authn.Kind, version int64) ([]authn.ProviderHealth, error)
+	// Streams are where a company's streams of events stand.
+	Streams(ctx context.Context, company string) ([]authn.Stream, error)
+	// Keep is how long a company keeps its events.
+	Keep(ctx context.Context, company string) (authn.Keep, error)
 }
 
 // Config wires a Service. Store and Render are needed.
@@ -84,6 +88,7 @@ type Config struct {
 	Texts     authn.TextSettings
 	Text      authn.Sender
 	Duo       authn.DuoService                          // nil: companies have no Duo
+	Streams   map[authn.Kind]authn.StreamSender         // send companies' events elsewhere, by kind
 	PublicURL string                                    // where providers send delivery reports; empty: nowhere
 	Render    func(authn.Letter) (authn.Message, error) // writes the test message; notice.Service.Render
 	Now       func() time.Time                          // nil: time.Now
@@ -231,7 +236,12 @@ func (s *Service) Mail(ctx context.Context, w Who) (State, error) {
 	if _, err := s.view(ctx, w, allowed); err != nil {
 		return State{}, err
 	}
-	p, err := s.c.Store.Provider(ctx, w.Token.Company, authn.Email)
+	return s.MailOf(ctx, w.Token.Company)
+}
+
+// MailOf is Mail for who was asked before, such as the reports and the operator.
+func (s *Service) MailOf(ctx context.Context, company string) (State, error) {
+	p, err := s.c.Store.Provider(ctx, company, authn.Email)
 	if err != nil {
 		return State{}, fmt.Errorf("provider: %w", err)
 	}
@@ -390,6 +400,7 @@ type saving struct {
 	doc      []byte // nil: no settings of its own
 	host     string // for the event
 	provides bool   // the company has a provider of its own
+	writes   []authn.Write
 }
 
 // save stores the next version of a channel's settings, and tells all owners.
@@ -426,7 +437,7 @@ func (s *Service) save(ctx context.Context, by author, channel authn.Kind, from 
 		if channel == authn.Email {
 			told.Via = viaPrevious
 		}
-		return authn.Accept(ev, authn.SetProvider{Provider: next, Provides: to.provides}, authn.TellOwners{Letter: told})
+		return authn.Accept(ev, authn.SetProvider{Provider: next, Provides: to.provides}, authn.TellOwners{Letter: told}).With(to.writes...)
 	})
 	if err != nil {
 		return p, fmt.Errorf("provider: %w", err)

@@ -30,7 +30,7 @@ func (s *Server) UseTexts(t testing.TB, company authn.Company, change ...func(*a
 }
 
 // provide saves a company's provider of a channel as the operator would.
-func (s *Server) provide(t testing.TB, company authn.Company, channel authn.Kind, doc []byte) {
+func (s *Server) provide(t testing.TB, company authn.Company, channel authn.Kind, doc []byte, more ...authn.Write) {
 	t.Helper()
 	now := s.Clock.Now()
 	before, err := s.Store.Provider(context.Background(), company.ID, channel)
@@ -40,7 +40,7 @@ func (s *Server) provide(t testing.TB, company authn.Company, channel authn.Kind
 	ev := authn.Event{Company: company.ID, ID: authn.NewID(authn.EventID, now, rand.Reader), Type: "provider.changed", Actor: directory.Operator, Result: authn.Succeeded, At: now}
 	p := authn.Provider{Company: company.ID, Channel: channel, Version: before.Version + 1, Settings: doc, UpdatedAt: now, UpdatedBy: directory.Operator}
 	err = s.Store.Decide(context.Background(), authn.Keys{Company: company.ID, Now: now}, func(*authn.Rows) authn.Verdict {
-		return authn.Accept(ev, authn.SetProvider{Provider: p, Provides: doc != nil})
+		return authn.Accept(ev, append([]authn.Write{authn.SetProvider{Provider: p, Provides: doc != nil && len(more) == 0}}, more...)...)
 	})
 	if err != nil {
 		t.Fatal(err)

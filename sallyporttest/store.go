@@ -72,6 +72,9 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"races", runRaces},
 		{"secrets", runSecrets},
 		{"events", runEvents},
+		{"counts", runCounts},
+		{"attention", runAttention},
+		{"audit", runAudit},
 		{"house", runHouse},
 		{"providers", runProviders},
 		{"branding", runBranding},
@@ -283,7 +286,7 @@ func (w *world) exec(query string, args ...any) {
 }
 
 // tables are those with contents worth stealing.
-var tables = []string{"brand_files", "branding", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
+var tables = []string{"brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
 	"api_keys", "events", "chains", "leases", "meta", "migrations"}
 
 // dump is everything that whoever steals the database reads.

@@ -17,15 +17,39 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"brand_files", "branding", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_versions", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
-// after0005 takes back what came after migration 0005, newest first.
-var after0005 = []string{
-	"ALTER TABLE factors DROP COLUMN set_by",
-	"DROP TABLE brand_files", "DROP TABLE branding", "DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
-	"ALTER TABLE companies DROP COLUMN roles", "ALTER TABLE companies DROP COLUMN roles_version",
-	"ALTER TABLE users DROP COLUMN api", "ALTER TABLE users DROP COLUMN exempt_until", "ALTER TABLE users DROP COLUMN exempt_reason",
-	"ALTER TABLE users DROP COLUMN exempt_by", "ALTER TABLE users DROP COLUMN last_sign_in_at",
+// undo takes a migration back, by its number; newer ones first.
+var undo = map[int][]string{
+	6: {
+		"DROP TABLE approvals", "ALTER TABLE api_keys DROP COLUMN unattended",
+		"ALTER TABLE companies DROP COLUMN roles", "ALTER TABLE companies DROP COLUMN roles_version",
+		"ALTER TABLE users DROP COLUMN api", "ALTER TABLE users DROP COLUMN exempt_until", "ALTER TABLE users DROP COLUMN exempt_reason",
+		"ALTER TABLE users DROP COLUMN exempt_by", "ALTER TABLE users DROP COLUMN last_sign_in_at",
+	},
+	7: {"DROP TABLE policy_reminders", "DROP TABLE policy_versions"},
+	8: {"DROP TABLE brand_files", "DROP TABLE branding"},
+	9: {
+		"DROP INDEX users_exempt", "DROP INDEX users_password_known", "DROP INDEX users_grace", "DROP INDEX factors_wrong",
+		"DROP TABLE event_counts", "ALTER TABLE events DROP COLUMN counts", "ALTER TABLE events DROP COLUMN counted_as",
+	},
+	10: {
+		"DROP TABLE audit_streams", "DROP TABLE audit_anchors", "DROP INDEX events_actor", "DROP INDEX events_type", "DROP INDEX companies_keep",
+		"ALTER TABLE companies DROP COLUMN audit_keep_months",
+	},
+	11: {"ALTER TABLE factors DROP COLUMN set_by", "DROP INDEX IF EXISTS approvals_target", "DROP INDEX approvals_requester",
+		"CREATE INDEX approvals_target ON approvals (company, target)"},
+}
+
+// backTo takes back every migration after the one of that number.
+func backTo(version int) []string {
+	var list []string
+	for _, n := range slices.Backward(slices.Sorted(maps.Keys(undo))) {
+		if n > version {
+			list = append(list, undo[n]...)
+		}
+	}
+	return append(list, fmt.Sprintf("DELETE FROM migrations WHERE version > %d", version))
 }
 
 // firstSchema puts the database back to migration 0001, with the data that it
@@ -216,7 +240,7 @@ func runMigrations(t *testing.T, open opener) {
 		w := newWorld(t, open)
 		k := authn.Keys{Company: w.company.ID}
 		w.must(w.write(k, authn.SetPolicy{Policy: []byte(`{"b":1}`), Version: 2, Actor: "operator"}))
-		for _, s := range []string{"DROP TABLE brand_files", "DROP TABLE branding", "DROP TABLE policy_reminders", "DROP TABLE policy_versions", "DELETE FROM migrations WHERE version >= 7"} {
+		for _, s := range backTo(6) {
 			w.exec(s)
 		}
 		again, err := w.Again(t, w.Keyring)
@@ -238,10 +262,10 @@ func runMigrations(t *testing.T, open opener) {
 		p.activate(authn.SMS, "+41790000001", 0)
 		m := &mailing{world: w, p: p, mailbox: p.newMailbox(), token: p.attemptIn(authn.Stranger)}
 		m.out = m.send(m.token)
-		for _, s := range append(slices.Clone(after0005), "DROP TABLE provider_health", "DROP TABLE budgets", "DROP INDEX factors_subject", "ALTER TABLE factors DROP COLUMN subject",
+		for _, s := range append(backTo(5), "DROP TABLE provider_health", "DROP TABLE budgets", "DROP INDEX factors_subject", "ALTER TABLE factors DROP COLUMN subject",
 			"ALTER TABLE companies DROP COLUMN provides", "ALTER TABLE challenges DROP COLUMN outcome", "ALTER TABLE challenges DROP COLUMN detail",
 			"ALTER TABLE users DROP COLUMN phone", "ALTER TABLE users DROP COLUMN phone_trusted_at", "ALTER TABLE users DROP COLUMN phone_changed_at",
-			"DELETE FROM migrations WHERE version >= 5") {
+			"DELETE FROM migrations WHERE version = 5") {
 			w.exec(s)
 		}
 		again, err := w.Again(t, w.Keyring)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 
 	"github.com/sallyport-mfa/sallyport/authn"
-	"github.com/sallyport-mfa/sallyport/keyring"
 )
 
 const (
@@ -43,25 +42,9 @@ func (s *Store) links(ctx context.Context, text, company string, after any, limi
 		if err := s.wantKey(tx, l); err != nil {
 			return err
 		}
-		open := personOpener{l: l, keys: map[string]*keyring.DataKey{}}
-		list = nil
-		return tx.each(text, []any{company, after, limitOf(limit)}, func(scan func(...any) error) (bool, error) {
-			var ev authn.SealedEvent
-			var seq *int64
-			var person string
-			var personal, personKey []byte
-			if err := scan(append(eventTargets(&ev.Event, &seq), &person, &personal, &personKey, &ev.Commitment)...); err != nil {
-				return false, err
-			}
-			if seq != nil {
-				ev.Seq = *seq
-			}
-			if len(personal) > 0 {
-				ev.Damaged = !open.genuine(&ev, person, personal, personKey)
-			}
-			list = append(list, ev)
-			return true, nil
-		})
+		var err error
+		list, err = eventRows(tx, l, text, []any{company, after, limitOf(limit)})
+		return err
 	})
 	return list, err
 }

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
-	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -97,10 +95,11 @@ func (s *Store) insertEvent(tx *Tx, k *authn.Keys, l *loaded, ev authn.Event) er
 		personal = key.Seal(eventPlace(k.Company, ev.ID, person), packPersonal(salt, doc))
 		commit = commitment(l.key, salt, ev.ID, doc)
 	}
-	n, err := tx.exec(`INSERT INTO events (company, id, type, actor, target, result, at, person, personal, commitment)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
+	word, counts := countedAs(&ev)
+	n, err := tx.exec(`INSERT INTO events (company, id, type, actor, target, result, at, person, personal, commitment, counted_as, counts)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
 		k.Company, ev.ID, clean(ev.Type, maxWord), clean(ev.Actor, maxID), ev.Target, clean(string(ev.Result), maxWord), micros(ev.At),
-		person, personal, commit)
+		person, personal, commit, word, counts)
 	if err := oneRow(n, err, "there is an event of that id"); err != nil {
 		return err
 	}
@@ -111,41 +110,6 @@ const eventColumns = "e.company, e.id, e.type, e.actor, e.target, e.result, e.at
 
 func eventTargets(ev *authn.Event, seq **int64) []any {
 	return []any{&ev.Company, &ev.ID, &ev.Type, &ev.Actor, &ev.Target, (*string)(&ev.Result), asTime{&ev.At}, seq, &ev.Prev, &ev.Hash}
-}
-
-var (
-	selectEvents = "SELECT " + eventColumns + ", e.person, e.personal, u.person_key" +
-		" FROM events e LEFT JOIN users u ON u.company = e.company AND u.id = e.person" +
-		" WHERE e.company = $1 AND e.id < $2"
-	selectEventsAll    = selectEvents + newestFirst
-	selectEventsTarget = selectEvents + " AND e.target = $4 AND e.target <> ''" + newestFirst
-	// For the operator and for auditors: those that match are looked for among all.
-	filterEvents         = " AND e.at >= $4 AND e.at < $5 AND ($6 = '' OR e.type = $6 OR $7 AND substr(e.type, 1, length($6)) = $6)"
-	selectEventsFiltered = selectEvents + filterEvents + newestFirst
-	selectEventsBoth     = selectEvents + filterEvents + " AND e.target = $8 AND e.target <> ''" + newestFirst
-)
-
-const newestFirst = " ORDER BY e.id DESC LIMIT $3"
-
-// eventsStatement is the statement for a query, with its arguments.
-func eventsStatement(company, before string, q authn.EventQuery) (string, []any) {
-	args := []any{company, before, limitOf(q.Limit)}
-	if q.Type == "" && q.Since.IsZero() && q.Until.IsZero() {
-		if q.Target == "" {
-			return selectEventsAll, args
-		}
-		return selectEventsTarget, append(args, q.Target)
-	}
-	until := int64(math.MaxInt64)
-	if !q.Until.IsZero() {
-		until = micros(q.Until)
-	}
-	typ := clean(q.Type, maxWord)
-	args = append(args, micros(q.Since), until, typ, strings.HasSuffix(typ, "."))
-	if q.Target == "" {
-		return selectEventsFiltered, args
-	}
-	return selectEventsBoth, append(args, q.Target)
 }
 
 // lastID is after every id: ids hold letters, digits, _ and -.
@@ -161,71 +125,10 @@ func limitOf(limit int) int {
 	return limit
 }
 
-// Events returns events of a company, newest first. What an event said of a
-// person whose key was destroyed is empty.
-func (s *Store) Events(ctx context.Context, company string, q authn.EventQuery) ([]authn.Event, error) {
-	before := q.Before
-	if before == "" {
-		before = lastID
-	}
-	if !goodID(company) || before != lastID && !goodID(before) || q.Target != "" && !goodID(q.Target) {
-		return nil, nil
-	}
-	var list []authn.Event
-	err := s.b.Read(ctx, func(tx *Tx) error {
-		l := &loaded{company: company}
-		if err := l.wantCompany(tx, company); err != nil {
-			return err
-		}
-		if err := s.wantKey(tx, l); err != nil {
-			return err
-		}
-		text, args := eventsStatement(company, before, q)
-		open := personOpener{l: l, keys: map[string]*keyring.DataKey{}}
-		list = nil
-		return tx.each(text, args, func(scan func(...any) error) (bool, error) {
-			var ev authn.Event
-			var seq *int64
-			var person string
-			var personal, personKey []byte
-			if err := scan(append(eventTargets(&ev, &seq), &person, &personal, &personKey)...); err != nil {
-				return false, err
-			}
-			if seq != nil {
-				ev.Seq = *seq
-			}
-			if len(personal) > 0 {
-				if err := open.into(&ev, person, personal, personKey); err != nil {
-					return false, err
-				}
-			}
-			list = append(list, ev)
-			return true, nil
-		})
-	})
-	return list, in("events", err)
-}
-
 // personOpener opens what events say, remembering the keys of one call.
 type personOpener struct {
 	l    *loaded
 	keys map[string]*keyring.DataKey
-}
-
-func (o *personOpener) into(ev *authn.Event, person string, personal, personKey []byte) error {
-	key, erased, err := o.keyOf(ev.Company, person, personKey)
-	if erased || err != nil {
-		return err
-	}
-	plain, err := key.Open(eventPlace(ev.Company, ev.ID, person), personal)
-	if err != nil {
-		return internal("event %s does not open", ev.ID)
-	}
-	_, doc, ok := unpackPersonal(plain)
-	if !ok || json.Unmarshal(doc, &ev.Personal) != nil {
-		return internal("event %s is damaged", ev.ID)
-	}
-	return nil
 }
 
 // keyOf is the key for what is said of a person; of nobody, the company's.
@@ -296,6 +199,8 @@ func sealMax(max int) int {
 type unsealed struct {
 	event      authn.Event
 	commitment []byte
+	countedAs  string
+	counts     int64
 }
 
 func sealEvents(tx *Tx, company string, max int, chain func([]byte, int64, authn.Event, []byte) []byte) (int, error) {
@@ -308,12 +213,12 @@ func sealEvents(tx *Tx, company string, max int, chain func([]byte, int64, authn
 		return 0, err
 	}
 	var list []unsealed
-	err := tx.each("SELECT "+eventColumns+", e.commitment FROM events e WHERE (e.company, e.id) IN"+
+	err := tx.each("SELECT "+eventColumns+", e.commitment, e.counted_as, e.counts FROM events e WHERE (e.company, e.id) IN"+
 		" (SELECT company, id FROM events WHERE company = $1 AND seq IS NULL ORDER BY id LIMIT $2) ORDER BY e.id",
 		[]any{company, max}, func(scan func(...any) error) (bool, error) {
 			var u unsealed
 			var none *int64
-			if err := scan(append(eventTargets(&u.event, &none), &u.commitment)...); err != nil {
+			if err := scan(append(eventTargets(&u.event, &none), &u.commitment, &u.countedAs, &u.counts)...); err != nil {
 				return false, err
 			}
 			list = append(list, u)
@@ -322,18 +227,24 @@ func sealEvents(tx *Tx, company string, max int, chain func([]byte, int64, authn
 	if err != nil || len(list) == 0 {
 		return 0, err
 	}
+	counts := tally{}
 	for _, u := range list {
+		counts.add(&u.event, u.countedAs, u.counts)
 		seq++
 		hash := chain(prev, seq, u.event, u.commitment)
 		if len(hash) == 0 {
 			return 0, internal("the chain gives no hash")
 		}
-		n, err := tx.exec("UPDATE events SET seq = $3, prev = $4, hash = $5 WHERE company = $1 AND id = $2 AND seq IS NULL",
+		n, err := tx.exec("UPDATE events SET seq = $3, prev = $4, hash = $5, counted_as = '' WHERE company = $1 AND id = $2 AND seq IS NULL",
 			company, u.event.ID, seq, nonNil(prev), hash)
 		if err := oneRow(n, err, "an event was sealed meanwhile"); err != nil {
 			return 0, err
 		}
 		prev = hash
+	}
+	// Here each event passes once, whatever node has it and whatever was undone.
+	if err := counts.write(tx, company); err != nil {
+		return 0, err
 	}
 	n, err := tx.exec("UPDATE chains SET seq = $2, hash = $3 WHERE company = $1", company, seq, prev)
 	return len(list), oneRow(n, err, "the chain is gone")

@@ -34,8 +34,9 @@ const (
 	keepEnded    = time.Hour
 	keepSent     = 25 * time.Hour // the limits count a day
 	keepThrottle = 48 * time.Hour
-	keepBudget   = 40 * 24 * time.Hour // for the page that shows them, after their window
-	keepApproval = 30 * 24 * time.Hour // for the page that shows what came of them
+	keepBudget   = 40 * 24 * time.Hour  // for the page that shows them, after their window
+	keepApproval = 30 * 24 * time.Hour  // for the page that shows what came of them
+	keepCounts   = 761 * 24 * time.Hour // 25 months: each month beside the one a year ago
 	sweepBatch   = 500
 )
 
@@ -60,6 +61,8 @@ var sweeps = []struct {
 	{"DELETE FROM budgets WHERE (company, scope, subject, from_at) IN (SELECT company, scope, subject, from_at FROM budgets" +
 		" WHERE until_at <= $1 LIMIT $2)", keepBudget},
 	{"DELETE FROM approvals WHERE (company, id) IN (SELECT company, id FROM approvals WHERE expires_at <= $1 LIMIT $2)", keepApproval},
+	{"DELETE FROM event_counts WHERE (company, type, hour, result, detail) IN (SELECT company, type, hour, result, detail FROM event_counts" +
+		" WHERE hour < $1 / 3600000000 LIMIT $2)", keepCounts},
 	{"DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE expires_at <= $1 LIMIT $2)", keepThrottle},
 }
 

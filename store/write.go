@@ -38,6 +38,10 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return nil // written before all others
 	case authn.SetBranding:
 		return setBranding(tx, l, w)
+	case authn.SetStream:
+		return setStream(tx, l, w)
+	case authn.SetKeep:
+		return setKeep(tx, l, w)
 	case authn.SetProvider, authn.TellOwners: // about the company
 		if err := s.wantKey(tx, l); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/internal/csvfile"
 	"github.com/sallyport-mfa/sallyport/session"
 )
 
@@ -195,7 +196,7 @@ func (h *Handler) getActivityFile(w http.ResponseWriter, r *http.Request, cur se
 	table.UseCRLF = true // RFC 4180
 	row := func(cells ...string) {
 		for i := range cells {
-			cells[i] = cell(cells[i])
+			cells[i] = csvfile.Cell(cells[i])
 		}
 		_ = table.Write(cells) // a strings.Builder takes everything
 	}
@@ -212,12 +213,4 @@ func (h *Handler) getActivityFile(w http.ResponseWriter, r *http.Request, cur se
 	}
 	table.Flush()
 	return attach(w, r, "text/csv; charset=utf-8", fileName(cur.Company.Slug, "activity", cur.User.Login)+".csv", b.String())
-}
-
-// cell keeps a spreadsheet from reading a text as a formula (ruling 37).
-func cell(s string) string {
-	if first := strings.TrimLeft(s, " "); first != "" && strings.ContainsRune("=+-@\t\r", rune(first[0])) {
-		return "'" + s
-	}
-	return s
 }

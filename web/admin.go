@@ -11,9 +11,9 @@ import (
 
 // adminSection is a page of the administration in the side navigation.
 type adminSection struct {
-	Section, Path, Icon, Label string // Label is a key of the catalogue
-	permission                 directory.Permission
-	here                       func(*Handler) bool // whether this server has it; nil: always
+	Section, Path, Icon, Label string               // Label is a key of the catalogue
+	permission                 directory.Permission // empty: any
+	here                       func(*Handler) bool  // whether this server has it; nil: always
 }
 
 // adminSections are the pages of the administration, in the order of the side
@@ -22,6 +22,8 @@ type adminSection struct {
 var adminSections = []adminSection{
 	{"approvals", approvalsPath, "clock", "admin.approvals.nav", directory.UsersRead, nil},
 	{"branding", brandingPath, "brush", "admin.branding.nav", directory.BrandingWrite, nil},
+	{"overview", overviewPath, "chart", "admin.overview.title", "", nil},
+	{"audit", auditPath, "list", "admin.audit.nav", directory.AuditRead, nil},
 	{"texts", textsPath, "message", "admin.texts.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasTexts() }},
 	{"duo", duoAdminPath, "shield", "method.duo", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasDuo() }},
 	{"mail", providerPath, "mail", "admin.mail.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasMail() }},
@@ -31,7 +33,8 @@ var adminSections = []adminSection{
 func (h *Handler) adminNav(cur session.Current) []adminSection {
 	var list []adminSection
 	for _, s := range adminSections {
-		if directory.Can(cur.Company, cur.User, s.permission) && (s.here == nil || s.here(h)) {
+		may := directory.Can(cur.Company, cur.User, s.permission) || s.permission == "" && directory.Administrative(cur.Company, cur.User)
+		if may && (s.here == nil || s.here(h)) {
 			list = append(list, s)
 		}
 	}

@@ -40,7 +40,7 @@ func NewLayout(c LayoutConfig) (*Layout, error) {
 		c.Now = time.Now
 	}
 	base := template.New("layout").Funcs(template.FuncMap{"asset": Asset, "snippet": newSnippet, "dict": dict})
-	base, err := base.ParseFS(pageFiles, "pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/duoparts.html", "pages/docs.html")
+	base, err := base.ParseFS(pageFiles, "pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/duoparts.html", "pages/docs.html", "pages/chart.html")
 	if err != nil {
 		return nil, fmt.Errorf("web: layout: %w", err)
 	}
@@ -112,7 +112,7 @@ func parsePages(l *Layout) (map[string]*page, error) {
 	for _, f := range files {
 		name := f.Name()
 		switch name {
-		case "layout.html", "icons.html", "parts.html", "duoparts.html", "docs.html":
+		case "layout.html", "icons.html", "parts.html", "duoparts.html", "docs.html", "chart.html":
 			continue
 		}
 		source, err := pageFiles.ReadFile("pages/" + name)

@@ -15,10 +15,7 @@ import (
 
 // The pages about one person. Each act has a page of its own below theirs: what
 // will happen, why, and one button (ux rule 54).
-const (
-	peoplePath    = "/admin/people"
-	approvalsPath = "/admin/approvals"
-)
+const approvalsPath = "/admin/approvals"
 
 func personPath(id string) string { return peoplePath + "/" + id }
 

@@ -389,7 +389,7 @@ func TestReference_languages(t *testing.T) {
 // A document that is not understood to the last member stops the server, not the reader.
 func TestReference_strict(t *testing.T) {
 	s := newServer(t)
-	good := web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Branding: s.Branding, Texts: text.Default(),
+	good := web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Branding: s.Branding, Reports: s.Reports, Texts: text.Default(),
 		OpenAPI: httpapi.OpenAPI(), PublicURL: "https://login.example.com/"}
 	if _, err := web.New(good); err != nil {
 		t.Fatal(err)

@@ -48,6 +48,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/audit"
@@ -58,6 +59,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/internal/phone"
 	"github.com/sallyport-mfa/sallyport/provider"
+	"github.com/sallyport-mfa/sallyport/report"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -72,6 +74,7 @@ type Config struct {
 	Audit     *audit.Service
 	Providers *provider.Service // nil: companies have no mail servers of their own, and no text messages
 	Branding  *branding.Service
+	Reports   *report.Service
 
 	Cookies httpserve.Cookies
 	Texts   *text.Catalogue
@@ -101,14 +104,16 @@ type Handler struct {
 	pages  map[string]*page
 	manual *manual
 
+	serves  func(address string) bool // whether there is such a page
 	methods map[authn.Kind]authn.Method
 	lands   map[string][]phone.Country // by language
+	people  bool                       // there are pages of people
 }
 
 // New checks the configuration and parses the pages.
 func New(c Config) (*Handler, error) {
-	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Branding == nil || c.Texts == nil {
-		return nil, errors.New("web: Config needs SignIn, Enroll, Sessions, Directory, Audit, Branding and Texts")
+	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Branding == nil || c.Reports == nil || c.Texts == nil {
+		return nil, errors.New("web: Config needs SignIn, Enroll, Sessions, Directory, Audit, Branding, Reports and Texts")
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -162,6 +167,7 @@ const (
 
 // Mount registers all pages, a line each.
 func (h *Handler) Mount(m *httpserve.Mux) {
+	h.serves = m.Serves
 	m.Handle("GET /{$}", httpserve.Page(h.root))
 	for _, prefix := range []string{"", "/c/{company}"} {
 		m.Handle("GET "+prefix+signInPath, httpserve.Page(h.getSignIn))
@@ -178,12 +184,20 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 
 	h.mountAccount(m)
 
+	m.Handle("GET "+overviewPath, h.account(h.getOverview))
+	m.Handle("GET "+signInsFilePath, h.admin(directory.ReportsRead, h.getSignInsFile))
+	m.Handle("GET "+coveragePath, h.admin(directory.ReportsRead, h.getCoverage))
+	m.Handle("GET "+coverageFilePath, h.admin(directory.ReportsRead, h.getCoverageFile))
+
 	m.Handle("GET "+providerPath, h.account(h.getProvider))
 	m.Handle("POST "+providerPath, h.account(h.postProvider))
 	m.Handle("GET "+textsPath, h.account(h.getTextsAdmin))
 	m.Handle("POST "+textsPath, h.account(h.postTextsAdmin))
 	m.Handle("GET "+duoAdminPath, h.account(h.getDuoAdmin))
 	m.Handle("POST "+duoAdminPath, h.account(h.postDuoAdmin))
+	m.Handle("GET "+auditPath, h.admin(directory.AuditRead, h.getAudit))
+	m.Handle("GET "+streamsPath, h.admin(directory.ProvidersWrite, h.getStreams))
+	m.Handle("POST "+streamsPath, h.admin(directory.ProvidersWrite, h.postStreams))
 
 	m.Handle("GET "+brandingPath, h.admin(directory.BrandingWrite, h.getBranding))
 	m.Handle("POST "+brandingPath, h.adminUpload(directory.BrandingWrite, h.postBranding))
@@ -201,6 +215,7 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("GET /readyz", httpserve.Page(h.readyz))
 	m.Handle("GET "+statusPath, httpserve.LoopbackOnly(httpserve.Page(h.getStatus)))
 	m.Handle("GET "+statusPath+".json", httpserve.LoopbackOnly(httpserve.JSON(h.getStatusJSON)))
+	h.people = slices.Contains(m.Routes(), "GET /admin/people/{id}")
 }
 
 // root leads a bare host name to where people begin.

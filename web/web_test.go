@@ -31,7 +31,7 @@ var allCodes = []authn.Code{
 // S43: every code has a page, with what to do and a number to give to somebody.
 func TestErrorPages(t *testing.T) {
 	s := newServer(t)
-	h, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Branding: s.Branding,
+	h, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Branding: s.Branding, Reports: s.Reports,
 		Texts: text.Default(), Now: s.Clock.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func TestNew(t *testing.T) {
 		t.Error("made out of nothing")
 	}
 	s := newServer(t)
-	good := web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Branding: s.Branding, Texts: text.Default()}
+	good := web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Branding: s.Branding, Reports: s.Reports, Texts: text.Default()}
 	for _, home := range []string{"https://evil.example", "account", "//x"} {
 		bad := good
 		if bad.Home = home; true {
@@ -239,7 +239,7 @@ func TestLayout(t *testing.T) {
 // S2: every way with its own button; what is paused says until when.
 func TestChoose(t *testing.T) {
 	s := newServer(t)
-	h, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Branding: s.Branding,
+	h, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Branding: s.Branding, Reports: s.Reports,
 		Texts: text.Default(), Now: s.Clock.Now})
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/text"
 )
 
@@ -27,7 +27,7 @@ type auditGroup struct {
 func (p *program) auditCommand() *cobra.Command {
 	a := &auditGroup{program: p}
 	c := p.configured(group("audit", "The event log of a company", "  sallyport audit list --company acme --since 24h",
-		a.list(), a.export(), a.verify()))
+		a.list(), a.export(), a.verify(), a.keep(), a.stream()))
 	c.PersistentFlags().StringVar(&a.company, "company", "", "slug of the company; needed if there are several")
 	return c
 }
@@ -47,11 +47,14 @@ func (a *auditGroup) do(c *cobra.Command, f func(*opened, *audit.Service, authn.
 }
 
 // choice selects events; the same for list and export.
-type choice struct{ user, typ, since, until string }
+type choice struct{ user, by, typ, result, since, until string }
 
 func (s *choice) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&s.user, "user", "", "only events about this person: login, e-mail address or id (also one that is gone)")
+	f.StringVar(&s.by, "by", "", "only what this person did: login, e-mail address or id; the id of a key; or operator")
+	f.StringVar(&s.result, "result", "", "only success, or only refused")
+	c.RegisterFlagCompletionFunc("result", cobra.FixedCompletions([]string{"success", "refused"}, cobra.ShellCompDirectiveNoFileComp))
 	f.StringVar(&s.typ, "type", "", "only this type, such as factor.refused; with a dot at the end all that begin so: factor.")
 	f.StringVar(&s.since, "since", "", "from this time on: 2026-03-01, 2026-03-01T12:00:00Z, or an age such as 24h or 7d")
 	f.StringVar(&s.until, "until", "", "before this time, in the same forms")
@@ -70,16 +73,25 @@ func (s *choice) query(c *cobra.Command, o *opened, company authn.Company) (auth
 			return q, misuse(fmt.Sprintf("%s is %q; it must be a date (2026-03-01), a time (2026-03-01T12:00:00Z) or an age (24h, 7d)", t.flag, t.value))
 		}
 	}
-	if s.user == "" {
-		return q, nil
+	if q.Result = authn.Result(s.result); q.Result != "" && q.Result != authn.Succeeded && q.Result != authn.Refused {
+		return q, misuse(fmt.Sprintf("--result is %q; it must be success or refused", s.result))
 	}
-	if authn.CheckID(authn.UserID, s.user) {
-		q.Target = s.user // events outlive people
-		return q, nil
+	for _, p := range []struct {
+		who string
+		to  *string
+	}{{s.user, &q.Target}, {s.by, &q.Actor}} {
+		switch {
+		case p.who == "" || p.who == directory.Operator && p.to == &q.Actor || authn.CheckID(authn.UserID, p.who) || authn.CheckID(authn.KeyID, p.who):
+			*p.to = p.who // events outlive people
+		default:
+			v, err := (&userGroup{program: nil}).find(c, o, company, p.who)
+			if err != nil {
+				return q, err
+			}
+			*p.to = v.ID
+		}
 	}
-	v, err := (&userGroup{program: nil}).find(c, o, company, s.user)
-	q.Target = v.ID
-	return q, err
+	return q, nil
 }
 
 // readTime reads a point in time, or how long ago it was; nothing is the zero time.
@@ -100,32 +112,6 @@ func readTime(s string, now time.Time) (time.Time, error) {
 	return time.Parse(time.RFC3339, s)
 }
 
-// eventView is an event as machines read it. It loses nothing: from the open
-// fields and the commitment, who has no database can compute the hash.
-type eventView struct {
-	Seq        int64             `json:"seq,omitempty"` // 0: not in the chain yet
-	ID         string            `json:"id,omitempty"`
-	Company    string            `json:"company"`
-	At         time.Time         `json:"at"`
-	Type       string            `json:"type"`
-	Result     string            `json:"result,omitempty"`
-	Actor      string            `json:"actor,omitempty"`
-	Target     string            `json:"target,omitempty"`
-	Address    string            `json:"address,omitempty"`
-	Agent      string            `json:"agent,omitempty"`
-	Detail     map[string]string `json:"detail,omitempty"`
-	Text       string            `json:"text"`
-	Prev       string            `json:"prev,omitempty"`
-	Hash       string            `json:"hash,omitempty"`
-	Commitment string            `json:"commitment,omitempty"`
-}
-
-func viewEvent(e authn.Event, commitment []byte) eventView {
-	return eventView{Seq: e.Seq, ID: e.ID, Company: e.Company, At: e.At.UTC(), Type: e.Type, Result: string(e.Result), Actor: e.Actor, Target: e.Target,
-		Address: e.Personal.Address, Agent: e.Personal.Agent, Detail: e.Personal.Detail, Text: eventText(e),
-		Prev: hex.EncodeToString(e.Prev), Hash: hex.EncodeToString(e.Hash), Commitment: hex.EncodeToString(commitment)}
-}
-
 // eventText is what happened, in English: the text of the type and, where there
 // is one, of the type with its reason; the type itself if there is none.
 func eventText(e authn.Event) string {
@@ -137,8 +123,8 @@ func eventText(e authn.Event) string {
 }
 
 type eventPage struct {
-	Items []eventView `json:"items"`
-	Next  string      `json:"next_cursor,omitempty"`
+	Items []audit.Line `json:"items"`
+	Next  string       `json:"next_cursor,omitempty"`
 }
 
 func (a *auditGroup) list() *cobra.Command {
@@ -167,37 +153,42 @@ func (a *auditGroup) list() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			page := eventPage{Items: []eventView{}}
+			page := eventPage{Items: []audit.Line{}}
 			for _, e := range list {
-				page.Items = append(page.Items, viewEvent(e, nil))
+				page.Items = append(page.Items, audit.LineOf(authn.SealedEvent{Event: e}, eventText(e)))
 			}
 			if len(list) == *limit {
 				page.Next = list[len(list)-1].ID
 			}
-			return a.printEvents(c, o, company, page)
+			return a.printEvents(c, log, company, page)
 		})
 	})
 	return c
 }
 
-func (a *auditGroup) printEvents(c *cobra.Command, o *opened, company authn.Company, page eventPage) error {
+func (a *auditGroup) printEvents(c *cobra.Command, log *audit.Service, company authn.Company, page eventPage) error {
 	if a.json {
 		return a.showJSON(page)
 	}
 	if len(page.Items) == 0 {
 		return a.show(nil, "No event fits.\n")
 	}
-	names := map[string]string{}
+	var ids []authn.SealedEvent
+	for _, v := range page.Items {
+		ids = append(ids, authn.SealedEvent{Event: authn.Event{Actor: v.Actor, Target: v.Target}})
+	}
+	names, err := log.Names(c.Context(), company.ID, ids)
+	if err != nil {
+		return err
+	}
 	name := func(id string) string {
-		if _, ok := names[id]; !ok {
-			names[id] = id
-			if authn.CheckID(authn.UserID, id) {
-				if u, _, err := o.directory.Lookup(c.Context(), company, id); err == nil {
-					names[id] = u.Login
-				}
-			}
+		switch n := names[id]; {
+		case n.Login != "":
+			return n.Login
+		case n.Name != "":
+			return n.Name
 		}
-		return names[id]
+		return id
 	}
 	w := tabwriter.NewWriter(a.out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "TIME\tBY\tABOUT\tWHAT\tDETAIL\tFROM")
@@ -218,14 +209,14 @@ func (a *auditGroup) printEvents(c *cobra.Command, o *opened, company authn.Comp
 	if err := w.Flush(); err != nil || page.Next == "" {
 		return err
 	}
-	_, err := fmt.Fprintf(a.out, "\nTimes are UTC. More: the same with --before %s\n", page.Next)
+	_, err = fmt.Fprintf(a.out, "\nTimes are UTC. More: the same with --before %s\n", page.Next)
 	return err
 }
 
 // details are the type, and what it says besides; a refusal is marked.
-func details(v eventView) string {
+func details(v audit.Line) string {
 	parts := []string{v.Type}
-	if v.Result == string(authn.Refused) {
+	if v.Result == authn.Refused {
 		parts = append(parts, "refused")
 	}
 	for _, k := range slices.Sorted(maps.Keys(v.Detail)) {
@@ -253,12 +244,13 @@ type verdict struct {
 	Fault    audit.Fault `json:"fault,omitempty"`
 	Seq      int64       `json:"seq,omitempty"`
 	ID       string      `json:"id,omitempty"`
+	Deleted  int64       `json:"deleted,omitempty"` // up to this number, by the company's rule
 	Unsealed int64       `json:"unsealed"`
 	Oldest   *time.Time  `json:"oldest_unsealed,omitempty"`
 }
 
 var faults = map[audit.Fault]string{
-	audit.Missing:    "one or more rows were taken out before row %d (%s)",
+	audit.Missing:    "one or more rows were taken out before row %d%s",
 	audit.Moved:      "row %d (%s) does not follow the one before it: it was moved, or put in",
 	audit.Altered:    "row %d (%s) was altered",
 	audit.Unreadable: "what row %d (%s) says of a person was altered",
@@ -281,7 +273,7 @@ func (a *auditGroup) verify() *cobra.Command {
 			return err
 		}
 		return a.do(c, func(_ *opened, log *audit.Service, company authn.Company) error {
-			r, err := log.Verify(c.Context(), company.ID, known)
+			r, err := log.Verify(c.Context(), company.ID, audit.Check{Known: known})
 			if err != nil {
 				return err
 			}
@@ -292,38 +284,29 @@ func (a *auditGroup) verify() *cobra.Command {
 }
 
 func readHead(s string) (audit.Head, error) {
-	if s == "" {
-		return audit.Head{}, nil
+	h, ok := audit.ParseHead(s)
+	if !ok {
+		return h, misuse("--head must be a number and a hash, such as 1042:9f2c…, as verify and export print them")
 	}
-	number, hash, _ := strings.Cut(s, ":")
-	seq, err := strconv.ParseInt(number, 10, 64)
-	sum, bad := hex.DecodeString(hash)
-	if err != nil || bad != nil || seq < 1 || len(sum) != 32 {
-		return audit.Head{}, misuse("--head must be a number and a hash, such as 1042:9f2c…, as verify and export print them")
-	}
-	return audit.Head{Seq: seq, Hash: sum}, nil
-}
-
-func headText(h audit.Head) string {
-	if h.Seq == 0 {
-		return ""
-	}
-	return strconv.FormatInt(h.Seq, 10) + ":" + hex.EncodeToString(h.Hash)
+	return h, nil
 }
 
 func (a *auditGroup) printVerdict(company authn.Company, r audit.Report) error {
-	v := verdict{OK: r.Broken == "", Company: company.Slug, Events: r.Events, Head: headText(r.Head), Fault: r.Broken, Seq: r.Seq, ID: r.ID, Unsealed: r.Unsealed}
+	v := verdict{OK: r.Broken == "", Company: company.Slug, Events: r.Events, Head: r.Head.String(), Fault: r.Broken, Seq: r.Seq, ID: r.ID, Deleted: r.Deleted, Unsealed: r.Unsealed}
 	tail := ""
+	if r.Deleted > 0 {
+		tail = fmt.Sprintf("It begins after number %d: what was before is not kept any more, and the log says so.\n", r.Deleted)
+	}
 	if r.Unsealed > 0 {
 		oldest := r.Oldest.UTC()
 		v.Oldest = &oldest
-		tail = fmt.Sprintf("%s not in the chain yet, the oldest for %s.\n", count(r.Unsealed, "event is", "events are"), spell(max(time.Since(oldest), time.Second)))
+		tail += fmt.Sprintf("%s not in the chain yet, the oldest for %s.\n", count(r.Unsealed, "event is", "events are"), spell(max(time.Since(oldest), time.Second)))
 	}
 	if v.OK {
 		return a.show(v, "The chain of %s holds: %s.\nHead: %s\n%s", v.Company, count(v.Events, "event", "events"), orNone(v.Head), tail)
 	}
 	id := r.ID
-	if r.Broken == audit.CutOff {
+	if r.Broken == audit.CutOff || id == "" {
 		id = ""
 	}
 	what := fmt.Sprintf(faults[r.Broken], r.Seq, id)

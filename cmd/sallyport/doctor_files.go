@@ -262,6 +262,35 @@ func checkKeys(ctx context.Context, s *patient) []finding {
 const oldTail = 5 * time.Minute
 
 func checkAudit(ctx context.Context, s *patient) []finding {
+	return append(checkSealing(ctx, s), checkStreams(ctx, s)...)
+}
+
+// mostStreams is how many companies' streams of events are looked at.
+const mostStreams = 500
+
+// checkStreams names the streams of events that are not taken.
+func checkStreams(ctx context.Context, s *patient) []finding {
+	companies, err := s.store.Companies(ctx)
+	if err != nil {
+		return []finding{fail("", "%s", complain(err).Message)}
+	}
+	var list []finding
+	for _, c := range companies[:min(len(companies), mostStreams)] {
+		streams, err := s.store.Streams(ctx, c.ID)
+		if err != nil {
+			return append(list, fail("", "%s", complain(err).Message))
+		}
+		for _, st := range streams {
+			if st.Failed != "" {
+				list = append(list, warn("run `sallyport audit stream test "+streamName(st.Channel)+" --company "+c.Slug+"`",
+					"the events of %s are not taken by %s (%s): %s behind", c.Slug, streamName(st.Channel), st.Failed, count(st.Behind, "event", "events")))
+			}
+		}
+	}
+	return list
+}
+
+func checkSealing(ctx context.Context, s *patient) []finding {
 	tail, err := s.store.Unsealed(ctx)
 	switch {
 	case err != nil:

@@ -30,7 +30,7 @@ func (s *patient) providers() (*provider.Service, *finding) {
 		var k kit
 		if k, err = methods(reach{web: web}); err == nil {
 			var p *provider.Service
-			if p, err = providers(s.store, s.config, textDrivers(web), k.duo); err == nil {
+			if p, err = providers(s.store, s.config, textDrivers(web), k.duo, nil); err == nil {
 				return p, nil
 			}
 		}

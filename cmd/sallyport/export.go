@@ -3,9 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/csv"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -24,15 +20,12 @@ import (
 	"github.com/sallyport-mfa/sallyport/directory"
 )
 
-// headType marks the last row of an export: the end of the chain, with its hash.
-const headType = "chain.head"
-
 func (a *auditGroup) export() *cobra.Command {
 	c := &cobra.Command{
 		Use: "export --out FILE", Short: "Write the log to a file, as CSV or JSON lines", Args: cobra.NoArgs,
 		Long: "Writes a company's event log to a file for its owner's eyes only, in the order of the chain; events that are not in it yet come last. It holds what the log says of people: addresses, browsers.\n\n" +
 			"jsonl is the lossless form: from seq, prev, commitment and the open fields anybody can compute each hash. In csv, cells that a spreadsheet would run as a formula begin with an apostrophe. " +
-			"The last row has the type " + headType + ": keep it, or the head that is printed, apart from the database and give it to `audit verify --head`.\n\n" +
+			"The last row has the type " + audit.HeadType + ": keep it, or the head that is printed, apart from the database and give it to `audit verify --head`.\n\n" +
 			"The file is there whole or not at all. Each export is in the log itself.",
 		Example: "  sallyport audit export --company acme --format jsonl --out acme.jsonl\n  sallyport audit export --format csv --since 2026-01-01 --until 2026-04-01 --out q1.csv",
 	}
@@ -78,7 +71,7 @@ func (a *auditGroup) exportTo(ctx context.Context, o *opened, log *audit.Service
 	write := func(w io.Writer) (err error) {
 		var head audit.Head
 		done.Events, head, err = writeEvents(ctx, w, log, company, q, format)
-		done.Head = headText(head)
+		done.Head = head.String()
 		return err
 	}
 	if out == "-" {
@@ -108,11 +101,9 @@ func noteExport(ctx context.Context, o *opened, company authn.Company, done expo
 // writeEvents writes those events that fit, then the head of the chain.
 func writeEvents(ctx context.Context, w io.Writer, log *audit.Service, company authn.Company, q authn.EventQuery, format string) (n int64, head audit.Head, err error) {
 	b := bufio.NewWriter(w)
-	put := jsonLines(b)
-	if format == "csv" {
-		if put, err = csvLines(b); err != nil {
-			return 0, head, err
-		}
+	put, err := audit.Lines(b, format)
+	if err != nil {
+		return 0, head, err
 	}
 	head, err = log.Walk(ctx, company.ID, func(e authn.SealedEvent) error {
 		if ctx.Err() != nil {
@@ -122,76 +113,23 @@ func writeEvents(ctx context.Context, w io.Writer, log *audit.Service, company a
 			return nil
 		}
 		n++
-		return put(viewEvent(e.Event, e.Commitment))
+		return put(audit.LineOf(e, eventText(e.Event)))
 	})
 	if err == nil && head.Seq > 0 {
-		err = put(eventView{Seq: head.Seq, Company: company.ID, At: time.Now().UTC().Truncate(time.Second), Type: headType, Hash: hex.EncodeToString(head.Hash),
-			Text: "End of the chain when this was exported"})
+		err = put(audit.HeadLine(company.ID, head, time.Now()))
 	}
 	return n, head, errors.Join(err, b.Flush())
 }
 
 func fits(q authn.EventQuery, e authn.Event) bool {
 	switch {
-	case q.Target != "" && e.Target != q.Target,
+	case q.Target != "" && e.Target != q.Target, q.Actor != "" && e.Actor != q.Actor, q.Result != "" && e.Result != q.Result,
 		strings.HasSuffix(q.Type, ".") && !strings.HasPrefix(e.Type, q.Type),
 		q.Type != "" && !strings.HasSuffix(q.Type, ".") && e.Type != q.Type,
 		e.At.Before(q.Since), !q.Until.IsZero() && !e.At.Before(q.Until):
 		return false
 	}
 	return true
-}
-
-func jsonLines(w io.Writer) func(eventView) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return func(v eventView) error { return e.Encode(v) }
-}
-
-var csvColumns = []string{"seq", "at", "type", "result", "actor", "target", "address", "agent", "detail", "text", "id", "company", "prev", "hash", "commitment"}
-
-func csvLines(w io.Writer) (func(eventView) error, error) {
-	c := csv.NewWriter(w)
-	c.UseCRLF = true // RFC 4180
-	if err := c.Write(csvColumns); err != nil {
-		return nil, err
-	}
-	return func(v eventView) error {
-		seq, detail := "", ""
-		if v.Seq > 0 {
-			seq = strconv.FormatInt(v.Seq, 10)
-		}
-		if len(v.Detail) > 0 {
-			b, err := json.Marshal(v.Detail)
-			if err != nil {
-				return err
-			}
-			detail = string(b)
-		}
-		cells := []string{seq, v.At.Format(time.RFC3339Nano), v.Type, v.Result, v.Actor, v.Target, v.Address, v.Agent, detail, v.Text, v.ID, v.Company, v.Prev, v.Hash, v.Commitment}
-		for i, cell := range cells {
-			cells[i] = unformula(cell)
-		}
-		if err := c.Write(cells); err != nil {
-			return err
-		}
-		c.Flush() // into the buffer behind it
-		return c.Error()
-	}, nil
-}
-
-// unformula puts an apostrophe before what a spreadsheet would run (ruling 37;
-// CWE-1236): = + - @, tab and line ends, also after spaces, and their full-width forms.
-func unformula(s string) string {
-	for _, r := range s {
-		switch {
-		case strings.ContainsRune("=+-@\t\r\n＝＋－＠", r):
-			return "'" + s
-		case !unicode.IsSpace(r) && unicode.IsPrint(r):
-			return s
-		}
-	}
-	return s
 }
 
 // writeWhole makes a file that is there with everything or not at all, for its

@@ -9,32 +9,6 @@ import (
 	"testing"
 )
 
-// rul-37: no cell of an export is run by a spreadsheet.
-func TestUnformula_rul37(t *testing.T) {
-	for s, want := range map[string]string{
-		"": "", "maya": "maya", "2026-03-01": "2026-03-01", "a=b": "a=b", "{\"a\":\"=1\"}": "{\"a\":\"=1\"}", "  ": "  ",
-		"=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": "'\tx", "\rx": "'\rx", "\nx": "'\nx", "  =1": "'  =1", " \t=1": "' \t=1",
-		"\u00a0=1": "'\u00a0=1", "\u200b=1": "'\u200b=1", "\ufeff@x": "'\ufeff@x", "＝1": "'＝1", "\x00=1": "'\x00=1", "'=1": "'=1",
-	} {
-		if got := unformula(s); got != want {
-			t.Errorf("%q: %q, want %q", s, got, want)
-		}
-	}
-}
-
-func FuzzUnformula(f *testing.F) {
-	f.Add(" =cmd|' /C calc'!A0")
-	f.Fuzz(func(t *testing.T, s string) {
-		got := unformula(s)
-		if got != s && got != "'"+s {
-			t.Fatalf("%q became %q", s, got)
-		}
-		if first := strings.TrimLeft(got, " "); first != "" && strings.ContainsRune("=+-@\t\r", rune(first[0])) {
-			t.Errorf("%q stays %q", s, got)
-		}
-	})
-}
-
 // A file is there whole or not at all, and one that exists stays.
 func TestWriteWhole(t *testing.T) {
 	dir := t.TempDir()

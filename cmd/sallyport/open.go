@@ -38,6 +38,7 @@ type opened struct {
 	providers *provider.Service
 	branding  *branding.Service
 	drivers   map[string]authn.TextDriver
+	streams   map[authn.Kind]authn.StreamSender
 	kit
 	url  string // where people reach the server
 	mail bool   // a mail server is configured
@@ -79,7 +80,10 @@ func assemble(st *store.Store, c *config) (*opened, error) {
 		return nil, err
 	}
 	o := &opened{store: st, directory: dir, kit: k, drivers: textDrivers(web), url: c.PublicURL.String(), mail: c.Mail.on()}
-	if o.providers, err = providers(st, c, o.drivers, k.duo); err != nil {
+	if o.streams, err = c.streams(); err != nil {
+		return nil, err
+	}
+	if o.providers, err = providers(st, c, o.drivers, k.duo, o.streams); err != nil {
 		return nil, err
 	}
 	if o.branding, err = brands(st); err != nil {
@@ -90,12 +94,12 @@ func assemble(st *store.Store, c *config) (*opened, error) {
 
 // providers keeps what companies send and ask through, for commands: it writes
 // the message of a test, and delivers nothing else.
-func providers(st *store.Store, c *config, drivers map[string]authn.TextDriver, d authn.DuoService) (*provider.Service, error) {
+func providers(st *store.Store, c *config, drivers map[string]authn.TextDriver, d authn.DuoService, streams map[authn.Kind]authn.StreamSender) (*provider.Service, error) {
 	letters, err := notice.New(notice.Config{Outbox: st, PublicURL: c.PublicURL.String(), Code: code.Digits})
 	if err != nil {
 		return nil, err
 	}
-	return provider.New(provider.Config{Store: st, Drivers: drivers, Texts: c.SMS.settings(), Duo: d, PublicURL: c.PublicURL.String(), Render: letters.Render})
+	return provider.New(provider.Config{Store: st, Drivers: drivers, Texts: c.SMS.settings(), Duo: d, Streams: streams, PublicURL: c.PublicURL.String(), Render: letters.Render})
 }
 
 func openStore(ctx context.Context, c *config, u use, ring *keyring.Keyring, log *slog.Logger) (*store.Store, error) {

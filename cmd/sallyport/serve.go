@@ -55,7 +55,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, o.store.Close()) }()
 	server, err := sallyport.New(sallyport.Config{
 		Store: o.store, Methods: o.all, Passwords: o.passwords, BackupCodes: o.saved, Senders: senders, CompanyMail: companies, Digits: code.Digits,
-		TextDrivers: o.drivers, Texts: c.SMS.settings(), Duo: o.duo,
+		TextDrivers: o.drivers, Texts: c.SMS.settings(), Duo: o.duo, Streams: o.streams,
 		PublicURL: c.PublicURL.String(), TrustedProxies: c.TrustedProxies, HSTS: c.PublicURL.Scheme == "https",
 		CookieSuffix: c.CookieSuffix, Home: c.Home, Log: log, Version: buildInfo().Version, Warnings: c.warnings(),
 	})

@@ -13,6 +13,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/egress"
 	"github.com/sallyport-mfa/sallyport/internal/phone"
+	"github.com/sallyport-mfa/sallyport/message/auditstream"
 	"github.com/sallyport-mfa/sallyport/message/plivo"
 	"github.com/sallyport-mfa/sallyport/message/sns"
 	"github.com/sallyport-mfa/sallyport/message/twilio"
@@ -68,6 +69,23 @@ func (c *config) guard() (*egress.Guard, error) {
 		ports = egress.WebPorts
 	}
 	return egress.New(egress.Config{Ports: ports, AllowPrivate: c.Private})
+}
+
+// streams send companies' events to what they name, behind the same rules as all
+// else that they configure. Syslog has a port of its own.
+func (c *config) streams() (map[authn.Kind]authn.StreamSender, error) {
+	web, err := c.guard()
+	if err != nil {
+		return nil, err
+	}
+	g, err := egress.New(egress.Config{Ports: append([]int{auditstream.SyslogPort}, c.Ports...), AllowPrivate: c.Private})
+	if err != nil {
+		return nil, err
+	}
+	return map[authn.Kind]authn.StreamSender{
+		authn.AuditSyslog:  &auditstream.Syslog{Dial: g.DialContext, Allowed: g.Check, Name: c.PublicURL.Hostname()},
+		authn.AuditWebhook: &auditstream.Webhook{Client: web.Client(0), Allowed: web.CheckURL},
+	}, nil
 }
 
 // textDrivers are the kinds of providers that this program knows; a new one is a

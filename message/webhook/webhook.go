@@ -80,7 +80,7 @@ func (d *Driver) Fields() []string { return []string{"url", "secret"} }
 // Open makes a sender, or gives Invalid. The secret has 16 characters at least.
 func (d *Driver) Open(p authn.TextProvider) (authn.TextSender, error) {
 	var f httpsend.Fields
-	f.Check("url", p.URL, isAddress(p.URL))
+	f.Check("url", p.URL, IsAddress(p.URL))
 	f.Check("secret", p.Secret, len(p.Secret) >= 16 && httpsend.IsSecret(p.Secret))
 	if err := f.Err(); err != nil {
 		return nil, err
@@ -88,9 +88,9 @@ func (d *Driver) Open(p authn.TextProvider) (authn.TextSender, error) {
 	return &sender{Quiet: "texts:webhook", d: d, p: p}, nil
 }
 
-// isAddress reports an https URL of ASCII, without user or fragment, of at most
+// IsAddress reports an https URL of ASCII, without user or fragment, of at most
 // 2048 characters.
-func isAddress(s string) bool {
+func IsAddress(s string) bool {
 	if len(s) > 2048 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return false
 	}

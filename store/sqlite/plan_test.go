@@ -18,13 +18,14 @@ func TestPlans(t *testing.T) {
 	b := newBed(t, t.TempDir(), 2)
 	ctx := context.Background()
 	b.everyStatement(ctx)
+	b.everyReportStatement(ctx)
 	texts := slices.Sorted(maps.Keys(b.w.stmts))
 	texts = append(texts, slices.Sorted(maps.Keys(b.r.stmts))...)
 	if len(texts) < 100 {
 		t.Errorf("only %d statements were run", len(texts))
 	}
 	for _, table := range []string{"companies", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices", "events", "chains",
-		"leases", "meta", "saved_codes", "challenges", "links", "outbox", "budgets", "providers", "provider_health", "policy_versions", "policy_reminders", "branding", "brand_files"} {
+		"leases", "meta", "saved_codes", "challenges", "links", "outbox", "budgets", "providers", "provider_health", "policy_versions", "policy_reminders", "branding", "brand_files", "event_counts", "audit_streams", "audit_anchors"} {
 		if !b.ran("INSERT INTO " + table + " ") {
 			t.Errorf("nothing is put into %s", table)
 		}
@@ -38,13 +39,20 @@ func TestPlans(t *testing.T) {
 			strings.HasPrefix(text, "INSERT INTO policy_versions SELECT") {
 			continue // a migration, once
 		}
-		for _, step := range b.plan(text) {
+		steps := b.plan(text)
+		for part, index := range map[string]string{"e.id < $2 AND e.target =": "events_target", "e.id < $2 AND e.actor =": "events_actor", "e.id < $2 AND e.type =": "events_type"} {
+			if strings.Contains(text, part) && !strings.Contains(strings.Join(steps, " "), index) {
+				t.Errorf("%s\n\tdoes not use %s: %q", text, index, steps)
+			}
+		}
+		for _, step := range steps {
 			switch {
 			case strings.HasPrefix(step, "SEARCH b USING"), strings.HasPrefix(step, "SEARCH branding USING"): // a company has one
-			case strings.HasSuffix(step, "PRIMARY KEY (company=?)") && !strings.Contains(text, "FROM company_keys") && !strings.Contains(text, "FROM policy_reminders") && !strings.Contains(text, "chains") &&
+			case strings.HasSuffix(step, "PRIMARY KEY (company=?)") && !strings.Contains(text, "FROM company_keys") && !strings.Contains(text, "FROM policy_reminders") && !strings.Contains(text, "chains") && !strings.Contains(text, "audit_") &&
 				!strings.Contains(text, "FROM outbox WHERE company = $1 AND channel"): // what waits is what an owner asks for
 				t.Errorf("%s\n\t%s: all rows of a company", text, step)
 			case !strings.Contains(step, "SCAN"), strings.Contains(step, "CONSTANT ROW"):
+			case step == "SCAN w": // the bounded part of a search
 			case strings.Contains(text, "FROM companies c ORDER BY"), strings.Contains(text, "$1 = ''"), strings.Contains(text, "FROM migrations"),
 				strings.Contains(text, "FROM leases"), strings.Contains(text, "count(*) FROM companies"),
 				strings.Contains(text, "FROM events WHERE seq IS NULL"), strings.HasSuffix(text, "FROM outbox"): // few rows, not on the way of a sign-in
@@ -155,10 +163,35 @@ func (b *bed) everyStatement(ctx context.Context) {
 	b.must(err)
 	_, err = b.Sessions(ctx, b.company, u)
 	b.must(err)
-	for _, target := range []string{"", u} {
-		_, err = b.Events(ctx, b.company, authn.EventQuery{Target: target})
+	b.everyAuditStatement(ctx)
+}
+
+// everyAuditStatement is about the event log.
+func (b *bed) everyAuditStatement(ctx context.Context) {
+	b.t.Helper()
+	for _, q := range []authn.EventQuery{{}, {Target: b.users[0]}, {Actor: b.users[0]}, {Type: "x"}, {Type: "x."}} {
+		_, err := b.Events(ctx, b.company, q)
 		b.must(err)
 	}
+	_, err := b.Names(ctx, b.company, b.users)
+	b.must(err)
+	b.must(b.decide(b.users[0], authn.SetStream{Channel: authn.AuditSyslog, On: true}, authn.SetKeep{Months: 3}))
+	_, err = b.DueStreams(ctx, b.now, 0)
+	b.must(err)
+	_, err = b.Streams(ctx, b.company)
+	b.must(err)
+	_, err = b.StreamMoved(ctx, authn.Stream{Company: b.company, Channel: authn.AuditSyslog}, 1, b.now)
+	b.must(err)
+	b.must(b.StreamFailed(ctx, authn.Stream{Company: b.company, Channel: authn.AuditSyslog}, b.now, "connect"))
+	b.must(b.decide(b.users[0], authn.SetStream{Channel: authn.AuditSyslog}))
+	_, err = b.Keep(ctx, b.company)
+	b.must(err)
+	_, _, err = b.Keeping(ctx, "", 0)
+	b.must(err)
+	end, _, err := b.PruneEnd(ctx, b.company, b.now.Add(time.Hour), b.now, 2)
+	b.must(err)
+	_, err = b.PruneEvents(ctx, b.company, end, 1, b.now)
+	b.must(err)
 }
 
 // everyPolicyStatement is about the history, previews and reminders.
@@ -231,6 +264,25 @@ func (b *bed) everyAccountStatement(ctx context.Context) {
 	tell(authn.Keys{AttemptToken: at, Factor: bypass, Charge: authn.GuessFactor}, authn.DeleteFactor{ID: bypass})
 	tell(authn.Keys{LinkToken: lt}, authn.SpendLink{}, authn.ForgetBrowsers{All: true})
 	b.must(b.SetSupport(ctx, b.company, "call us", authn.Event{Type: "company.changed", At: b.now}))
+}
+
+// everyReportStatement is about summaries.
+func (b *bed) everyReportStatement(ctx context.Context) {
+	b.t.Helper()
+	_, err := b.EventCounts(ctx, b.company, authn.CountQuery{Types: []string{"x"}, Until: b.now})
+	b.must(err)
+	_, err = b.OldestUnsealed(ctx, b.company)
+	b.must(err)
+	_, err = b.Owners(ctx, b.company)
+	b.must(err)
+	_, err = b.Wrong(ctx, b.company, 0)
+	b.must(err)
+	_, err = b.GraceBegun(ctx, b.company, b.now, b.now, 5)
+	b.must(err)
+	_, err = b.ExemptionsEnding(ctx, b.company, b.now, b.now, 5)
+	b.must(err)
+	_, err = b.PasswordsKnown(ctx, b.company, 5)
+	b.must(err)
 }
 
 // everyTextStatement is about text messages and outside services.

@@ -114,7 +114,8 @@
     }
   }
   for (const e of document.querySelectorAll('img, svg')) {
-    const label = (e.getAttribute('aria-label') || e.getAttribute('alt') || '').trim();
+    const named = document.getElementById((e.getAttribute('aria-labelledby') || '').split(' ')[0]);
+    const label = (e.getAttribute('aria-label') || e.getAttribute('alt') || named?.textContent || '').trim();
     if (!e.closest('[aria-hidden=true]') && !(label && (e.tagName === 'IMG' || e.getAttribute('role') === 'img'))) say('picture', 'neither named nor hidden: ' + e.outerHTML.slice(0, 60));
   }
   for (const e of document.querySelectorAll('[style], [onclick], [onload], [onsubmit]')) if (e !== root) say('inline', brief(e));
