@@ -137,156 +137,160 @@ func TestPreparedDuo_H2_rul33(t *testing.T) {
 // The app that was set up together is no proof by itself: the first sign-in with
 // it leads into setting it up anew, and the old key dies with that.
 func TestHandOver_rul17(t *testing.T) {
-	w := newWorld(t)
-	help, tom := w.add(w.Company, "help", "helpdesk"), w.AddUser(t, w.Company, "tom", false)
-	who := w.session(help)
-	out, err := w.do(who, directory.HandOver, tom.User)
-	w.must(err)
-	id := out.Factor.ID
-	shown, err := w.Directory.ShowHandOver(t.Context(), who, tom.ID, id)
-	w.must(err)
-	if shown.Shown.Key == "" || shown.User.ID != tom.ID {
-		t.Fatalf("%+v", shown)
-	}
-	// Another administrator, another sign-in of this one, and the person do not see it.
-	if _, err := w.Directory.ShowHandOver(t.Context(), w.session(w.add(w.Company, "help2", "helpdesk")), tom.ID, id); code(err) != authn.NotFound {
-		t.Errorf("%v", err)
-	}
-	who2 := w.session(help)
-	if _, err := w.Directory.ShowHandOver(t.Context(), who2, tom.ID, id); code(err) != authn.NotFound {
-		t.Errorf("%v", err)
-	}
-	mine := w.begin(tom)
-	if _, err := w.Enroll.Show(t.Context(), enroll.Who{Token: mine.SessionToken, Client: here}, id); code(err) != authn.NotFound {
-		t.Errorf("the person: %v", err)
-	}
-	secret, err := otp.DecodeSecret(shown.Shown.Key)
-	w.must(err)
-	if _, err := w.Directory.ConfirmHandOver(t.Context(), who, tom.ID, id, shown.Version, "12345"); field(err) == "" {
-		t.Errorf("malformed: %v", err)
-	}
-	if _, err := w.Directory.ConfirmHandOver(t.Context(), who, tom.ID, id, shown.Version, w.WrongCode(t, secret)); code(err) != authn.WrongCode {
-		t.Errorf("%v", err)
-	}
-	if _, err := w.Directory.ConfirmHandOver(t.Context(), who, tom.ID, id, shown.Version, w.Code(t, secret)); why(err) != "error.attempt_moved" {
-		t.Errorf("an older form: %v", err)
-	}
-	if _, err := w.Directory.ConfirmHandOver(t.Context(), who, tom.ID, id, 0, w.Code(t, secret)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.Directory.ConfirmHandOver(t.Context(), who, tom.ID, id, 0, w.Code(t, secret)); why(err) != "error.factor_confirmed" {
-		t.Errorf("twice: %v", err)
-	}
-	tom.Secret = secret
-	st := w.begin(tom)
-	if st.Need.State != authn.NeedFactor {
-		t.Fatalf("%+v", st.Need)
-	}
-	st2, err := w.answer(st, authn.TOTP, w.Code(t, secret))
-	if err != nil || st2.Session != nil || st2.Need.State != authn.NeedEnrolment || !st2.Need.Handed || !st2.Need.GraceUntil.IsZero() {
-		t.Fatalf("%+v %v", st2, err)
-	}
-	o := signin.OpenerOf(st.Token, here)
-	if _, err := w.SignIn.Complete(t.Context(), o); err == nil {
-		t.Fatal("the shared key made a session")
-	}
-	if _, err := w.SignIn.Postpone(t.Context(), o); err == nil {
-		t.Fatal("replacing it was put off")
-	}
-	me := enroll.Who{Token: st.Token, Client: here}
-	p, err := w.Enroll.Begin(t.Context(), me, authn.TOTP, "")
-	w.must(err)
-	fresh, err := otp.DecodeSecret(p.Shown.Key)
-	w.must(err)
-	changed, err := w.Enroll.Confirm(t.Context(), me, p.Factor.ID, 0, authn.Answer{Code: w.Code(t, fresh)})
-	if err != nil || len(changed.Codes) != 10 {
-		t.Fatalf("%+v %v", changed, err)
-	}
-	done, err := w.SignIn.Complete(t.Context(), o)
-	if err != nil || done.Session == nil || done.Session.ACR != authn.AAL2 {
-		t.Fatalf("%+v %v", done, err)
-	}
-	// The old key is dead, and the new one signs in as any other.
-	st = w.begin(tom)
-	if _, err := w.answer(st, authn.TOTP, w.Code(t, secret)); code(err) != authn.WrongCode {
-		t.Errorf("the old key: %v", err)
-	}
-	if st, err := w.answer(st, authn.TOTP, w.Code(t, fresh)); err != nil || st.Session == nil {
-		t.Errorf("%+v %v", st, err)
-	}
+	bothStores(t, func(t *testing.T, nodes ...*sallyporttest.Server) {
+		w := worldOf(t, nodes[0])
+		help, tom := w.add(w.Company, "help", "helpdesk"), w.AddUser(t, w.Company, "tom", false)
+		who := w.session(help)
+		out, err := w.do(who, directory.HandOver, tom.User)
+		w.must(err)
+		id := out.Factor.ID
+		shown, err := w.Directory.ShowHandOver(t.Context(), who, tom.ID, id)
+		w.must(err)
+		if shown.Shown.Key == "" || shown.User.ID != tom.ID {
+			t.Fatalf("%+v", shown)
+		}
+		// Another administrator, another sign-in of this one, and the person do not see it.
+		if _, err := w.Directory.ShowHandOver(t.Context(), w.session(w.add(w.Company, "help2", "helpdesk")), tom.ID, id); code(err) != authn.NotFound {
+			t.Errorf("%v", err)
+		}
+		who2 := w.session(help)
+		if _, err := w.Directory.ShowHandOver(t.Context(), who2, tom.ID, id); code(err) != authn.NotFound {
+			t.Errorf("%v", err)
+		}
+		mine := w.begin(tom)
+		if _, err := w.Enroll.Show(t.Context(), enroll.Who{Token: mine.SessionToken, Client: here}, id); code(err) != authn.NotFound {
+			t.Errorf("the person: %v", err)
+		}
+		secret, err := otp.DecodeSecret(shown.Shown.Key)
+		w.must(err)
+		if _, err := w.Directory.ConfirmHandOver(t.Context(), who, tom.ID, id, shown.Version, "12345"); field(err) == "" {
+			t.Errorf("malformed: %v", err)
+		}
+		if _, err := w.Directory.ConfirmHandOver(t.Context(), who, tom.ID, id, shown.Version, w.WrongCode(t, secret)); code(err) != authn.WrongCode {
+			t.Errorf("%v", err)
+		}
+		if _, err := w.Directory.ConfirmHandOver(t.Context(), who, tom.ID, id, shown.Version, w.Code(t, secret)); why(err) != "error.attempt_moved" {
+			t.Errorf("an older form: %v", err)
+		}
+		if _, err := w.Directory.ConfirmHandOver(t.Context(), who, tom.ID, id, 0, w.Code(t, secret)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Directory.ConfirmHandOver(t.Context(), who, tom.ID, id, 0, w.Code(t, secret)); why(err) != "error.factor_confirmed" {
+			t.Errorf("twice: %v", err)
+		}
+		tom.Secret = secret
+		st := w.begin(tom)
+		if st.Need.State != authn.NeedFactor {
+			t.Fatalf("%+v", st.Need)
+		}
+		st2, err := w.answer(st, authn.TOTP, w.Code(t, secret))
+		if err != nil || st2.Session != nil || st2.Need.State != authn.NeedEnrolment || !st2.Need.Handed || !st2.Need.GraceUntil.IsZero() {
+			t.Fatalf("%+v %v", st2, err)
+		}
+		o := signin.OpenerOf(st.Token, here)
+		if _, err := w.SignIn.Complete(t.Context(), o); err == nil {
+			t.Fatal("the shared key made a session")
+		}
+		if _, err := w.SignIn.Postpone(t.Context(), o); err == nil {
+			t.Fatal("replacing it was put off")
+		}
+		me := enroll.Who{Token: st.Token, Client: here}
+		p, err := w.Enroll.Begin(t.Context(), me, authn.TOTP, "")
+		w.must(err)
+		fresh, err := otp.DecodeSecret(p.Shown.Key)
+		w.must(err)
+		changed, err := w.Enroll.Confirm(t.Context(), me, p.Factor.ID, 0, authn.Answer{Code: w.Code(t, fresh)})
+		if err != nil || len(changed.Codes) != 10 {
+			t.Fatalf("%+v %v", changed, err)
+		}
+		done, err := w.SignIn.Complete(t.Context(), o)
+		if err != nil || done.Session == nil || done.Session.ACR != authn.AAL2 {
+			t.Fatalf("%+v %v", done, err)
+		}
+		// The old key is dead, and the new one signs in as any other.
+		st = w.begin(tom)
+		if _, err := w.answer(st, authn.TOTP, w.Code(t, secret)); code(err) != authn.WrongCode {
+			t.Errorf("the old key: %v", err)
+		}
+		if st, err := w.answer(st, authn.TOTP, w.Code(t, fresh)); err != nil || st.Session == nil {
+			t.Errorf("%+v %v", st, err)
+		}
+	})
 }
 
 // Each act does what it says, to nobody else, and the person is told.
 func TestActs_H2_H3_cve54(t *testing.T) {
-	w := newWorld(t)
-	owner, tom := w.add(w.Company, "owner", "owner"), w.add(w.Company, "tom", "member")
-	far := w.add(w.other, "tom", "member")
-	before := w.user(far)
-	gone := func() bool {
-		_, err := w.Directory.Check(t.Context(), w.session(tom), "")
-		return err != nil
-	}
-	act := func(do, letter string, args ...string) directory.Outcome {
-		t.Helper()
-		n := len(w.Mail(t, tom.Email))
-		out, err := w.do(w.session(owner), do, tom.User, args...)
-		if err != nil || out.Waits != nil {
-			t.Fatalf("%s: %+v %v", do, out, err)
+	bothStores(t, func(t *testing.T, nodes ...*sallyporttest.Server) {
+		w := worldOf(t, nodes[0])
+		owner, tom := w.add(w.Company, "owner", "owner"), w.add(w.Company, "tom", "member")
+		far := w.add(w.other, "tom", "member")
+		before := w.user(far)
+		gone := func() bool {
+			_, err := w.Directory.Check(t.Context(), w.session(tom), "")
+			return err != nil
 		}
-		mail := w.Mail(t, tom.Email)
-		if len(mail) != n+1 || mail[n].Subject != letter+" – Acme Projects" {
-			t.Errorf("%s: %d letters, %q", do, len(mail)-n, mail[len(mail)-1].Subject)
+		act := func(do, letter string, args ...string) directory.Outcome {
+			t.Helper()
+			n := len(w.Mail(t, tom.Email))
+			out, err := w.do(w.session(owner), do, tom.User, args...)
+			if err != nil || out.Waits != nil {
+				t.Fatalf("%s: %+v %v", do, out, err)
+			}
+			mail := w.Mail(t, tom.Email)
+			if len(mail) != n+1 || mail[n].Subject != letter+" – Acme Projects" {
+				t.Errorf("%s: %d letters, %q", do, len(mail)-n, mail[len(mail)-1].Subject)
+			}
+			return out
 		}
-		return out
-	}
-	mine := w.session(tom)
-	act(directory.SignOut, "You were signed out everywhere")
-	if _, err := w.Directory.Check(t.Context(), mine, ""); code(err) != authn.Unauthenticated {
-		t.Errorf("still signed in: %v", err)
-	}
-	act(directory.Prefer, "Your usual way to verify was chosen", "factor", tom.Factor)
-	if w.user(tom).Preferred != tom.Factor || gone() {
-		t.Error("not preferred, or signed out")
-	}
-	act(directory.Disable, "A way to verify was switched off", "factor", tom.Factor)
-	if _, err := w.do(w.session(owner), directory.Disable, tom.User, "factor", tom.Factor); why(err) != "error.factor_state" {
-		t.Errorf("%v", err)
-	}
-	act(directory.Enable, "A way to verify was switched on again", "factor", tom.Factor)
-	if gone() {
-		t.Error("the app does not work again")
-	}
-	until := w.Clock.Now().Add(48 * time.Hour)
-	act(directory.Exempt, "Two-step sign-in is not required for a time", "until", until.Format(time.RFC3339))
-	if u := w.user(tom); !u.ExemptUntil.Equal(until.Truncate(time.Second)) || u.ExemptBy != owner.ID || u.ExemptReason != "because" {
-		t.Errorf("%+v", u)
-	}
-	act(directory.EndExemption, "Two-step sign-in is required again")
-	act(directory.RequireTwo, "You need a second way to verify")
-	act(directory.Reset, "Your ways to verify were reset", "factor", tom.Factor)
-	if list := w.factors(tom); len(list) != 1 {
-		t.Errorf("%+v", list)
-	}
-	key := w.key(tom, nil, "users.read")
-	act(directory.Leave, "Your account was closed")
-	if w.user(tom).Status != authn.Suspended {
-		t.Error("not suspended")
-	}
-	if _, err := w.Directory.Check(t.Context(), key, ""); code(err) != authn.Unauthenticated {
-		t.Errorf("the key lives: %v", err)
-	}
-	if keys, err := w.Store.APIKeys(t.Context(), w.Company.ID); err != nil || len(keys) != 0 {
-		t.Errorf("%d keys %v", len(keys), err)
-	}
-	act(directory.Activate, "You can sign in again")
-	if after := w.user(far); after.Epoch != before.Epoch || len(w.factors(far)) != 2 {
-		t.Error("somebody of another company was changed")
-	}
-	for _, e := range w.events(w.Company.ID, "user.") {
-		if e.Actor == owner.ID && e.Personal.Detail["reason"] != "because" {
-			t.Errorf("%s has no reason", e.Type)
+		mine := w.session(tom)
+		act(directory.SignOut, "You were signed out everywhere")
+		if _, err := w.Directory.Check(t.Context(), mine, ""); code(err) != authn.Unauthenticated {
+			t.Errorf("still signed in: %v", err)
 		}
-	}
+		act(directory.Prefer, "Your usual way to verify was chosen", "factor", tom.Factor)
+		if w.user(tom).Preferred != tom.Factor || gone() {
+			t.Error("not preferred, or signed out")
+		}
+		act(directory.Disable, "A way to verify was switched off", "factor", tom.Factor)
+		if _, err := w.do(w.session(owner), directory.Disable, tom.User, "factor", tom.Factor); why(err) != "error.factor_state" {
+			t.Errorf("%v", err)
+		}
+		act(directory.Enable, "A way to verify was switched on again", "factor", tom.Factor)
+		if gone() {
+			t.Error("the app does not work again")
+		}
+		until := w.Clock.Now().Add(48 * time.Hour)
+		act(directory.Exempt, "Two-step sign-in is not required for a time", "until", until.Format(time.RFC3339))
+		if u := w.user(tom); !u.ExemptUntil.Equal(until.Truncate(time.Second)) || u.ExemptBy != owner.ID || u.ExemptReason != "because" {
+			t.Errorf("%+v", u)
+		}
+		act(directory.EndExemption, "Two-step sign-in is required again")
+		act(directory.RequireTwo, "You need a second way to verify")
+		act(directory.Reset, "Your ways to verify were reset", "factor", tom.Factor)
+		if list := w.factors(tom); len(list) != 1 {
+			t.Errorf("%+v", list)
+		}
+		key := w.key(tom, nil, "users.read")
+		act(directory.Leave, "Your account was closed")
+		if w.user(tom).Status != authn.Suspended {
+			t.Error("not suspended")
+		}
+		if _, err := w.Directory.Check(t.Context(), key, ""); code(err) != authn.Unauthenticated {
+			t.Errorf("the key lives: %v", err)
+		}
+		if keys, err := w.Store.APIKeys(t.Context(), w.Company.ID); err != nil || len(keys) != 0 {
+			t.Errorf("%d keys %v", len(keys), err)
+		}
+		act(directory.Activate, "You can sign in again")
+		if after := w.user(far); after.Epoch != before.Epoch || len(w.factors(far)) != 2 {
+			t.Error("somebody of another company was changed")
+		}
+		for _, e := range w.events(w.Company.ID, "user.") {
+			if e.Actor == owner.ID && e.Personal.Detail["reason"] != "because" {
+				t.Errorf("%s has no reason", e.Type)
+			}
+		}
+	})
 }
 
 // Unlock lifts a pause, and leaves the count of 100 (ruling 18).
