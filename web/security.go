@@ -282,6 +282,9 @@ func (h *Handler) mailWay(v *View, cur session.Current, ru rules) wayRow {
 		}
 		row.Actions = append(row.Actions, wayAction{Label: v.T("page.security.app_set_up"), Name: v.T("page.security.set_up_label", "Way", row.Name), Action: mailPath})
 	}
+	if p := factorIn(cur.Factors, authn.Email, authn.Pending); p != nil && p.Prepared() && h.goesOn(p, cur) {
+		row.Link, row.LinkLabel = mailPath+"/"+p.ID, v.T("page.security.app_continue")
+	}
 	return row
 }
 
