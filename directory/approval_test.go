@@ -314,6 +314,29 @@ func TestApprovalRaces_rul20_cve24(t *testing.T) {
 	})
 }
 
+// What the operator may do is nobody else's: the check of the last owner is there
+// after an act of theirs, too.
+func TestOperatorLeavesTheRules_H6(t *testing.T) {
+	w := newWorld(t)
+	a, b := w.add(w.Company, "a", "owner"), w.add(w.Company, "b", "owner")
+	who := w.session(a)
+	w.waits(who, directory.Suspend, b.User)
+	w.Clock.Advance(25 * time.Hour)
+	who = w.session(a)
+	// After an act of the operator, b is the only owner who may sign in: a is an
+	// account of programs now, with a session that is still good.
+	tom := w.add(w.Company, "tom", "owner")
+	w.must(w.Directory.SetStatus(t.Context(), w.Company, tom.ID, authn.Suspended))
+	w.decide(w.Company.ID, a.ID, "user.changed", func(rows *authn.Rows) []authn.Write {
+		u := *rows.User
+		u.API = true // counts as no owner who may sign in
+		return []authn.Write{authn.PutUser{User: u}}
+	})
+	if _, err := w.do(who, directory.Suspend, b.User); why(err) != "error.last_owner" {
+		t.Errorf("the last owner who may sign in: %v", err)
+	}
+}
+
 // H6: two owners remove each other at once; one of them stays.
 func TestTwoOwnersAtOnce_H6_rul25(t *testing.T) {
 	bothStores(t, func(t *testing.T, nodes ...*sallyporttest.Server) {

@@ -13,12 +13,13 @@ import (
 // plain is the plan of an act without arguments.
 func plain(f func(*authn.User), writes ...authn.Write) plan {
 	return func(_ context.Context, _ *Service, a asked) (change, error) {
-		if a.who.Actor.Operator { // who can always let an owner in again (requirement H6)
-			writes = slices.DeleteFunc(slices.Clone(writes), func(w authn.Write) bool { _, keep := w.(authn.KeepOwner); return keep })
+		mine := slices.Clone(writes) // the table is everybody's
+		if a.who.Actor.Operator {    // who can always let an owner in again (requirement H6)
+			mine = slices.DeleteFunc(mine, func(w authn.Write) bool { _, keep := w.(authn.KeepOwner); return keep })
 		}
 		return func(_ *authn.Rows, u *authn.User, _ time.Time) (Done, error) {
 			f(u)
-			return Done{Writes: writes}, nil
+			return Done{Writes: slices.Clone(mine)}, nil
 		}, nil
 	}
 }
