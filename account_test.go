@@ -21,7 +21,6 @@ import (
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/method/backup"
-	"github.com/sallyport-mfa/sallyport/method/bypass"
 	"github.com/sallyport-mfa/sallyport/otp"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
@@ -216,11 +215,11 @@ func TestEveryChangeIsTold_invE_std36_std31(t *testing.T) {
 		who.Token = done.Token
 	})
 	for name, change := range map[string]func() error{
-		"a help code":            func() error { _, _, err := w.Directory.BypassCode(ctx, w.Company, p.ID, bypass.New(nil)); return err },
+		"a help code":            func() error { _, _, err := w.Directory.BypassCode(ctx, w.Company, p.ID); return err },
 		"a reset":                func() error { return w.Directory.ResetFactors(ctx, w.Company, p.ID) },
 		"a password by operator": func() error { return w.Directory.SetPassword(ctx, w.Company, p.ID, sallyporttest.Password) },
 		"required":               func() error { return w.Directory.SetRequire(ctx, w.Company, p.ID, true) },
-		"an invitation":          func() error { _, err := w.Directory.InviteAgain(ctx, w.Company, p.ID, true); return err },
+		"an invitation":          func() error { _, err := w.Directory.Reinvite(ctx, w.Company, p.ID, true); return err },
 	} {
 		told(name, 1, func() { w.must(change()) })
 	}
@@ -268,7 +267,7 @@ func (w account) onceEach(name string) []one {
 	})
 
 	q := w.AddUser(w.t, w.Company, "help"+name, true)
-	help, _, err := w.Directory.BypassCode(ctx, w.Company, q.ID, bypass.New(nil))
+	help, _, err := w.Directory.BypassCode(ctx, w.Company, q.ID)
 	w.must(err)
 	q1, err := w.begin(q.Login, laptop)
 	w.must(err)
@@ -289,7 +288,7 @@ func (w account) onceEach(name string) []one {
 	add("a link from a notice", func() error { _, err := w.Enroll.Secure(ctx, notMe, laptop); return err })
 
 	r := w.AddUser(w.t, w.Company, "ready"+name, true)
-	c, _, err := w.Directory.BypassCode(ctx, w.Company, r.ID, bypass.New(nil))
+	c, _, err := w.Directory.BypassCode(ctx, w.Company, r.ID)
 	w.must(err)
 	rs, err := w.begin(r.Login, laptop)
 	w.must(err)
@@ -476,7 +475,7 @@ func TestDumpAlone_invG(t *testing.T) {
 	p := w.AddUser(t, w.Company, "maya", true)
 	q := w.AddUser(t, w.Company, "omar", false)
 	canaries := w.codes(p)
-	help, _, err := w.Directory.BypassCode(t.Context(), w.Company, p.ID, bypass.New(nil))
+	help, _, err := w.Directory.BypassCode(t.Context(), w.Company, p.ID)
 	w.must(err)
 	g, err := w.Directory.Invite(t.Context(), w.Company, directory.NewUser{Login: "nina"}, false)
 	w.must(err)

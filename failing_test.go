@@ -190,7 +190,7 @@ func TestStoreBusyAtEachCall_invI_std64(t *testing.T) {
 		},
 		"wrong help code": func() flow {
 			p, st := person(true)
-			_, _, err := b.Directory.BypassCode(ctx, b.Company, p.ID, bypass.New(nil))
+			_, _, err := b.Directory.BypassCode(ctx, b.Company, p.ID)
 			b.must(err)
 			return flow{verify(st, authn.BypassCode, "ZZZZ-ZZZZ-ZZZZ-ZZZZ"), tries(p, authn.BypassCode)}
 		},

@@ -282,6 +282,7 @@ func (s *Server) services() error {
 	var deliver signin.Deliverer // a nil *notice.Service would be no nil interface
 	var texts signin.Texts
 	var settings func(context.Context, string, authn.Kind) ([]byte, error)
+	var countries func(context.Context, string) ([]string, error)
 	runner := &remote.Runner{}
 	methods := map[authn.Kind]authn.Method{}
 	for _, m := range c.Methods {
@@ -295,7 +296,7 @@ func (s *Server) services() error {
 			Render: func(l authn.Letter) (authn.Message, error) { return s.Notices.Render(l) }})
 		n.SenderFor = s.Providers.SenderFor
 		s.Notices, errs[5] = notice.New(n)
-		deliver, texts, settings = s.Notices, s.Providers, s.Providers.Settings
+		deliver, texts, settings, countries = s.Notices, s.Providers, s.Providers.Settings, s.Providers.Countries
 	}
 	s.SignIn, errs[0] = signin.New(signin.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Deliver: deliver, Texts: texts, Settings: settings, Runner: runner, Addresses: c.Addresses,
 		Alarm: throttle.NewAlarm(throttle.AlarmConfig{}), Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes, Clock: s.clock.check})
@@ -310,7 +311,8 @@ func (s *Server) services() error {
 		}
 		return out, err
 	}
-	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Lifetimes: c.Lifetimes, Locales: c.Catalogue.Languages(), Now: c.Now, Random: c.Random,
+	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Methods: c.Methods, Settings: settings, Countries: countries,
+		Lifetimes: c.Lifetimes, Locales: c.Catalogue.Languages(), Now: c.Now, Random: c.Random,
 		Traits: func(of authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(methods, of) }, Shapes: shapes})
 	s.Reports, errs[7] = report.New(report.Config{Store: c.Store, Methods: c.Methods, Providers: s.Providers, Shapes: shapes, Now: c.Now})
 	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Streams: c.Streams, Text: s.eventText, Now: c.Now, Random: c.Random})

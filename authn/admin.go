@@ -67,6 +67,21 @@ type Approval struct {
 	UsedAt      time.Time
 }
 
+// State is how the approval stands at now, in a word.
+func (a Approval) State(now time.Time) string {
+	switch {
+	case !a.UsedAt.IsZero():
+		return "done"
+	case !a.CancelledAt.IsZero():
+		return "cancelled"
+	case !a.Open(now):
+		return "over"
+	case a.Ready(now):
+		return "ready"
+	}
+	return "waiting"
+}
+
 // Open reports whether the approval still can come to something at now.
 func (a Approval) Open(now time.Time) bool {
 	return a.UsedAt.IsZero() && a.CancelledAt.IsZero() && now.Before(a.ExpiresAt)

@@ -227,7 +227,20 @@ type Factor struct {
 	// ProbationUntil: set up with a bypass code; until then it changes nothing of
 	// the account (ruling 18). Zero: it never was.
 	ProbationUntil time.Time
+	// SetBy is who set it up for the person: a user, or "operator"; empty: the person
+	// did. A pending one of these is confirmed by the person; only an authenticator
+	// app is confirmed where it was begun, with the person there.
+	SetBy string
 }
+
+// HandedOver reports whether somebody else has seen what the factor's codes are
+// made from. It never is a proof by itself: at its first use the person replaces
+// it (ruling 17).
+func (f Factor) HandedOver() bool { return f.SetBy != "" && f.Kind == TOTP }
+
+// Prepared reports whether the factor was prepared for its person, who confirms it
+// with an answer from what it names.
+func (f Factor) Prepared() bool { return f.State == Pending && f.SetBy != "" && f.Kind != TOTP }
 
 // Challenge is one code that was sent, or is about to be. The code itself is
 // nowhere: it is derived from a key and everything below (ruling 15).

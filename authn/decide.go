@@ -319,6 +319,8 @@ type (
 	// LiftPauses ends the pauses of the user's factors and password in both lanes.
 	// What was counted stays: the hundredth wrong answer still locks (ruling 18).
 	LiftPauses struct{}
+	// EndKeys ends the keys that the user owns.
+	EndKeys struct{}
 	// KeepOwner refuses all of it if, after the changes before it, the company has no
 	// owner who may sign in: Conflict with the key "error.last_owner" (requirement H6).
 	KeepOwner struct{}
@@ -406,6 +408,7 @@ func (NewUser) write()        {}
 func (SetPolicy) write()      {}
 
 func (LiftPauses) write()        {}
+func (EndKeys) write()           {}
 func (KeepOwner) write()         {}
 func (SetRoles) write()          {}
 func (NewApproval) write()       {}

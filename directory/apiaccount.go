@@ -140,7 +140,10 @@ func ParseNetworks(text string) ([]netip.Prefix, error) {
 // planAPIOn makes a user an API account, or gives one that it is already other
 // limits and another secret. All of it happens at once: sessions, attempts, ways to
 // verify and known browsers end, and the password is the account's secret from now on.
-func planAPIOn(s *Service, w Who, p PersonAct, out *Outcome) (change, error) {
+func planAPIOn(_ context.Context, s *Service, a asked) (change, error) {
+	p := a.PersonAct
+	w := a.who
+	out := a.out
 	networks, err := ParseNetworks(p.Args["networks"])
 	if err != nil {
 		return nil, err
@@ -187,7 +190,7 @@ func planAPIOn(s *Service, w Who, p PersonAct, out *Outcome) (change, error) {
 
 // planAPIOff makes a person of an API account again: secret and keys end, and they
 // come back by an invitation, which sets a password and then a way to verify.
-func planAPIOff(*Service, Who, PersonAct, *Outcome) (change, error) {
+func planAPIOff(_ context.Context, _ *Service, _ asked) (change, error) {
 	return func(rows *authn.Rows, u *authn.User, _ time.Time) (Done, error) {
 		if !u.API {
 			return Done{}, &authn.Error{Code: authn.Conflict, Key: "error.no_api_account"}

@@ -37,18 +37,15 @@ func (s *Service) Approve(ctx context.Context, w Who, id, reason string) (authn.
 	if err != nil {
 		return ap, err
 	}
+	acted := false
 	if !w.Actor.Operator {
 		seen, err := s.Check(ctx, w, kind.permission)
 		if err != nil {
 			return ap, err
 		}
 		since := authn.NewID(authn.EventID, s.c.Now().Add(-madeBefore), zeros{})
-		acted, err := s.c.Store.ActedOn(ctx, w.Company, ap.Requester, seen.User.ID, since)
-		if err != nil {
+		if acted, err = s.c.Store.ActedOn(ctx, w.Company, ap.Requester, seen.User.ID, since); err != nil {
 			return ap, fmt.Errorf("directory: approve: %w", err)
-		}
-		if acted {
-			return ap, forbidden("made_by_requester")
 		}
 	}
 	a := Act{Type: "approval.given", Permission: kind.permission, Fresh: true, Target: ap.Target, Self: true, Reason: reason, Approval: id}
@@ -58,10 +55,15 @@ func (s *Service) Approve(ctx context.Context, w Who, id, reason string) (authn.
 			return forbidden("key")
 		case !w.Actor.Operator && (rows.By.User.ID == ap.Requester || rows.By.User.ID == ap.Target):
 			return forbidden("own_approval")
+		case acted:
+			return forbidden("made_by_requester")
 		case !ap.ApprovedAt.IsZero():
 			return &authn.Error{Code: authn.Conflict, Key: "error.approval_over"}
 		}
 		ap.ApprovedBy, ap.ApprovedAt = actorOf(w, rows), now
+		if end := now.Add(authn.ApprovalLives); end.Before(ap.ExpiresAt) {
+			ap.ExpiresAt = end // ruling 20
+		}
 		return nil
 	})
 }
@@ -122,8 +124,7 @@ func (s *Service) decideApproval(ctx context.Context, w Who, a Act, f func(*auth
 		if err := f(rows, &out, now); err != nil {
 			return authn.Drop(err)
 		}
-		detail := map[string]string{"act": out.Do, "approval": out.ID, "requester": out.Requester}
-		return authn.Accept(s.actEvent(w, rows, a, now, authn.Succeeded, detail), authn.PutApproval{Approval: out})
+		return authn.Accept(s.actEvent(w, rows, a, now, authn.Succeeded, approvalDetail(out)), authn.PutApproval{Approval: out})
 	})
 	return out, err
 }

@@ -190,7 +190,11 @@ func (s *Service) act(ctx context.Context, w Who, a Act, f func(*authn.Rows, tim
 			refused, seen = err, *rows
 			return authn.Drop(err)
 		}
-		return f(rows, k.Now)
+		v := f(rows, k.Now)
+		if err := v.Refusal(); err != nil {
+			refused, seen = err, *rows
+		}
+		return v
 	})
 	if err == nil {
 		return nil
@@ -266,6 +270,9 @@ func mayTouch(rows *authn.Rows, a Act) error {
 	}
 	if hasRole(target, Owner) && by.User.ID != target.ID && !inPerson(by, Owner) {
 		return forbidden("owner")
+	}
+	if by.Key == nil && hasRole(*by.User, Owner) {
+		return nil // they lack what no built-in role holds, and could give it to themselves
 	}
 	for _, p := range Permissions() {
 		if !holds(*rows.Company, target, p) {

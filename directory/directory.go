@@ -38,6 +38,10 @@ type Store interface {
 	Approvals(ctx context.Context, company, target, before string, limit int) ([]authn.Approval, error)
 	ActedOn(ctx context.Context, company, actor, person, since string) (bool, error)
 	EraseStore
+	// PendingSecret is the secret of a pending factor, for showing it again.
+	PendingSecret(context.Context, authn.Keys) ([]byte, error)
+	// Sessions are those of a person that did not end yet, or not long ago.
+	Sessions(ctx context.Context, company, user string) ([]authn.Session, error)
 	KeyStore
 	PeopleStore
 	PolicyStore
@@ -53,7 +57,12 @@ type Passwords interface {
 type Config struct {
 	Store     Store
 	Passwords Passwords
-	Bypasses  Bypasses         // nil: there are no help codes
+	Bypasses  Bypasses       // nil: there are no help codes
+	Methods   []authn.Method // those that are Enrollers can be set up for people
+	// Settings are a company's for a kind, opened; nil: it has none. Nil: no method has any.
+	Settings func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
+	// Countries are those that a company sends texts to, the usual one first. Nil: anywhere.
+	Countries func(ctx context.Context, company string) ([]string, error)
 	Lifetimes policy.Lifetimes // of the server, where a company's policy says nothing; zero fields: ruling 45
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand
@@ -67,9 +76,10 @@ type Config struct {
 
 // Service keeps companies and people. It is safe for concurrent use.
 type Service struct {
-	c    Config
-	life policy.Lifetimes
-	keys keyUses
+	c       Config
+	life    policy.Lifetimes
+	methods map[authn.Kind]authn.Method
+	keys    keyUses
 }
 
 // New checks the configuration.
@@ -83,7 +93,11 @@ func New(c Config) (*Service, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	return &Service{c: c, life: c.Lifetimes.WithDefaults()}, nil
+	s := &Service{c: c, life: c.Lifetimes.WithDefaults(), methods: map[authn.Kind]authn.Method{}}
+	for _, m := range c.Methods {
+		s.methods[m.Kind()] = m
+	}
+	return s, nil
 }
 
 var slugForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
@@ -298,31 +312,41 @@ func (s *Service) SetPassword(ctx context.Context, company authn.Company, user, 
 	})
 }
 
-// SetStatus suspends a person or lets them in again. Suspending ends their
+// operate does an act as the operator.
+func (s *Service) operate(ctx context.Context, company authn.Company, do, user string, args ...string) (Outcome, error) {
+	p := PersonAct{Do: do, Target: user, Args: map[string]string{}}
+	for i := 0; i+1 < len(args); i += 2 {
+		p.Args[args[i]] = args[i+1]
+	}
+	return s.Do(ctx, TheOperator(company.ID), p)
+}
+
+// SetStatus is Suspend or Activate by the operator. Suspending ends the person's
 // sessions at once (cve-54).
 func (s *Service) SetStatus(ctx context.Context, company authn.Company, user string, st authn.UserStatus) error {
-	typ := "user.suspended"
+	do := Suspend
 	if st == authn.Active {
-		typ = "user.activated"
+		do = Activate
 	}
-	return s.change(ctx, company.ID, user, typ, func(_ *authn.Rows, u *authn.User) []authn.Write { u.Status = st; return nil })
+	_, err := s.operate(ctx, company, do, user)
+	return err
 }
 
-// SetRequire raises or lowers "require two-factor authentication" for a person.
+// SetRequire is RequireTwo or NotRequire by the operator.
 func (s *Service) SetRequire(ctx context.Context, company authn.Company, user string, require bool) error {
-	typ := "user.two_factor_required"
+	do := RequireTwo
 	if !require {
-		typ = "user.two_factor_not_required"
+		do = NotRequire
 	}
-	return s.change(ctx, company.ID, user, typ, func(_ *authn.Rows, u *authn.User) []authn.Write { u.RequireTwoFactor = require; return nil })
+	_, err := s.operate(ctx, company, do, user)
+	return err
 }
 
-// ResetFactors removes all factors of a person except the password, for the
-// operator: the way out for someone who lost their phone.
+// ResetFactors is Reset of all ways to verify by the operator: the way out for
+// someone who lost their phone.
 func (s *Service) ResetFactors(ctx context.Context, company authn.Company, user string) error {
-	return s.change(ctx, company.ID, user, "factors.reset_by_operator", func(rows *authn.Rows, _ *authn.User) []authn.Write {
-		return append(deleteFactors(rows), authn.ForgetBrowsers{All: true})
-	})
+	_, err := s.operate(ctx, company, Reset, user)
+	return err
 }
 
 func deleteFactors(rows *authn.Rows) []authn.Write {

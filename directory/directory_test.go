@@ -149,7 +149,7 @@ func TestOperatorChanges(t *testing.T) {
 	for _, e := range events {
 		seen[e.Type] = e.Actor
 	}
-	for _, typ := range []string{"user.created", "factors.reset_by_operator", "user.two_factor_required"} {
+	for _, typ := range []string{"user.created", "factors.reset", "user.two_factor_required"} {
 		if seen[typ] != directory.Operator {
 			t.Errorf("%s: actor %q", typ, seen[typ])
 		}

@@ -34,7 +34,9 @@ const lastLetterLives = 3 * 24 * time.Hour
 
 // planErase deletes the person and all that is stored about them. The reason
 // stays in the log, so it must not say who they were.
-func planErase(s *Service, w Who, p PersonAct, _ *Outcome) (change, error) {
+func planErase(_ context.Context, s *Service, a asked) (change, error) {
+	p := a.PersonAct
+	w := a.who
 	return func(rows *authn.Rows, u *authn.User, now time.Time) (Done, error) {
 		if saysWho(p.Reason, *u) {
 			return Done{}, authn.InvalidField("reason", "names_person", nil)

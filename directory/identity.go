@@ -22,7 +22,8 @@ const (
 	SetRoles    = "set_roles"    // roles, with commas between them
 )
 
-func planName(_ *Service, _ Who, p PersonAct, _ *Outcome) (change, error) {
+func planName(_ context.Context, _ *Service, a asked) (change, error) {
+	p := a.PersonAct
 	name, err := authn.CleanName("name", p.Args["name"], 100)
 	if err != nil {
 		return nil, err
@@ -41,7 +42,8 @@ func (s *Service) locale(value string) (string, error) {
 	return value, nil
 }
 
-func planLocale(s *Service, _ Who, p PersonAct, _ *Outcome) (change, error) {
+func planLocale(_ context.Context, s *Service, a asked) (change, error) {
+	p := a.PersonAct
 	locale, err := s.locale(p.Args["locale"])
 	if err != nil {
 		return nil, err
@@ -53,7 +55,8 @@ func planLocale(s *Service, _ Who, p PersonAct, _ *Outcome) (change, error) {
 	}, nil
 }
 
-func planAudience(_ *Service, _ Who, p PersonAct, _ *Outcome) (change, error) {
+func planAudience(_ context.Context, _ *Service, a asked) (change, error) {
+	p := a.PersonAct
 	audience := authn.Audience(p.Args["audience"])
 	if audience != authn.InternalAudience && audience != authn.ExternalAudience {
 		return nil, authn.InvalidField("audience", "not_one_of", nil)
@@ -77,7 +80,8 @@ func cleanLogin(typed string) (login, canonical string, err error) {
 	return login, canonical, nil
 }
 
-func planLogin(_ *Service, _ Who, p PersonAct, _ *Outcome) (change, error) {
+func planLogin(_ context.Context, _ *Service, a asked) (change, error) {
+	p := a.PersonAct
 	login, _, err := cleanLogin(p.Args["login"])
 	if err != nil {
 		return nil, err
@@ -92,7 +96,8 @@ func planLogin(_ *Service, _ Who, p PersonAct, _ *Outcome) (change, error) {
 // planEmail sets the address on an administrator's word: codes that stand in go
 // there after a day (ruling 2), and it signs nobody in before its owner has
 // verified it (ruling 5). The one before is told, with a link that takes it back.
-func planEmail(s *Service, _ Who, p PersonAct, _ *Outcome) (change, error) {
+func planEmail(_ context.Context, s *Service, a asked) (change, error) {
+	p := a.PersonAct
 	email := p.Args["email"]
 	var err error
 	if email != "" {
@@ -138,7 +143,8 @@ func planEmail(s *Service, _ Who, p PersonAct, _ *Outcome) (change, error) {
 	}, nil
 }
 
-func planPhone(_ *Service, _ Who, p PersonAct, _ *Outcome) (change, error) {
+func planPhone(_ context.Context, _ *Service, a asked) (change, error) {
+	p := a.PersonAct
 	number := ""
 	if p.Args["phone"] != "" {
 		typed := Phone{Typed: p.Args["phone"]}
@@ -188,7 +194,9 @@ func mayGrant(w Who, rows *authn.Rows, roles []string) error {
 	return mayTouch(&authn.Rows{Company: rows.Company, By: rows.By, User: &u}, Act{})
 }
 
-func planRoles(_ *Service, w Who, p PersonAct, _ *Outcome) (change, error) {
+func planRoles(_ context.Context, _ *Service, a asked) (change, error) {
+	p := a.PersonAct
+	w := a.who
 	for role := range strings.SplitSeq(p.Args["roles"], ",") {
 		if role = strings.TrimSpace(role); role != "" && !roleForm.MatchString(role) {
 			return nil, authn.InvalidField("roles", "not_one_of", nil)
@@ -237,13 +245,13 @@ func (s *Service) Change(ctx context.Context, w Who, target, reason string, args
 		if _, err := s.Check(ctx, w, kind.permission); err != nil && !w.Actor.Operator {
 			return out, err
 		}
-		_, err := kind.plan(s, w, PersonAct{Do: do, Target: target, Args: args[do], Reason: reason}, &Outcome{})
+		_, err := kind.plan(ctx, s, asked{who: w, PersonAct: PersonAct{Do: do, Target: target, Args: args[do], Reason: reason}, out: &Outcome{}})
 		if e := authn.AsError(err); err != nil && e.Code == authn.Invalid {
 			wrong = append(wrong, e.Fields...)
 		} else if err != nil {
 			return out, err
 		}
-		if reason == "" && !kind.gentle && !w.Actor.Operator && !slices.ContainsFunc(wrong, func(f authn.Field) bool { return f.Name == "reason" }) {
+		if reason == "" && !kind.unexplained && !w.Actor.Operator && !slices.ContainsFunc(wrong, func(f authn.Field) bool { return f.Name == "reason" }) {
 			wrong = append(wrong, authn.Field{Name: "reason", Code: "required"})
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
-	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // How long links and codes are good (ruling 45).
@@ -52,21 +51,17 @@ func (s *Service) Invite(ctx context.Context, company authn.Company, n NewUser, 
 	return g, nil
 }
 
-// InviteAgain gives a person who is there a new link; the one before it dies.
-// Their factors stay: the link replaces a password, never a second step.
+// Reinvite is InviteAgain by the operator, who may be shown the link. The person's
+// factors stay: the link replaces a password, never a second step.
 //
 // Errors: NotFound, Invalid (field email) if mailed and there is none.
-func (s *Service) InviteAgain(ctx context.Context, company authn.Company, user string, mailed bool) (Given, error) {
-	if mailed { // before anything of theirs ends
-		u, _, err := s.Lookup(ctx, company, user)
-		if err == nil && u.Email == "" {
-			err = authn.InvalidField("email", "required", nil)
-		}
-		if err != nil {
-			return Given{}, err
-		}
+func (s *Service) Reinvite(ctx context.Context, company authn.Company, user string, mailed bool) (Given, error) {
+	var args []string
+	if !mailed {
+		args = []string{"shown", "yes"}
 	}
-	return s.give(ctx, company, user, authn.InvitationLink, "user.invited", mailed, nil)
+	out, err := s.operate(ctx, company, InviteAgain, user, args...)
+	return Given{User: out.User, Token: out.Link, ExpiresAt: out.ExpiresAt}, err
 }
 
 // Recover is the operator's way in (requirement H6): the owner's factors are
@@ -159,45 +154,14 @@ type Bypasses interface {
 	NewCode() (code string, secret []byte)
 }
 
-// BypassCode makes a one-time code for someone who cannot prove themselves: good
-// for an hour, after the password, for setting up a way to verify and nothing
-// else (ruling 18). The one before it dies.
+// BypassCode is HelpCode by the operator: a one-time code for someone who cannot
+// prove themselves, good for an hour, after the password, for setting up a way to
+// verify and nothing else (ruling 18). The one before it dies.
 //
 // Errors: NotFound, PolicyForbids (two-factor is off, or the person is suspended).
-func (s *Service) BypassCode(ctx context.Context, company authn.Company, user string, b Bypasses) (code string, expires time.Time, err error) {
-	u, _, err := s.Lookup(ctx, company, user)
-	if err != nil {
-		return "", time.Time{}, err
-	}
-	code, secret := b.NewCode()
-	now := s.c.Now()
-	err = s.c.Store.Decide(ctx, authn.Keys{Company: company.ID, User: u.ID, Now: now}, func(rows *authn.Rows) authn.Verdict {
-		if rows.User == nil {
-			return authn.Drop(authn.NotFound)
-		}
-		doc, err := policy.Current(*rows.Company, now)
-		if err != nil {
-			return authn.Drop(fmt.Errorf("directory: %w", err))
-		}
-		if doc.Sleeps(*rows.User) {
-			return authn.Drop(&authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"})
-		}
-		if rows.User.API {
-			return authn.Drop(&authn.Error{Code: authn.Conflict, Key: "error.api_account"})
-		}
-		if rows.User.Status != authn.Active {
-			return authn.Drop(&authn.Error{Code: authn.PolicyForbids, Key: "error.user_suspended"})
-		}
-		f := authn.Factor{Company: company.ID, ID: authn.NewID(authn.FactorID, now, s.c.Random), User: rows.User.ID, Kind: authn.BypassCode,
-			State: authn.Confirmed, Epoch: rows.User.Epoch, CreatedAt: now, ConfirmAt: now, ExpiresAt: now.Add(BypassLives)}
-		ev := s.operator("bypass_code.issued", now)
-		ev.Company, ev.Target = company.ID, rows.User.ID
-		return authn.Accept(ev, authn.NewFactor{Factor: f, Secret: secret})
-	})
-	if err != nil {
-		return "", time.Time{}, fmt.Errorf("directory: bypass code: %w", err)
-	}
-	return code, now.Add(BypassLives), nil
+func (s *Service) BypassCode(ctx context.Context, company authn.Company, user string) (code string, expires time.Time, err error) {
+	out, err := s.operate(ctx, company, HelpCode, user)
+	return out.Code, out.ExpiresAt, err
 }
 
 // SetSupport saves what people are told who cannot get in: up to 500 characters;

@@ -10,7 +10,6 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/message/inbox"
-	"github.com/sallyport-mfa/sallyport/method/bypass"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 	"github.com/sallyport-mfa/sallyport/signin"
@@ -73,7 +72,7 @@ func TestFirstOwner_rul57_H6(t *testing.T) {
 	if _, err := w.SignIn.Accept(t.Context(), g.Token, "a long way from home", "", authn.Client{}); code(err) != authn.Expired {
 		t.Errorf("after 30 minutes: %v (cve-28)", err)
 	}
-	if again, err := w.Directory.InviteAgain(t.Context(), w.Company, "boss", false); err != nil || again.ExpiresAt.Sub(w.Clock.Now()) != directory.InvitationLives {
+	if again, err := w.Directory.Reinvite(t.Context(), w.Company, "boss", false); err != nil || again.ExpiresAt.Sub(w.Clock.Now()) != directory.InvitationLives {
 		t.Errorf("%+v %v", again, err)
 	}
 }
@@ -85,7 +84,7 @@ func TestInviteAgain_rul3(t *testing.T) {
 	p := w.AddUser(t, w.Company, "maya", true)
 	tok := signedIn(t, w, p)
 	before, _, _ := row(t, w, "maya")
-	g, err := w.Directory.InviteAgain(t.Context(), w.Company, "maya", true)
+	g, err := w.Directory.Reinvite(t.Context(), w.Company, "maya", true)
 	if err != nil || !g.Token.IsZero() {
 		t.Fatalf("%v", err)
 	}
@@ -102,13 +101,13 @@ func TestInviteAgain_rul3(t *testing.T) {
 		t.Fatal(err)
 	}
 	tok = signedIn(t, w, sallyporttest.Person{User: u})
-	if _, err := w.Directory.InviteAgain(t.Context(), w.Company, "omar", true); field(err) != "email required" {
+	if _, err := w.Directory.Reinvite(t.Context(), w.Company, "omar", true); field(err) != "email required" {
 		t.Errorf("%v", err)
 	}
 	if now, _, _ := row(t, w, "omar"); now.Epoch != u.Epoch || !alive(w, tok) {
 		t.Error("a refused call ended what was open")
 	}
-	if _, err := w.Directory.InviteAgain(t.Context(), w.Company, "nobody", false); code(err) != authn.NotFound {
+	if _, err := w.Directory.Reinvite(t.Context(), w.Company, "nobody", false); code(err) != authn.NotFound {
 		t.Errorf("%v", err)
 	}
 }
@@ -128,7 +127,7 @@ func TestRecover_H6_rul17(t *testing.T) {
 	p := sallyporttest.Person{User: u}
 	p.Factor, p.Secret = w.AddApp(t, u)
 	tok := signedIn(t, w, p)
-	if _, _, err := w.Directory.BypassCode(t.Context(), w.Company, u.ID, bypass.New(nil)); err != nil {
+	if _, _, err := w.Directory.BypassCode(t.Context(), w.Company, u.ID); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Directory.SetStatus(t.Context(), w.Company, "boss", authn.Suspended); err != nil {
@@ -179,7 +178,7 @@ func TestBypassCode_rul18(t *testing.T) {
 	before := len(w.Mail(t, p.Email))
 	seen := map[string]bool{}
 	for range 3 {
-		c, expires, err := w.Directory.BypassCode(t.Context(), w.Company, "maya", bypass.New(nil))
+		c, expires, err := w.Directory.BypassCode(t.Context(), w.Company, "maya")
 		if err != nil || expires.Sub(w.Clock.Now()) != directory.BypassLives || seen[c] || len(c) != 19 {
 			t.Fatalf("%q %v %v", c, expires, err)
 		}
@@ -206,7 +205,7 @@ func TestBypassCode_rul18(t *testing.T) {
 			}
 		}
 	}
-	if _, _, err := w.Directory.BypassCode(t.Context(), w.Company, "nobody", bypass.New(nil)); code(err) != authn.NotFound {
+	if _, _, err := w.Directory.BypassCode(t.Context(), w.Company, "nobody"); code(err) != authn.NotFound {
 		t.Errorf("%v", err)
 	}
 }

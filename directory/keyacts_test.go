@@ -307,7 +307,7 @@ func TestAPIAccount_H4_rul21(t *testing.T) {
 	session := signedIn(t, w, bot)
 	begun, err := w.SignIn.Begin(t.Context(), signin.Begin{Company: "acme", Login: "build-bot", Password: sallyporttest.Password})
 	must(t, err)
-	invited, err := w.Directory.InviteAgain(t.Context(), w.Company, w.AddUser(t, w.Company, "second-bot", false).ID, false)
+	invited, err := w.Directory.Reinvite(t.Context(), w.Company, w.AddUser(t, w.Company, "second-bot", false).ID, false)
 	must(t, err)
 	role(t, w, "deploy", directory.UsersRead)
 	on := apiOn(w, "build-bot", "hiroshi", 90*24*time.Hour)
@@ -350,7 +350,7 @@ func TestAPIAccount_H4_rul21(t *testing.T) {
 	}
 	_, err = w.SignIn.StepUp(t.Context(), session, "admin.act", "", authn.Client{})
 	refusal(t, "a step-up", err, authn.Unauthenticated, "")
-	_, err = w.Directory.InviteAgain(t.Context(), w.Company, "build-bot", false)
+	_, err = w.Directory.Reinvite(t.Context(), w.Company, "build-bot", false)
 	refusal(t, "an invitation", err, authn.Conflict, "error.api_account")
 	refusal(t, "a password", w.Directory.SetPassword(t.Context(), w.Company, "build-bot", "another harbour at dawn"), authn.Conflict, "error.api_account")
 	_, err = w.Directory.Do(t.Context(), owner, apiOn(w, "second-bot", "hiroshi", time.Hour))
@@ -371,7 +371,7 @@ func TestAPIAccount_H4_rul21(t *testing.T) {
 	must(t, check(near, directory.UsersRead))
 	refusal(t, "more", check(near, directory.AuditRead), authn.Forbidden, "")
 	refusal(t, "elsewhere", check(authn.Client{Address: netip.MustParseAddr("192.0.2.8")}, directory.UsersRead), authn.Unauthenticated, "")
-	_, err = w.Directory.Do(t.Context(), directory.Account(ref, near), directory.PersonAct{Do: directory.Unlock, Target: "hiroshi"})
+	_, err = w.Directory.Do(t.Context(), directory.Account(ref, near), directory.PersonAct{Do: directory.Unlock, Target: "hiroshi", Reason: "r"})
 	refusal(t, "an act of more", err, authn.Forbidden, "")
 	for what, bad := range map[string]signin.AccountSecret{
 		"secret": {Login: "build-bot", Secret: out.Secret + "x"}, "nobody": {Login: "no-bot", Secret: out.Secret}, "a person": {Login: "hiroshi", Secret: sallyporttest.Password},
@@ -415,7 +415,7 @@ func TestAPIAccount_H4_rul21(t *testing.T) {
 	}
 	_, err = w.SignIn.Account(t.Context(), signin.AccountSecret{Login: "build-bot", Secret: again.Password, Client: near})
 	refusal(t, "off", err, authn.Unauthenticated, "")
-	_, err = w.Directory.InviteAgain(t.Context(), w.Company, "build-bot", false)
+	_, err = w.Directory.Reinvite(t.Context(), w.Company, "build-bot", false)
 	must(t, err)
 	_, err = w.Directory.Do(t.Context(), directory.TheOperator(w.Company.ID), directory.PersonAct{Do: directory.APIOff, Target: "build-bot", Reason: "over"})
 	refusal(t, "twice", err, authn.Conflict, "error.no_api_account")
@@ -517,7 +517,7 @@ func TestNobodyEscalates_H5_rul17_rul19(t *testing.T) {
 		}
 		logins := []string{"priya", "admin", "custom", "bot", "lena"}
 		done := 0
-		for range 60 {
+		for range 150 {
 			who := actors[pick(people)]
 			var err error
 			switch r.IntN(6) {

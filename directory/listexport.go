@@ -33,7 +33,7 @@ type ExportedPerson struct {
 }
 
 // ExportPeople is p as exports and answers write it.
-func (p Person) Export() ExportedPerson {
+func (p Listed) Export() ExportedPerson {
 	out := ExportedPerson{ID: p.ID, Login: p.Login, Name: p.Name, Email: p.Email, EmailVerified: p.Email != "" && !p.EmailVerifiedAt.IsZero(),
 		Audience: string(p.Shape.Audience), Roles: append([]string{}, p.Roles...), Status: string(p.Shape.Status), Standing: string(p.Standing),
 		Methods: []string{}, Required: p.RequireTwoFactor, CreatedAt: p.CreatedAt.UTC().Truncate(time.Second)}

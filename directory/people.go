@@ -33,8 +33,8 @@ const (
 	StandsOff       Standing = "off"    // has none and needs none
 )
 
-// Person is somebody in a list.
-type Person struct {
+// Listed is somebody in a list.
+type Listed struct {
 	authn.User
 	Shape    authn.Shape
 	Standing Standing
@@ -87,7 +87,7 @@ type PeopleQuery struct {
 // PeoplePage is a page of a list.
 type PeoplePage struct {
 	Company    authn.Company
-	People     []Person
+	People     []Listed
 	Next, Prev string // cursors; empty: nothing is there
 	// Count is how many the filters but "search" choose.
 	Count int64
@@ -134,7 +134,7 @@ func (s *Service) people(ctx context.Context, c authn.Company, q PeopleQuery) (P
 			return out, fmt.Errorf("directory: people: %w", err)
 		}
 		shape.Exempt = p.User.ExemptUntil.After(now)
-		out.People = append(out.People, Person{User: p.User, Shape: shape, Standing: standing(doc, shape)})
+		out.People = append(out.People, Listed{User: p.User, Shape: shape, Standing: standing(doc, shape)})
 	}
 	return out, nil
 }
@@ -245,31 +245,31 @@ func (s *Service) Summary(ctx context.Context, w Who) (map[Standing]int64, error
 // not say which it has.
 var localeForm = regexp.MustCompile(`^[a-zA-Z]{2,8}(-[a-zA-Z0-9]{1,8}){0,4}$`)
 
-// Person is one person of a list, with all their factors.
+// Listed is one person of a list, with all their factors.
 //
 // Errors: those of Check; NotFound.
-func (s *Service) Person(ctx context.Context, w Who, id string) (Person, []authn.Factor, error) {
+func (s *Service) Listed(ctx context.Context, w Who, id string) (Listed, []authn.Factor, error) {
 	seen, err := s.Check(ctx, w, UsersRead)
 	if err != nil {
-		return Person{}, nil, err
+		return Listed{}, nil, err
 	}
 	if !authn.CheckID(authn.UserID, id) {
-		return Person{}, nil, authn.NotFound
+		return Listed{}, nil, authn.NotFound
 	}
 	u, factors, err := s.Lookup(ctx, seen.Company, id)
 	if err != nil {
-		return Person{}, nil, err
+		return Listed{}, nil, err
 	}
-	p, err := PersonOf(seen.Company, u, factors, s.c.Now())
+	p, err := ListedOf(seen.Company, u, factors, s.c.Now())
 	return p, factors, err
 }
 
-// PersonOf is somebody of a company as lists show them.
-func PersonOf(c authn.Company, u authn.User, factors []authn.Factor, now time.Time) (Person, error) {
+// ListedOf is somebody of a company as lists show them.
+func ListedOf(c authn.Company, u authn.User, factors []authn.Factor, now time.Time) (Listed, error) {
 	doc, err := policy.Parse(c.Policy)
 	if err != nil {
-		return Person{}, fmt.Errorf("directory: policy of %s: %w", c.ID, err)
+		return Listed{}, fmt.Errorf("directory: policy of %s: %w", c.ID, err)
 	}
 	shape := authn.ShapeOf(u, factors, now)
-	return Person{User: u, Shape: shape, Standing: standing(doc, shape)}, nil
+	return Listed{User: u, Shape: shape, Standing: standing(doc, shape)}, nil
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
-	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // PersonAct is one thing that an administrator does about a person, as data: so
@@ -38,6 +37,10 @@ type Outcome struct {
 	// Code is a help code, shown once, with its end.
 	Code      string
 	ExpiresAt time.Time
+	// Factor is what was set up for the person, pending, or what was changed.
+	Factor *authn.Factor
+	// Link is an invitation that is not mailed; only the operator gets one.
+	Link authn.Token
 	// Secret is that of an API account, shown once; empty: it was typed.
 	Secret string
 }
@@ -45,30 +48,50 @@ type Outcome struct {
 // change is what an act does to the person that the decision has locked.
 type change = func(rows *authn.Rows, u *authn.User, now time.Time) (Done, error)
 
+// asked is what the plan of an act looks at: who asks for what, and how things
+// stood just before.
+type asked struct {
+	who Who
+	PersonAct
+	company authn.Company
+	user    authn.User
+	out     *Outcome // filled in with what is shown once
+}
+
+// plan judges the arguments, before the transaction and after the rules of who
+// may, and gives the change.
+type plan func(context.Context, *Service, asked) (change, error)
+
 // personAct is one entry of the table of acts.
 type personAct struct {
 	permission Permission
 	event      string
-	// gentle acts take nothing away from anybody: no epoch is raised, nobody is signed
-	// out, and nobody has to agree.
+	// gentle acts take nothing away from anybody, and nobody has to agree.
 	gentle bool
-	args   []string // the names that Args may have
-	// prepare does what is too slow for a transaction; nil: nothing. It asks first
-	// whether w may.
+	// keeps: the person stays signed in, and no epoch is raised.
+	keeps       bool
+	unexplained bool     // needs no reason
+	args        []string // the names that Args may have
+	// prepare does what is too slow for a transaction; nil: nothing.
 	prepare func(ctx context.Context, s *Service, w Who, p PersonAct) (PersonAct, error)
-	// plan judges the arguments before the transaction and gives the change; out is
-	// filled in with what is shown once.
-	plan func(s *Service, w Who, p PersonAct, out *Outcome) (change, error)
+	plan    plan
 }
 
 // The acts that exist.
 const (
 	Suspend      = "suspend"
 	Activate     = "activate"
+	Leave        = "leave" // suspended, signed out, and the keys they own end
 	SignOut      = "sign_out"
 	Unlock       = "unlock"
-	Reset        = "reset" // factor: the one to reset; none: all ways to verify
+	Reset        = "reset"   // factor: the one to remove; none: all ways to verify
+	Disable      = "disable" // factor: it sleeps until Enable
+	Enable       = "enable"
+	Prefer       = "prefer" // factor
 	HelpCode     = "help_code"
+	Prepare      = "prepare"  // method, with phone and country, or username: the person confirms it
+	HandOver     = "app_here" // the authenticator app, with the person there
+	InviteAgain  = "invite"   // by mail; shown, for the operator
 	RequireTwo   = "require"
 	NotRequire   = "not_require"
 	Exempt       = "exempt" // until: RFC 3339
@@ -82,23 +105,31 @@ const (
 var personActs = map[string]personAct{
 	Suspend:  {permission: UsersWrite, event: "user.suspended", plan: plain(func(u *authn.User) { u.Status = authn.Suspended }, authn.KeepOwner{})},
 	Activate: {permission: UsersWrite, event: "user.activated", plan: plain(func(u *authn.User) { u.Status = authn.Active })},
-	SignOut:  {permission: FactorsManage, event: "user.signed_out", plan: plain(func(*authn.User) {})},
-	Unlock:   {permission: FactorsManage, event: "user.unlocked", gentle: true, plan: plain(func(*authn.User) {}, authn.LiftPauses{})},
-	Reset:    {permission: FactorsManage, event: "factors.reset", args: []string{"factor"}, plan: planReset},
-	HelpCode: {permission: FactorsManage, event: "bypass_code.issued", plan: planHelpCode},
-	RequireTwo: {permission: UsersWrite, event: "user.two_factor_required", gentle: true,
+	Leave: {permission: UsersWrite, event: "user.left",
+		plan: plain(func(u *authn.User) { u.Status = authn.Suspended }, authn.KeepOwner{}, authn.EndKeys{}, authn.ForgetBrowsers{All: true})},
+	SignOut:     {permission: FactorsManage, event: "user.signed_out", plan: plain(func(*authn.User) {})},
+	Unlock:      {permission: FactorsManage, event: "user.unlocked", gentle: true, keeps: true, plan: plain(func(*authn.User) {}, authn.LiftPauses{})},
+	Reset:       {permission: FactorsManage, event: "factors.reset", args: []string{"factor"}, plan: planReset},
+	Disable:     {permission: FactorsManage, event: "factor.disabled", args: []string{"factor"}, plan: planState(authn.Asleep)},
+	Enable:      {permission: FactorsManage, event: "factor.enabled", args: []string{"factor"}, plan: planState(authn.Confirmed)},
+	Prefer:      {permission: FactorsManage, event: "factor.preferred_for", gentle: true, keeps: true, unexplained: true, args: []string{"factor"}, plan: planPrefer},
+	HelpCode:    {permission: FactorsManage, event: "bypass_code.issued", keeps: true, plan: planHelpCode},
+	Prepare:     {permission: UsersIdentity, event: "factor.prepared", keeps: true, args: []string{"method", "phone", "country", "username"}, plan: planPrepare},
+	HandOver:    {permission: FactorsManage, event: "factor.begun_here", keeps: true, plan: planHandOver},
+	InviteAgain: {permission: UsersWrite, event: "user.invited", args: []string{"shown"}, plan: planInvite},
+	RequireTwo: {permission: UsersWrite, event: "user.two_factor_required", gentle: true, keeps: true, unexplained: true,
 		plan: plain(func(u *authn.User) { u.RequireTwoFactor = true })},
 	NotRequire: {permission: UsersWrite, event: "user.two_factor_not_required",
 		plan: plain(func(u *authn.User) { u.RequireTwoFactor = false })},
 	Exempt: {permission: UsersWrite, event: "user.exempted", args: []string{"until"}, plan: planExempt},
+	EndExemption: {permission: UsersWrite, event: "user.exemption_ended", gentle: true, keeps: true,
+		plan: plain(func(u *authn.User) { u.ExemptUntil, u.ExemptReason, u.ExemptBy = time.Time{}, "", "" })},
 	Erase:  {permission: UsersIdentity, event: "user.erased", plan: planErase},
 	APIOn:  {permission: UsersIdentity, event: "api_account.on", args: []string{"role", "networks", "owner", "until"}, prepare: prepareAPIOn, plan: planAPIOn},
 	APIOff: {permission: UsersIdentity, event: "api_account.off", plan: planAPIOff},
-	EndExemption: {permission: UsersWrite, event: "user.exemption_ended", gentle: true,
-		plan: plain(func(u *authn.User) { u.ExemptUntil, u.ExemptReason, u.ExemptBy = time.Time{}, "", "" })},
 
-	SetName:     {permission: UsersWrite, event: "user.name_changed", gentle: true, args: []string{"name"}, plan: planName},
-	SetLocale:   {permission: UsersWrite, event: "user.locale_changed", gentle: true, args: []string{"locale"}, plan: planLocale},
+	SetName:     {permission: UsersWrite, event: "user.name_changed", gentle: true, keeps: true, unexplained: true, args: []string{"name"}, plan: planName},
+	SetLocale:   {permission: UsersWrite, event: "user.locale_changed", gentle: true, keeps: true, unexplained: true, args: []string{"locale"}, plan: planLocale},
 	SetAudience: {permission: UsersWrite, event: "user.audience_changed", args: []string{"audience"}, plan: planAudience},
 	SetLogin:    {permission: UsersIdentity, event: "login.changed", args: []string{"login"}, plan: planLogin},
 	SetEmail:    {permission: UsersIdentity, event: "email.changed", args: []string{"email"}, plan: planEmail},
@@ -115,85 +146,25 @@ func ActOf(do string) (Act, bool) {
 	return Act{Type: kind.event, Permission: kind.permission, Fresh: true}, ok
 }
 
-// plain is the plan of an act without arguments.
-func plain(f func(*authn.User), writes ...authn.Write) func(*Service, Who, PersonAct, *Outcome) (change, error) {
-	return func(*Service, Who, PersonAct, *Outcome) (change, error) {
-		return func(_ *authn.Rows, u *authn.User, _ time.Time) (Done, error) {
-			f(u)
-			return Done{Writes: writes}, nil
-		}, nil
+// May reports whether w could do an act to a person, apart from a recent proof:
+// pages show no form that would be refused. by is who looks, of the session.
+func May(c authn.Company, by, target authn.User, do string) bool {
+	kind, ok := personActs[do]
+	if !ok || !Can(c, by, kind.permission) {
+		return false
 	}
+	rows := authn.Rows{Company: &c, User: &target, By: &authn.Rows{Company: &c, User: &by}}
+	return mayTouch(&rows, Act{}) == nil
 }
 
-// planReset removes one way to verify, or all and what came with them.
-func planReset(_ *Service, _ Who, p PersonAct, _ *Outcome) (change, error) {
-	id := p.Args["factor"]
-	if id != "" && !authn.CheckID(authn.FactorID, id) {
-		return nil, authn.InvalidField("factor", "invalid", nil)
-	}
-	return func(rows *authn.Rows, u *authn.User, _ time.Time) (Done, error) {
-		if id == "" {
-			return Done{Detail: map[string]string{"method": "all"}, Writes: append(deleteFactors(rows), authn.ForgetBrowsers{All: true})}, nil
-		}
-		f := rows.Factor(id)
-		if f == nil || f.Kind == authn.Password {
-			return Done{}, authn.NotFound
-		}
-		if u.Preferred == id {
-			u.Preferred = ""
-		}
-		return Done{Detail: map[string]string{"method": string(f.Kind), "factor": id}, Writes: []authn.Write{authn.DeleteFactor{ID: id}, authn.ForgetBrowsers{All: true}}}, nil
-	}, nil
+// Waits reports whether an act on a person takes somebody else's word, or a day.
+func Waits(c authn.Company, target authn.User, do string) bool {
+	kind, ok := personActs[do]
+	return ok && !kind.gentle && Administrative(c, target)
 }
 
-// planHelpCode makes a code of one hour that opens set-up only (ruling 18). The
-// epoch is raised, so the code belongs to the one after.
-func planHelpCode(s *Service, _ Who, _ PersonAct, out *Outcome) (change, error) {
-	if s.c.Bypasses == nil {
-		return nil, authn.NotFound
-	}
-	code, secret := s.c.Bypasses.NewCode()
-	return func(rows *authn.Rows, u *authn.User, now time.Time) (Done, error) {
-		doc, err := policy.Current(*rows.Company, now)
-		if err != nil {
-			return Done{}, fmt.Errorf("directory: %w", err)
-		}
-		switch {
-		case doc.Sleeps(*rows.User):
-			return Done{}, &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
-		case u.API:
-			return Done{}, &authn.Error{Code: authn.Conflict, Key: "error.api_account"}
-		case u.Status != authn.Active:
-			return Done{}, &authn.Error{Code: authn.PolicyForbids, Key: "error.user_suspended"}
-		}
-		out.Code, out.ExpiresAt = code, now.Add(BypassLives)
-		f := authn.Factor{Company: u.Company, ID: authn.NewID(authn.FactorID, now, s.c.Random), User: u.ID, Kind: authn.BypassCode,
-			State: authn.Confirmed, Epoch: u.Epoch + 1, CreatedAt: now, ConfirmAt: now, ExpiresAt: out.ExpiresAt}
-		return Done{Writes: []authn.Write{authn.NewFactor{Factor: f, Secret: secret}}}, nil
-	}, nil
-}
-
-// MaxExemption is the longest that policy can be lifted for a person at a time.
-const MaxExemption = 90 * 24 * time.Hour
-
-func planExempt(s *Service, w Who, p PersonAct, _ *Outcome) (change, error) {
-	until, err := time.Parse(time.RFC3339, p.Args["until"])
-	if err != nil {
-		return nil, authn.InvalidField("until", "invalid", nil)
-	}
-	if now := s.c.Now(); !until.After(now) || until.After(now.Add(MaxExemption)) {
-		return nil, authn.InvalidField("until", "exemption", map[string]any{"Days": int(MaxExemption.Hours() / 24)})
-	}
-	if p.Reason == "" {
-		return nil, authn.InvalidField("reason", "required", nil)
-	}
-	return func(rows *authn.Rows, u *authn.User, _ time.Time) (Done, error) {
-		u.ExemptUntil, u.ExemptReason, u.ExemptBy = until.UTC().Truncate(time.Second), p.Reason, actorOf(w, rows)
-		return Done{Detail: map[string]string{"until": u.ExemptUntil.Format(time.RFC3339)}}, nil
-	}, nil
-}
-
-// digest binds an act with all that it says to its target.
+// digest binds an act with all that it says to its target. The reason is part of
+// what somebody agrees to.
 func (p PersonAct) digest(target string) string {
 	h := sha256.New()
 	part := func(s string) {
@@ -202,6 +173,7 @@ func (p PersonAct) digest(target string) string {
 	}
 	part(p.Do)
 	part(target)
+	part(p.Reason)
 	for _, name := range slices.Sorted(maps.Keys(p.Args)) {
 		part(name)
 		part(p.Args[name])
@@ -209,46 +181,65 @@ func (p PersonAct) digest(target string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// check refuses what is no act, before anybody is asked anything.
+func (p *PersonAct) check(w Who) (personAct, error) {
+	kind, ok := personActs[p.Do]
+	if !ok {
+		return kind, authn.InvalidField("do", "not_one_of", nil)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Args)) {
+		if !slices.Contains(kind.args, name) {
+			return kind, authn.InvalidField(name, "unknown", nil)
+		}
+	}
+	if p.Reason == "" {
+		if !kind.unexplained && !w.Actor.Operator {
+			return kind, authn.InvalidField("reason", "required", nil)
+		}
+		return kind, nil
+	}
+	var err error
+	p.Reason, err = authn.CleanName("reason", p.Reason, ReasonMax)
+	return kind, err
+}
+
 // Do does an act, or leaves it to wait: what touches somebody with administrative
 // rights needs the word of a second person, or a day in which its target can stop
 // it (ruling 17). Saying the same again then does it.
 //
 // Errors: those of Act; Invalid (fields do, reason and those of the act),
-// Conflict (error.last_owner).
+// Conflict (error.last_owner, error.approvals_many), and those of a set-up.
 func (s *Service) Do(ctx context.Context, w Who, p PersonAct) (Outcome, error) {
 	var out Outcome
-	kind, ok := personActs[p.Do]
-	if !ok {
-		return out, authn.InvalidField("do", "not_one_of", nil)
-	}
-	for name := range p.Args {
-		if !slices.Contains(kind.args, name) {
-			return out, authn.InvalidField(name, "unknown", nil)
-		}
-	}
-	if p.Reason == "" && !kind.gentle && !w.Actor.Operator {
-		return out, authn.InvalidField("reason", "required", nil)
-	}
-	target, err := s.targetID(ctx, w, kind.permission, p.Target)
+	kind, err := p.check(w)
 	if err != nil {
 		return out, err
 	}
+	a := Act{Type: kind.event, Permission: kind.permission, Fresh: true, Target: p.Target, Reason: p.Reason, Account: true}
+	rows, err := s.may(ctx, w, a)
+	if err != nil {
+		return out, err
+	}
+	p.Target = rows.User.ID
+	a.Target, a.Hash = p.Target, p.digest(p.Target)
 	if kind.prepare != nil {
 		if p, err = kind.prepare(ctx, s, w, p); err != nil {
 			return out, err
 		}
 	}
-	f, err := kind.plan(s, w, p, &out)
+	f, err := kind.plan(ctx, s, asked{w, p, *rows.Company, *rows.User, &out})
 	if err != nil {
-		return out, err
+		return Outcome{}, err
 	}
 	planned := out
-	a := Act{Type: kind.event, Permission: kind.permission, Fresh: true, Target: target, Reason: p.Reason, Hash: p.digest(target), Account: true}
 	err = s.act(ctx, w, a, func(rows *authn.Rows, now time.Time) authn.Verdict {
 		out = planned
 		var agreed []authn.Write
 		if !kind.gentle && !w.Actor.Operator && Administrative(*rows.Company, *rows.User) {
 			ap := rows.Approval
+			if rows.By.Key != nil {
+				return authn.Drop(forbidden("key")) // ruling 20: never a key
+			}
 			if ap == nil || ap.Epoch != rows.User.Epoch || !ap.Ready(now) {
 				return s.wait(w, rows, a, p, now, &out)
 			}
@@ -264,6 +255,24 @@ func (s *Service) Do(ctx context.Context, w Who, p PersonAct) (Outcome, error) {
 	return out, nil
 }
 
+// may asks the rules before anything is planned, which may take an outside
+// service; the decision asks them again.
+func (s *Service) may(ctx context.Context, w Who, a Act) (authn.Rows, error) {
+	k, err := s.actKeys(w, a)
+	if err != nil {
+		return authn.Rows{}, err
+	}
+	rows, err := s.c.Store.View(ctx, k)
+	if err != nil {
+		return rows, fmt.Errorf("directory: %s: %w", a.Type, err)
+	}
+	if err := s.authorize(w, &rows, a, k.Now); err != nil {
+		s.noteRefusal(ctx, w, &rows, a, k.Now, err)
+		return rows, err
+	}
+	return rows, nil
+}
+
 // changed is the verdict of an act that is done now.
 func (s *Service) changed(w Who, rows *authn.Rows, a Act, now time.Time, kind personAct, f change, agreed []authn.Write, out *Outcome) authn.Verdict {
 	u := *rows.User
@@ -272,13 +281,12 @@ func (s *Service) changed(w Who, rows *authn.Rows, a Act, now time.Time, kind pe
 		return authn.Drop(err)
 	}
 	writes := agreed
-	if kind.gentle {
-		writes = append(writes, authn.PutUser{User: u})
-		writes = append(writes, done.Writes...)
-	} else {
+	if !kind.keeps {
 		u.Epoch++
-		writes = append(writes, authn.PutUser{User: u})
-		writes = append(writes, done.Writes...)
+	}
+	writes = append(writes, authn.PutUser{User: u})
+	writes = append(writes, done.Writes...)
+	if !kind.keeps {
 		writes = append(writes, authn.EndSessions{}, authn.EndAttempts{})
 	}
 	out.User, out.Waits = u, nil
@@ -289,12 +297,10 @@ func (s *Service) changed(w Who, rows *authn.Rows, a Act, now time.Time, kind pe
 	return v
 }
 
-// wait writes down that the act is asked for, or says that it is already.
+// wait writes down that the act is asked for, or says that it is already. The
+// owners are told, and the person, who can stop it.
 func (s *Service) wait(w Who, rows *authn.Rows, a Act, p PersonAct, now time.Time, out *Outcome) authn.Verdict {
 	*out = Outcome{User: *rows.User}
-	if rows.By.Key != nil {
-		return authn.Drop(forbidden("key")) // ruling 20: never a key
-	}
 	if ap := rows.Approval; ap != nil && ap.Open(now) && ap.Epoch == rows.User.Epoch {
 		out.Waits = ap
 		return authn.Continue()
@@ -305,20 +311,14 @@ func (s *Service) wait(w Who, rows *authn.Rows, a Act, p PersonAct, now time.Tim
 	out.Waits = &ap
 	asked := a
 	asked.Type = "approval.asked"
-	return authn.Accept(s.actEvent(w, rows, asked, now, authn.Succeeded, map[string]string{"act": p.Do, "approval": ap.ID}), authn.NewApproval{Approval: ap})
+	detail := approvalDetail(ap)
+	told := maps.Clone(detail)
+	told["name"], told["reason"] = rows.By.User.Name, p.Reason
+	return authn.Accept(s.actEvent(w, rows, asked, now, authn.Succeeded, detail), authn.NewApproval{Approval: ap},
+		authn.TellOwners{Letter: authn.Letter{Template: "approval_waits", At: now, Args: told}})
 }
 
-// targetID resolves a login to an id, which the hash of an act binds. Whether w
-// may know that there is such a person is asked first.
-func (s *Service) targetID(ctx context.Context, w Who, p Permission, target string) (string, error) {
-	if authn.CheckID(authn.UserID, target) {
-		return target, nil
-	}
-	if !w.Actor.Operator {
-		if _, err := s.Check(ctx, w, p); err != nil {
-			return "", err
-		}
-	}
-	u, _, err := s.Lookup(ctx, authn.Company{ID: w.Company}, target)
-	return u.ID, err
+// approvalDetail is what events and letters say of an act that waits.
+func approvalDetail(ap authn.Approval) map[string]string {
+	return map[string]string{"action": "admin." + ap.Do, "approval": ap.ID, "requester": ap.Requester, "until": ap.NotBefore.UTC().Format(time.RFC3339)}
 }

@@ -102,7 +102,12 @@ func (s *Service) suits(doc policy.Document, rows *authn.Rows, m authn.Method) e
 	}
 	for _, p := range rows.Attempt.Proofs {
 		// Who must prove two kinds has shown this one, and sets up another.
-		if f := rows.Factor(p.Factor); f != nil && f.State == authn.Confirmed && f.Kind == m.Kind() {
+		f := rows.Factor(p.Factor)
+		switch {
+		case f == nil || f.State != authn.Confirmed:
+		case f.HandedOver() && m.Kind() != f.Kind:
+			return &authn.Error{Code: authn.PolicyForbids, Key: "error.replace_app"} // that first
+		case f.Kind == m.Kind() && !f.HandedOver():
 			return &authn.Error{Code: authn.PolicyForbids, Key: "error.another_kind"}
 		}
 	}

@@ -21,6 +21,11 @@ func versionOf(f authn.Factor) int64 {
 	return v
 }
 
+// Begun reports whether a sign-in, or the session that came from it, may go on
+// with a pending factor: it began it itself (ruling 1), or an administrator
+// prepared it for its person, and only an answer from there makes it count.
+func Begun(f authn.Factor, attempt string) bool { return f.Prepared() || f.Attempt == attempt }
+
 // pending finds a factor that can still be confirmed.
 func (s *Service) pending(rows *authn.Rows, id string, now time.Time) (*authn.Factor, error) {
 	if err := s.present(rows, now); err != nil {
@@ -32,7 +37,7 @@ func (s *Service) pending(rows *authn.Rows, id string, now time.Time) (*authn.Fa
 		return nil, authn.NotFound
 	case f.State != authn.Pending:
 		return nil, &authn.Error{Code: authn.Conflict, Key: "error.factor_confirmed"}
-	case f.Attempt != asker(rows):
+	case f.HandedOver() || !Begun(*f, asker(rows)):
 		return nil, authn.NotFound
 	case !now.Before(f.ExpiresAt) || f.Epoch != rows.User.Epoch:
 		return nil, &authn.Error{Code: authn.Expired, Key: "error.setup_expired"}
@@ -61,6 +66,9 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
 	}
 	f, err := s.pending(&rows, id, k.Now)
+	if err == nil && f.Prepared() {
+		_, err = s.fresh(&rows, k.Now) // the proof that beginning it asks for otherwise
+	}
 	if err != nil {
 		return Changed{}, err
 	}

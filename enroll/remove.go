@@ -29,7 +29,8 @@ func (s *Service) Remove(ctx context.Context, w Who, id string) (Changed, error)
 			return authn.Drop(authn.Forbidden) // an attempt deletes nothing (ruling 1)
 		}
 		if f.State == authn.Pending {
-			if f.Attempt != asker(rows) {
+			// What was prepared for the person they may decline; a sign-in may not.
+			if f.Attempt != asker(rows) && !(rows.Attempt == nil && f.Prepared()) {
 				return authn.Drop(authn.NotFound)
 			}
 			// Nothing was on, so nothing is weakened.

@@ -99,7 +99,7 @@ func (a *API) shows(k authn.Kind) authn.Traits {
 // begunHere reports whether the session can go on with a pending factor: it
 // belongs to the sign-in that began it, and is not there for others (ruling 1).
 func (a *API) begunHere(f authn.Factor, c caller) bool {
-	return f.State == authn.Pending && f.Attempt == c.Session.Attempt && f.Epoch == c.User.Epoch && a.Now().Before(f.ExpiresAt)
+	return f.State == authn.Pending && !f.HandedOver() && enroll.Begun(f, c.Session.Attempt) && f.Epoch == c.User.Epoch && a.Now().Before(f.ExpiresAt)
 }
 
 // account is GET /account.

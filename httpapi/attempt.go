@@ -77,7 +77,13 @@ func (a *API) show(r *http.Request, st signin.Status) (attempt, error) {
 		if err != nil {
 			return attempt{}, err
 		}
+		for _, f := range st.Prepared {
+			out.Methods = append(out.Methods, way{Method: f.Kind, Factor: f.ID, SentTo: factorOf(f, st.User, st.Lane).SentTo})
+		}
 		for _, k := range a.Enroll.Ways(st.Company, doc, st.User, true) {
+			if st.Need.Handed && k != authn.TOTP {
+				continue // the app that others have seen the key of comes first
+			}
 			out.Methods = append(out.Methods, way{Method: k})
 		}
 	case authn.Denied:

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
@@ -51,13 +50,6 @@ func sendExport(w http.ResponseWriter, r *http.Request, e *directory.Export) err
 	return e.Write(r.Context(), w)
 }
 
-// waiting is an act that waits for a second person, or for the end of a day.
-type waiting struct {
-	Approval  string    `json:"approval"`
-	NotBefore time.Time `json:"not_before"` // then it can be asked for again without a second person's word
-	ExpiresAt time.Time `json:"expires_at"`
-}
-
 // eraseUser is DELETE /users/{id}. The login is said again, so that a wrong id
 // erases nobody.
 func (a *API) eraseUser(w http.ResponseWriter, r *http.Request, m manager) error {
@@ -77,7 +69,9 @@ func (a *API) eraseUser(w http.ResponseWriter, r *http.Request, m manager) error
 		return err
 	}
 	if out.Waits != nil {
-		return httpserve.WriteJSON(w, http.StatusAccepted, waiting{out.Waits.ID, stamp(out.Waits.NotBefore), stamp(out.Waits.ExpiresAt)})
+		return httpserve.WriteJSON(w, http.StatusAccepted, struct {
+			Waiting waiting `json:"waiting"`
+		}{waitingOf(*out.Waits)})
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil

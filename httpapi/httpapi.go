@@ -155,6 +155,17 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("PUT /api/v1/audit/streams/{kind}", a.inSession(a.setAuditStream))
 	m.Handle("DELETE /api/v1/audit/streams/{kind}", a.inSession(a.removeAuditStream))
 	m.Handle("POST /api/v1/audit/streams/{kind}/test", a.inSession(a.testAuditStream))
+	m.Handle("GET /api/v1/users/{id}/factors", a.allowed(directory.UsersRead, a.theirFactors))
+	// What else each of these needs is the act's to say (directory.Acts).
+	m.Handle("POST /api/v1/users/{id}/factors", a.allowed(directory.UsersRead, a.setUpFor))
+	m.Handle("POST /api/v1/users/{id}/factors/{factor}/confirm", a.allowed(directory.FactorsManage, a.confirmFor))
+	m.Handle("PATCH /api/v1/users/{id}/factors/{factor}", a.allowed(directory.FactorsManage, a.changeFor))
+	m.Handle("DELETE /api/v1/users/{id}/factors/{factor}", a.allowed(directory.FactorsManage, a.removeFor))
+	m.Handle("POST /api/v1/users/{id}/{act}", a.allowed(directory.UsersRead, a.actOn))
+	m.Handle("GET /api/v1/approvals", a.allowed(directory.UsersRead, a.approvals, "limit", "cursor", "target"))
+	m.Handle("POST /api/v1/approvals/{id}/approve", a.allowed(directory.UsersRead, a.approve))
+	m.Handle("POST /api/v1/approvals/{id}/cancel", a.allowed("", a.cancel))
+
 	m.Handle("GET /api/v1/policy", a.allowed(directory.PolicyWrite, a.policy))
 	m.Handle("PUT /api/v1/policy", a.allowed(directory.PolicyWrite, a.setPolicy))
 	m.Handle("POST /api/v1/policy/preview", a.allowed(directory.PolicyWrite, a.previewPolicy))

@@ -239,6 +239,23 @@ var routes = []route{
 	{"POST /api/v1/providers/duo/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(w.owner(p), "POST", "/api/v1/providers/duo/test", duoOf())
 	}, 200},
+	{"GET /api/v1/users/{id}/factors", authn.SessionToken, onPerson("GET", "/factors", nil), 200},
+	{"POST /api/v1/users/{id}/factors", authn.SessionToken, onPerson("POST", "/factors", object{"method": "email", "reason": "Lost the phone"}), 201},
+	{"PATCH /api/v1/users/{id}/factors/{factor}", authn.SessionToken, onPerson("PATCH", "/factors/{factor}", object{"preferred": true}), 204},
+	{"DELETE /api/v1/users/{id}/factors/{factor}", authn.SessionToken, onPerson("DELETE", "/factors/{factor}", object{"reason": "Lost the phone"}), 204},
+	{"POST /api/v1/users/{id}/factors/{factor}/confirm", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		c := onPerson("POST", "/factors", object{"method": "totp", "reason": "Lost the phone"})(w, p)
+		a := w.do(c).want(201)
+		c.path += "/" + a.str("id") + "/confirm"
+		c.body = object{"code": w.code(sallyporttest.Person{Secret: secretOf(w.t, a.str("totp.secret"))})}
+		return c
+	}, 204},
+	{"POST /api/v1/users/{id}/{act}", authn.SessionToken, onPerson("POST", "/sign-out", object{"reason": "Lost the phone"}), 204},
+	{"GET /api/v1/approvals", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
+		return w.inSession(w.owner(p), "GET", "/api/v1/approvals", nil)
+	}, 200},
+	{"POST /api/v1/approvals/{id}/approve", authn.SessionToken, onWaiting("approve"), 200},
+	{"POST /api/v1/approvals/{id}/cancel", authn.SessionToken, onWaiting("cancel"), 200},
 	{"GET /api/v1/reports/adoption", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		w.promote(p.User, directory.Administrator)
 		return w.inSession(p, "GET", "/api/v1/reports/adoption", nil)
@@ -364,6 +381,27 @@ var routes = []route{
 	{"PATCH /api/v1/users/{id}", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(w.owner(p), "PATCH", "/api/v1/users/"+p.ID, object{"name": "Another Name"})
 	}, 200},
+}
+
+// onPerson is a request of an owner about the person.
+func onPerson(method, path string, body any) func(*world, sallyporttest.Person) call {
+	return func(w *world, p sallyporttest.Person) call {
+		c := w.inSession(w.owner(p), method, "", body)
+		c.path = "/api/v1/users/" + p.ID + strings.Replace(path, "{factor}", p.Factor, 1)
+		return c
+	}
+}
+
+// onWaiting is a request of an owner about something that another owner asked for.
+func onWaiting(verb string) func(*world, sallyporttest.Person) call {
+	return func(w *world, p sallyporttest.Person) call {
+		w.promote(p.User, directory.Helpdesk)
+		c := onPerson("POST", "/reset", object{"reason": "Lost the phone"})(w, p)
+		id := w.do(c).want(202).str("waiting.id")
+		second := p
+		second.ID, second.Login = p.ID+"2", p.Login+"-second"
+		return w.inSession(w.owner(second), "POST", "/api/v1/approvals/"+id+"/"+verb, object{})
+	}
 }
 
 const syslogPath = "/api/v1/audit/streams/syslog"
@@ -617,7 +655,9 @@ func TestOthersOnEveryRoute(t *testing.T) {
 			hers := r.good(w, p)
 			// Their token, her id. People of the company are its administrators' to serve.
 			// Whoever may see a colleague may see that one, too.
-			if hers.path != theirs.path && (name == "stranger" || !strings.Contains(r.pattern, " /api/v1/users/")) && (name == "stranger" || !strings.Contains(r.pattern, " /api/v1/users/{id}")) && !(r.ofCompany() && company.ID == w.Company.ID) {
+			// An owner may do this to every person of their company.
+			admin := strings.Contains(r.pattern, "/api/v1/users/") || strings.Contains(r.pattern, "/api/v1/approvals/")
+			if hers.path != theirs.path && (name == "stranger" || !strings.Contains(r.pattern, " /api/v1/users/")) && (name == "stranger" || !strings.Contains(r.pattern, " /api/v1/users/{id}")) && !(r.ofCompany() && company.ID == w.Company.ID) && !(admin && name == "colleague") {
 				c := theirs
 				c.path = hers.path
 				w.do(c).refused(authn.NotFound)
@@ -661,6 +701,7 @@ func TestOthersOnEveryRoute(t *testing.T) {
 				t.Errorf("%s: hers answers %d: %s", name, a.status, a.body)
 			}
 			if r.pattern == "DELETE /api/v1/account/factors/{id}" || r.pattern == "PUT /api/v1/account/password" || r.pattern == "POST /api/v1/account/factors/{id}/confirm" ||
+				r.pattern == "DELETE /api/v1/users/{id}/factors/{factor}" || r.pattern == "POST /api/v1/users/{id}/factors/{factor}/confirm" ||
 				r.pattern == "POST /api/v1/attempts/{id}/password" || r.pattern == "POST /api/v1/attempts/{id}/complete" {
 				return // she is not who she was
 			}

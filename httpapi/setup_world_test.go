@@ -12,7 +12,6 @@ import (
 	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
-	"github.com/sallyport-mfa/sallyport/method/bypass"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 )
@@ -65,7 +64,7 @@ func (w *world) companyOf(p sallyporttest.Person) authn.Company {
 // opened is an attempt that a help code has opened: need_enrolment.
 func (w *world) opened(p sallyporttest.Person) (id, token string) {
 	w.t.Helper()
-	code, _, err := w.Directory.BypassCode(w.t.Context(), w.companyOf(p), p.ID, bypass.New(nil))
+	code, _, err := w.Directory.BypassCode(w.t.Context(), w.companyOf(p), p.ID)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -136,7 +135,7 @@ var link = regexp.MustCompile(`sp_lnk_[0-9a-v]+`)
 func (w *world) notMe(p sallyporttest.Person) string {
 	w.t.Helper()
 	w.Clock.Advance(time.Minute) // what was set up before the event stays
-	if _, _, err := w.Directory.BypassCode(w.t.Context(), w.companyOf(p), p.ID, bypass.New(nil)); err != nil {
+	if _, _, err := w.Directory.BypassCode(w.t.Context(), w.companyOf(p), p.ID); err != nil {
 		w.t.Fatal(err)
 	}
 	for _, m := range slices.Backward(w.Mail(w.t, p.Email)) {

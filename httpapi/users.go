@@ -23,7 +23,7 @@ type userDetail struct {
 	Phone  string `json:"phone,omitempty"` // for contact, E.164
 }
 
-func detailOf(p directory.Person) userDetail {
+func detailOf(p directory.Listed) userDetail {
 	return userDetail{ExportedPerson: p.Export(), Locale: p.Locale, Phone: p.Phone}
 }
 
@@ -62,7 +62,7 @@ func (a *API) users(w http.ResponseWriter, r *http.Request, m manager) error {
 
 // user is GET /users/{id}.
 func (a *API) user(w http.ResponseWriter, r *http.Request, m manager) error {
-	p, _, err := a.Directory.Person(r.Context(), m.who, r.PathValue("id"))
+	p, _, err := a.Directory.Listed(r.Context(), m.who, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (a *API) addUser(w http.ResponseWriter, r *http.Request, m manager) error {
 	if err != nil {
 		return listing(err, "locale", a.Locales)
 	}
-	p, err := directory.PersonOf(m.company, g.User, nil, a.Now())
+	p, err := directory.ListedOf(m.company, g.User, nil, a.Now())
 	if err != nil {
 		return err
 	}

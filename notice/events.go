@@ -35,6 +35,14 @@ const (
 	RolesChanged  authn.Template = "roles_changed"
 	// SetUpReminder: policy demands a way of their own, and an administrator reminds.
 	SetUpReminder authn.Template = "set_up_reminder"
+	// AccountChanged: an administrator did something about the person; the texts are
+	// those of the event's type.
+	AccountChanged authn.Template = "account_changed"
+	// ApprovalAsked, ApprovalGiven and ApprovalCancelled: what is to be done about
+	// somebody who has administrative rights (ruling 17).
+	ApprovalAsked     authn.Template = "approval_asked"
+	ApprovalGiven     authn.Template = "approval_given"
+	ApprovalCancelled authn.Template = "approval_cancelled"
 
 	// For administrators and owners; Letter.User is the person it is about.
 	HelpAskedAdmin  authn.Template = "help_asked_admin"
@@ -44,6 +52,8 @@ const (
 	// sent (requirement B3).
 	TextsWarning authn.Template = "texts_warning"
 	TextsStopped authn.Template = "texts_stopped"
+	// ApprovalWaits: such an act waits for a second person.
+	ApprovalWaits authn.Template = "approval_waits"
 	// PolicyChanged: a policy asks for less than before (ruling 25).
 	PolicyChanged authn.Template = "policy_changed"
 	// PolicySoon: one that is to come asks more of its reader.
@@ -83,7 +93,6 @@ var events = map[string]told{
 	"factor.removed":               {template: MethodOff},
 	"factor.locked":                {template: MethodLocked, refused: true},
 	"factor.refused":               {template: ManyWrong, refused: true}, // at some counts only
-	"factors.reset_by_operator":    {template: MethodsReset},
 	"factors.reset":                {template: MethodsReset},
 	"password.changed":             {template: PasswordChanged},
 	"password.set_by_operator":     {template: PasswordSet},
@@ -101,6 +110,21 @@ var events = map[string]told{
 	"invitation.accepted":          {template: InvitationAccepted},
 	"login.changed":                {template: LoginChanged},
 	"user.roles_changed":           {template: RolesChanged},
+	"user.suspended":               {template: AccountChanged},
+	"user.activated":               {template: AccountChanged},
+	"user.left":                    {template: AccountChanged},
+	"user.signed_out":              {template: AccountChanged},
+	"user.unlocked":                {template: AccountChanged},
+	"user.exempted":                {template: AccountChanged},
+	"user.exemption_ended":         {template: AccountChanged},
+	"factor.disabled":              {template: AccountChanged},
+	"factor.enabled":               {template: AccountChanged},
+	"factor.preferred_for":         {template: AccountChanged},
+	"factor.prepared":              {template: AccountChanged},
+	"factor.handed_over":           {template: AccountChanged},
+	"approval.asked":               {template: ApprovalAsked},
+	"approval.given":               {template: ApprovalGiven},
+	"approval.cancelled":           {template: ApprovalCancelled},
 	"provider.changed":             {template: ProviderChanged, anybody: true},
 	"key.created":                  {template: KeyMade},
 	"key.rolled":                   {template: KeyMade},
@@ -195,6 +219,11 @@ var shapes = map[authn.Template]shape{
 	LoginChanged:         {wasnt: true},
 	RolesChanged:         {wasnt: true},
 	SetUpReminder:        {},
+	AccountChanged:       {wasnt: true, choose: "type"},
+	ApprovalAsked:        {wasnt: true},
+	ApprovalGiven:        {wasnt: true},
+	ApprovalCancelled:    {wasnt: true},
+	ApprovalWaits:        {admin: true},
 	HelpAskedAdmin:       {admin: true},
 	SecuredAdmin:         {admin: true},
 	ProviderChanged:      {admin: true, choose: "channel"},

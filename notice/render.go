@@ -320,6 +320,9 @@ func (w *writer) facts(sh shape) []fact {
 	if key := "method." + args["method"]; args["method"] != "" && w.has(key) {
 		add("method", w.rich(key, nil))
 	}
+	if t, err := time.Parse(time.RFC3339, args["until"]); err == nil {
+		add("until", []part{{Text: w.when(t)}})
+	}
 	if !w.l.At.IsZero() && !sh.from {
 		add(map[bool]string{true: "asked", false: "when"}[sh.code], []part{{Text: w.when(w.l.At)}})
 	}

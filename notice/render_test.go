@@ -201,7 +201,7 @@ func TestFor(t *testing.T) {
 			t.Errorf("%s refused: %v", typ, ok)
 		}
 	}
-	for _, typ := range []string{"", "session.started", "session.ended", "user.suspended", "factor.begun", "factor.preferred", "message.failed", "sign_in.refused"} {
+	for _, typ := range []string{"", "session.started", "session.ended", "factor.begun", "factor.preferred", "message.failed", "sign_in.refused"} {
 		if got, ok := For(ev(typ)); ok {
 			t.Errorf("%q is told as %q", typ, got)
 		}

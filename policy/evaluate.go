@@ -30,6 +30,9 @@ type Need struct {
 	// Opened, with NeedEnrolment: an administrator's code opened it, so what is set
 	// up is on probation (ruling 18).
 	Opened bool
+	// Handed, with NeedEnrolment: the authenticator app was set up together with an
+	// administrator, and the person sets it up anew before anything else (ruling 17).
+	Handed bool
 	// Denied says why, with Denied.
 	Denied Denial
 }
@@ -187,6 +190,7 @@ type shown struct {
 	sent   bool // a code to a contact: never possession (ruling 14)
 	opened bool // an invitation, or a code from an administrator
 	bypass bool // the latter
+	handed bool // something that somebody else has seen the key of
 	// kinds are those that show something of the person's own, for who must prove two.
 	kinds []authn.Kind
 }
@@ -205,6 +209,8 @@ func (a Asked) shown(least Strength) shown {
 		s.opened = s.opened || t.OpensSetUp
 		s.bypass = s.bypass || p.Kind == authn.BypassCode
 		switch {
+		case a.handedOver(p.Factor):
+			s.handed = true
 		case t.Possession || t.PhishingResistant:
 			// A backup code is as good as an app, and no better: where an app is too
 			// weak, what stands in for one is.
@@ -220,6 +226,11 @@ func (a Asked) shown(least Strength) shown {
 		}
 	}
 	return s
+}
+
+// handedOver reports whether a proof is of a factor that its person has to replace.
+func (a Asked) handedOver(factor string) bool {
+	return slices.ContainsFunc(a.Factors, func(f authn.Factor) bool { return f.ID == factor && f.HandedOver() })
 }
 
 // reaches reports whether codes by that channel still are a way for the person:
@@ -243,6 +254,8 @@ func Evaluate(a Asked) Need {
 	a.ways = a.Document.Only(a.Traits)
 	need := Need{Why: Why(a.Document, a.User, a.Factors)}
 	if a.Purpose == authn.StepUp {
+		// What somebody else has seen the key of confirms nothing.
+		a.Factors = slices.DeleteFunc(slices.Clone(a.Factors), authn.Factor.HandedOver)
 		a.stepUp(&need)
 	} else {
 		a.signIn(&need)
@@ -274,6 +287,9 @@ func (a Asked) signIn(need *Need) {
 	case s.bypass && !s.own:
 		a.setUp(need, false)
 		need.Opened = true
+	case s.handed:
+		a.setUp(need, false)
+		need.Handed = true
 	case s.own && another:
 		a.another(need, least, s)
 	case s.own || len(need.Why) == 0:

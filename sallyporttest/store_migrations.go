@@ -49,6 +49,10 @@ var undo = map[int][]string{
 		"ALTER TABLE api_keys DROP COLUMN made_by", "ALTER TABLE api_keys DROP COLUMN old_token", "ALTER TABLE api_keys DROP COLUMN old_until",
 		"ALTER TABLE api_keys DROP COLUMN old_expires_at", "ALTER TABLE api_keys DROP COLUMN used_from", "ALTER TABLE api_keys DROP COLUMN told",
 	},
+	14: {
+		"ALTER TABLE factors DROP COLUMN set_by", "DROP INDEX approvals_requester", "DROP INDEX approvals_target",
+		"CREATE INDEX approvals_target ON approvals (company, target)",
+	},
 }
 
 // backTo takes back every migration after the one of that number.

@@ -93,7 +93,7 @@ func (w world) addCodes(p sallyporttest.Person) []string {
 
 func (w world) bypassCode(p sallyporttest.Person) string {
 	w.t.Helper()
-	c, _, err := w.Directory.BypassCode(context.Background(), w.Company, p.ID, bypass.New(nil))
+	c, _, err := w.Directory.BypassCode(context.Background(), w.Company, p.ID)
 	if err != nil {
 		w.t.Fatal(err)
 	}

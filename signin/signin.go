@@ -147,6 +147,9 @@ type Status struct {
 	// SentBefore are those that are over; with Sent they say, by policy.ResendAt,
 	// when another may be asked for.
 	SentBefore []authn.Challenge
+	// Prepared, with NeedEnrolment, are the ways that an administrator prepared: the
+	// person confirms one by an answer from there, as one that they began.
+	Prepared []authn.Factor
 	// NotSent is why a code that was to be sent with the password was not.
 	NotSent error
 	// Token opens the attempt; only from the call that began it.
@@ -235,7 +238,23 @@ func (s *Service) status(rows *authn.Rows, now time.Time) (Status, error) {
 	s.outsideState(&need, rows.Challenges)
 	st := Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane, Sent: rows.Challenges, SentBefore: rows.SentBefore}
 	st.Attempt.State = need.State
+	st.Prepared = prepared(rows, need, now)
 	return st, nil
+}
+
+// prepared are the ways that can be confirmed in a set-up (ruling 1: after the
+// proof from outside the password).
+func prepared(rows *authn.Rows, need policy.Need, now time.Time) []authn.Factor {
+	if need.State != authn.NeedEnrolment || need.Handed {
+		return nil
+	}
+	var list []authn.Factor
+	for _, f := range rows.Factors {
+		if f.Prepared() && f.Epoch == rows.User.Epoch && now.Before(f.ExpiresAt) {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 // next is the only place that asks what an attempt still needs. It reads the

@@ -14,7 +14,6 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
-	"github.com/sallyport-mfa/sallyport/method/bypass"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 	"github.com/sallyport-mfa/sallyport/signin"
@@ -315,14 +314,14 @@ var owners = map[string]func(w world, login string) sallyporttest.Person{
 	},
 	"just invited again": func(w world, login string) sallyporttest.Person {
 		p := w.AddUser(w.t, w.Company, login, false)
-		if _, err := w.Directory.InviteAgain(context.Background(), w.Company, p.ID, true); err != nil {
+		if _, err := w.Directory.Reinvite(context.Background(), w.Company, p.ID, true); err != nil {
 			w.t.Fatal(err)
 		}
 		return p
 	},
 	"a help code waiting": func(w world, login string) sallyporttest.Person {
 		p := w.AddUser(w.t, w.Company, login, true)
-		if _, _, err := w.Directory.BypassCode(context.Background(), w.Company, p.ID, bypass.New(nil)); err != nil {
+		if _, _, err := w.Directory.BypassCode(context.Background(), w.Company, p.ID); err != nil {
 			w.t.Fatal(err)
 		}
 		return p

@@ -222,7 +222,7 @@ func (s *Service) proved(rows *authn.Rows, c authn.Client, now time.Time, st *St
 	}
 	rows.Attempt.Version++
 	rows.Attempt.State = need.State
-	*st = Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane}
+	*st = Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane, Prepared: prepared(rows, need, now)}
 	writes = append(writes, authn.PutAttempt{Attempt: *rows.Attempt})
 	if u := *rows.User; !need.GraceUntil.IsZero() && u.GraceAt.IsZero() {
 		u.GraceAt = now // the days of grace run from here

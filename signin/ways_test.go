@@ -160,7 +160,7 @@ func TestBypassCodeEnds_rul18_std33(t *testing.T) {
 	for name, end := range map[string]func(p sallyporttest.Person){
 		"after an hour": func(sallyporttest.Person) { w.Clock.Advance(time.Hour) },
 		"by a change of the account": func(p sallyporttest.Person) {
-			if err := w.Directory.SetRequire(t.Context(), w.Company, p.ID, true); err != nil {
+			if err := w.Directory.SetRequire(t.Context(), w.Company, p.ID, false); err != nil {
 				t.Fatal(err)
 			}
 		},
@@ -180,12 +180,12 @@ func TestBypassCodeEnds_rul18_std33(t *testing.T) {
 	if err := w.Directory.SetStatus(t.Context(), w.Company, p.ID, authn.Suspended); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := w.Directory.BypassCode(t.Context(), w.Company, p.ID, newBypass()); code(err) != authn.PolicyForbids {
+	if _, _, err := w.Directory.BypassCode(t.Context(), w.Company, p.ID); code(err) != authn.PolicyForbids {
 		t.Errorf("suspended: %v", err)
 	}
 	w.SetTwoFactor(t, "acme", policy.Off)
 	q := w.AddUser(t, w.Company, "off", true)
-	if _, _, err := w.Directory.BypassCode(t.Context(), w.Company, q.ID, newBypass()); code(err) != authn.PolicyForbids {
+	if _, _, err := w.Directory.BypassCode(t.Context(), w.Company, q.ID); code(err) != authn.PolicyForbids {
 		t.Errorf("off: %v", err)
 	}
 	// Never a step-up (ruling 26).
@@ -452,7 +452,7 @@ func TestInvitationEnds_rul3_rul45_cve28(t *testing.T) {
 	}{
 		"after seven days": {func(authn.User) { w.Clock.Advance(7 * 24 * time.Hour) }, authn.Expired},
 		"by a change of the account": {func(u authn.User) {
-			if err := w.Directory.SetRequire(t.Context(), w.Company, u.ID, true); err != nil {
+			if err := w.Directory.SetRequire(t.Context(), w.Company, u.ID, false); err != nil {
 				t.Fatal(err)
 			}
 		}, authn.Expired},
@@ -462,7 +462,7 @@ func TestInvitationEnds_rul3_rul45_cve28(t *testing.T) {
 			}
 		}, authn.NotFound},
 		"by being replaced": {func(u authn.User) {
-			if _, err := w.Directory.InviteAgain(t.Context(), w.Company, u.ID, false); err != nil {
+			if _, err := w.Directory.Reinvite(t.Context(), w.Company, u.ID, false); err != nil {
 				t.Fatal(err)
 			}
 		}, authn.NotFound},
@@ -508,7 +508,7 @@ func TestInvitationRace_invA(t *testing.T) {
 func TestInvitationOfSomebodyWithAnApp_rul1_F2(t *testing.T) {
 	w := newWorld(t)
 	p := w.AddUser(t, w.Company, "maya", true)
-	g, err := w.Directory.InviteAgain(t.Context(), w.Company, p.ID, false)
+	g, err := w.Directory.Reinvite(t.Context(), w.Company, p.ID, false)
 	if err != nil {
 		t.Fatal(err)
 	}

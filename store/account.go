@@ -41,13 +41,16 @@ func (s *Store) writeAccount(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) er
 		return putUser(tx, l, w.User)
 	case authn.LiftPauses:
 		return liftPauses(tx, l)
+	case authn.EndKeys:
+		_, err := tx.exec("DELETE FROM api_keys WHERE company = $1 AND user_id = $2", l.company, l.uid)
+		return err
 	}
 	return internal("no such write: %T", w)
 }
 
 const insertFactor = `INSERT INTO factors (company, user_id, id, kind, state, name, sealed, data, last_step, epoch, attempt,
-	tries_s, paused_s, tries_k, paused_k, created_at, confirmed_at, last_used_at, expires_at, left_over, probation_until, subject)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, $12, $13, 0, $14, $15, $16, $17) ON CONFLICT DO NOTHING`
+	tries_s, paused_s, tries_k, paused_k, created_at, confirmed_at, last_used_at, expires_at, left_over, probation_until, subject, set_by)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, $12, $13, 0, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`
 
 func newFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.NewFactor) error {
 	f := w.Factor
@@ -79,7 +82,7 @@ func newFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.NewFactor) error {
 	sealed := l.key.Seal(factorPlace(l.company, l.uid, f.ID, f.Kind), w.Secret)
 	n, err := tx.exec(insertFactor, l.company, l.uid, f.ID, string(f.Kind), clean(string(f.State), maxWord), clean(f.Name, maxName),
 		sealed, data, max(f.LastStep, 0), f.Epoch, clean(f.Attempt, maxID), micros(f.CreatedAt), micros(f.ConfirmAt), micros(f.ExpiresAt),
-		max(f.Left, 0), micros(f.ProbationUntil), subject)
+		max(f.Left, 0), micros(f.ProbationUntil), subject, clean(f.SetBy, maxID))
 	if err == nil && n == 0 {
 		err = wantFree(tx, l, f.Kind, subject) // somebody may have got it since
 	}
@@ -216,7 +219,7 @@ func setPassword(tx *Tx, l *loaded, w authn.SetPassword) error {
 			l.company, l.uid, id, sealed, micros(w.At))
 	} else {
 		n, err = tx.exec(insertFactor, l.company, l.uid, id, string(authn.Password), string(authn.Confirmed), "",
-			sealed, "", 0, l.epoch, "", micros(w.At), micros(w.At), 0, 0, 0, nil)
+			sealed, "", 0, l.epoch, "", micros(w.At), micros(w.At), 0, 0, 0, nil, "")
 	}
 	if err := oneRow(n, err, "there is a factor of that id"); err != nil {
 		return err

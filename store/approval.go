@@ -28,9 +28,21 @@ func openApproval(l *loaded, a *authn.Approval, sealed []byte) error {
 	return nil
 }
 
+// maxWaiting bounds what one person has waiting: each of them is a letter to
+// every owner.
+const maxWaiting = 20
+
 func newApproval(tx *Tx, k *authn.Keys, l *loaded, a authn.Approval) error {
 	if err := l.ofUser("approval", a.Company, a.Target, a.ID); err != nil {
 		return err
+	}
+	var waiting int64
+	if _, err := tx.one("SELECT count(*) FROM approvals WHERE company = $1 AND requester = $2 AND used_at = 0 AND cancelled_at = 0 AND expires_at > $3",
+		[]any{&waiting}, l.company, clean(a.Requester, maxID), micros(k.Now)); err != nil {
+		return err
+	}
+	if waiting >= maxWaiting {
+		return &authn.Error{Code: authn.Conflict, Key: "error.approvals_many"}
 	}
 	if _, err := tx.exec("UPDATE approvals SET cancelled_at = $4, cancelled_by = requester WHERE company = $1 AND hash = $2 AND requester = $3"+
 		" AND cancelled_at = 0 AND used_at = 0", l.company, clean(a.Hash, maxWord), clean(a.Requester, maxID), micros(k.Now)); err != nil {
@@ -44,14 +56,16 @@ func newApproval(tx *Tx, k *authn.Keys, l *loaded, a authn.Approval) error {
 	return oneRow(n, err, "there is an approval of that id")
 }
 
-// putApproval changes what is still open, once in each way.
+// putApproval changes what is still open, once in each way; its end only ever
+// comes nearer.
 func putApproval(tx *Tx, l *loaded, a authn.Approval) error {
 	if l.Approval == nil || l.Approval.ID != a.ID {
 		return internal("approval %s was not loaded for the decision", clean(a.ID, maxID))
 	}
-	n, err := tx.exec(`UPDATE approvals SET approved_by = $3, approved_at = $4, cancelled_by = $5, cancelled_at = $6, used_at = $7
+	n, err := tx.exec(`UPDATE approvals SET approved_by = $3, approved_at = $4, cancelled_by = $5, cancelled_at = $6, used_at = $7,
+		expires_at = CASE WHEN expires_at > $8 THEN $8 ELSE expires_at END
 		WHERE company = $1 AND id = $2 AND used_at = 0 AND cancelled_at = 0 AND (approved_at = 0 OR approved_at = $4)`,
-		l.company, a.ID, clean(a.ApprovedBy, maxID), micros(a.ApprovedAt), clean(a.CancelledBy, maxID), micros(a.CancelledAt), micros(a.UsedAt))
+		l.company, a.ID, clean(a.ApprovedBy, maxID), micros(a.ApprovedAt), clean(a.CancelledBy, maxID), micros(a.CancelledAt), micros(a.UsedAt), micros(a.ExpiresAt))
 	return oneRow(n, err, "what waited was decided meanwhile")
 }
 
@@ -94,9 +108,10 @@ func (s *Store) Approvals(ctx context.Context, company, target, before string, l
 	return list, in("approvals", err)
 }
 
-// ActedOn reports whether the actor did something to the person since then, and
-// not by mistake of being refused: whoever made or reset somebody does not get
-// their word (ruling 20).
+// ActedOn reports whether the actor, or a key of theirs, did something to the
+// person since then, and not by mistake of being refused: whoever made or reset
+// somebody does not get their word (ruling 20). What a key did that is there no
+// more counts for everybody: nobody knows whose it was.
 func (s *Store) ActedOn(ctx context.Context, company, actor, person, since string) (bool, error) {
 	if !goodID(company) || !goodID(actor) || !goodID(person) {
 		return false, nil
@@ -104,7 +119,9 @@ func (s *Store) ActedOn(ctx context.Context, company, actor, person, since strin
 	var found bool
 	err := s.b.Read(ctx, func(tx *Tx) (err error) {
 		var id string
-		found, err = tx.one("SELECT id FROM events WHERE company = $1 AND target = $2 AND target <> '' AND id > $3 AND actor = $4 AND result = 'success' LIMIT 1",
+		found, err = tx.one("SELECT id FROM events WHERE company = $1 AND target = $2 AND target <> '' AND id > $3 AND result = 'success' AND type NOT LIKE 'key.%'"+
+			" AND (actor = $4 OR actor LIKE 'key_%' AND target <> $4"+
+			" AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.company = $1 AND k.id = events.actor AND k.user_id <> $4)) LIMIT 1",
 			[]any{&id}, company, person, clean(since, maxID), actor)
 		return err
 	})

@@ -126,12 +126,13 @@ func (s *Store) View(ctx context.Context, k authn.Keys) (authn.Rows, error) {
 	return rows, nil
 }
 
-const selectPending = "SELECT kind, attempt, sealed FROM factors WHERE company = $1 AND user_id = $2 AND id = $3" +
+const selectPending = "SELECT kind, attempt, set_by, sealed FROM factors WHERE company = $1 AND user_id = $2 AND id = $3" +
 	" AND state = 'pending' AND kind <> 'password' AND expires_at > $4"
 
 // PendingSecret is the secret of the pending, unexpired factor k.Factor, for
 // showing its QR code again; never that of an active one. Who comes with an
-// attempt sees only what that attempt created (ruling 1). Otherwise NotFound.
+// attempt sees only what that attempt created (ruling 1), or what was prepared for
+// its person. Otherwise NotFound.
 func (s *Store) PendingSecret(ctx context.Context, k authn.Keys) ([]byte, error) {
 	var secret []byte
 	err := s.b.Read(ctx, func(tx *Tx) error {
@@ -146,13 +147,14 @@ func (s *Store) PendingSecret(ctx context.Context, k authn.Keys) ([]byte, error)
 			return err
 		}
 		var kind authn.Kind
-		var attempt string
+		var attempt, by string
 		var sealed []byte
-		found, err := tx.one(selectPending, []any{(*string)(&kind), &attempt, &sealed}, l.company, l.uid, k.Factor, micros(k.Now))
+		found, err := tx.one(selectPending, []any{(*string)(&kind), &attempt, &by, &sealed}, l.company, l.uid, k.Factor, micros(k.Now))
 		if err != nil {
 			return err
 		}
-		if !found || l.attempt != "" && attempt != l.attempt {
+		prepared := authn.Factor{State: authn.Pending, Kind: kind, SetBy: by}.Prepared()
+		if !found || l.attempt != "" && attempt != l.attempt && !prepared {
 			return authn.NotFound
 		}
 		secret, err = l.open(k.Factor, kind, sealed)

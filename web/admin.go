@@ -20,6 +20,7 @@ type adminSection struct {
 // navigation: a line each. Who lacks the permission does not see the line, and
 // the page refuses them (requirement H1).
 var adminSections = []adminSection{
+	{"approvals", approvalsPath, "clock", "admin.approvals.nav", directory.UsersRead, nil},
 	{"branding", brandingPath, "brush", "admin.branding.nav", directory.BrandingWrite, nil},
 	{"overview", overviewPath, "chart", "admin.overview.title", "", nil},
 	{"audit", auditPath, "list", "admin.audit.nav", directory.AuditRead, nil},

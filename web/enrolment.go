@@ -15,16 +15,20 @@ import (
 // of one's own.
 type enrolmentPage struct {
 	attemptPage
-	Why     []string
-	Ways    []newWay
-	Later   []Part // until when it can be put off; empty: it cannot
-	Opened  bool   // an administrator's code opened it
-	Support []Part
-	Problem string
+	Why    []string
+	Ways   []newWay
+	Later  []Part // until when it can be put off; empty: it cannot
+	Opened bool   // an administrator's code opened it
+	Handed bool   // the app was set up together with an administrator
+	// Prepared are ways that an administrator prepared; the value is the factor.
+	Prepared []newWay
+	Support  []Part
+	Problem  string
 }
 
 // newWay is a way that can be set up now.
 type newWay struct {
+	Factor      string // that was prepared
 	Kind        authn.Kind
 	Label, Icon string
 	Hint        []Part
@@ -50,6 +54,9 @@ func (h *Handler) settable(s step) ([]authn.Kind, error) {
 			kinds = append(kinds, m.Kind())
 		}
 	}
+	if s.Need.Handed {
+		kinds = slices.DeleteFunc(kinds, func(k authn.Kind) bool { return k != appKind })
+	}
 	slices.SortStableFunc(kinds, func(a, b authn.Kind) int { return h.rank(a) - h.rank(b) })
 	return kinds, nil
 }
@@ -70,6 +77,11 @@ func (h *Handler) drawEnrolment(w http.ResponseWriter, status int, v *View, s st
 		return err
 	}
 	p := enrolmentPage{attemptPage: s.page(), Why: v.why(s.Need.Why, s.Company.Name), Opened: s.Need.Opened, Support: v.support(s.Company), Problem: problem}
+	p.Handed = s.Need.Handed
+	for _, f := range s.Prepared {
+		p.Prepared = append(p.Prepared, newWay{Kind: f.Kind, Factor: f.ID, Label: v.T("page.way." + string(f.Kind)), Icon: wayIcon(f.Kind),
+			Hint: v.Rich("page.enrolment.prepared", "To", preparedTo(f, s.User))})
+	}
 	for i, k := range kinds {
 		p.Ways = append(p.Ways, newWay{Kind: k, Label: v.T("page.way." + string(k)), Icon: wayIcon(k),
 			Hint:        v.Rich(v.of("page.enrolment.way", k), "To", policy.Mask(k, s.User.Email)),
@@ -82,12 +94,49 @@ func (h *Handler) drawEnrolment(w http.ResponseWriter, status int, v *View, s st
 	return h.draw(w, status, "enrolment.html", v)
 }
 
+// preparedTo is where a way that was prepared leads, masked.
+func preparedTo(f authn.Factor, u authn.User) string {
+	switch f.Kind {
+	case authn.SMS:
+		return policy.Mask(f.Kind, policy.Ends(f))
+	case authn.Email:
+		return policy.Mask(f.Kind, u.Email)
+	}
+	return "Duo"
+}
+
+// postPrepared goes on with a way that an administrator prepared: its code is
+// sent, or its page at the outside service is shown.
+func (h *Handler) postPrepared(w http.ResponseWriter, r *http.Request, s step, factor string) error {
+	i := slices.IndexFunc(s.Prepared, func(f authn.Factor) bool { return f.ID == factor })
+	if i < 0 {
+		seeOther(w, s.path)
+		return nil
+	}
+	if s.Prepared[i].Kind.Sent() {
+		_, err := h.c.Enroll.Send(r.Context(), s.who(), factor)
+		switch e := authn.AsError(err); {
+		case err == nil, e.Code == authn.TooManyRequests: // one is out: its page says when another can be
+		case e.Code == authn.MessageNotSent, noTextKey(e):
+			status, v := recorded(r, err), h.attemptView(w, r, s)
+			return h.drawEnrolment(w, status, v, s, httpserve.Message(h.c.Texts, v.Lang, e))
+		default:
+			return h.setUpOver(w, r, s, err)
+		}
+	}
+	seeOther(w, s.setUp(factor))
+	return nil
+}
+
 // setUp is the address of a set-up in a sign-in.
 func (s step) setUp(factor string) string { return s.path + "/setup/" + url.PathEscape(factor) }
 
 // postWay begins a set-up. Nothing counts before its code came back, so that
 // going away half-way leaves nothing on.
 func (h *Handler) postWay(w http.ResponseWriter, r *http.Request, s step, form url.Values) error {
+	if prepared := form.Get("prepared"); prepared != "" {
+		return h.postPrepared(w, r, s, prepared)
+	}
 	kind := authn.Kind(form.Get("kind"))
 	kinds, err := h.settable(s)
 	if err != nil {

@@ -89,7 +89,7 @@ func TestInvitationGone(t *testing.T) {
 	s := newServer(t)
 	ctx := context.Background()
 	g, again := invite(t, s, "omar", false), invite(t, s, "nils", false)
-	newer, err := s.Directory.InviteAgain(ctx, s.Company, again.User.ID, false)
+	newer, err := s.Directory.Reinvite(ctx, s.Company, again.User.ID, false)
 	if err != nil {
 		t.Fatal(err)
 	}

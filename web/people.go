@@ -184,7 +184,7 @@ func (v *View) roleName(c authn.Company, name string) string {
 	return name
 }
 
-func (v *View) personRow(p directory.Person) personRow {
+func (v *View) personRow(p directory.Listed) personRow {
 	row := personRow{ID: p.ID, Name: p.Name, Login: p.Login, Email: p.Email, Standing: p.Standing, Tone: tones[p.Standing]}
 	if p.Email == p.Login {
 		row.Email = ""

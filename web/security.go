@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/session"
 )
@@ -249,7 +250,7 @@ func (h *Handler) appWay(v *View, cur session.Current, ru rules) wayRow {
 
 // goesOn reports whether a pending set-up can be gone on with in this session.
 func (h *Handler) goesOn(f *authn.Factor, cur session.Current) bool {
-	return f != nil && f.ExpiresAt.After(h.c.Now()) && f.Epoch == cur.User.Epoch && f.Attempt == cur.Session.Attempt
+	return f != nil && f.ExpiresAt.After(h.c.Now()) && f.Epoch == cur.User.Epoch && !f.HandedOver() && enroll.Begun(*f, cur.Session.Attempt)
 }
 
 func (h *Handler) mailWay(v *View, cur session.Current, ru rules) wayRow {
@@ -280,6 +281,9 @@ func (h *Handler) mailWay(v *View, cur session.Current, ru rules) wayRow {
 			row.Details = append(row.Details, v.Rich("page.security.mail_would", "Address", u.Email))
 		}
 		row.Actions = append(row.Actions, wayAction{Label: v.T("page.security.app_set_up"), Name: v.T("page.security.set_up_label", "Way", row.Name), Action: mailPath})
+	}
+	if p := factorIn(cur.Factors, authn.Email, authn.Pending); p != nil && p.Prepared() && h.goesOn(p, cur) {
+		row.Link, row.LinkLabel = mailPath+"/"+p.ID, v.T("page.security.app_continue")
 	}
 	return row
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
-	"github.com/sallyport-mfa/sallyport/method/bypass"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 )
@@ -187,7 +186,7 @@ func bypassCode(t testing.TB, s *sallyporttest.Server, login string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, _, err := s.Directory.BypassCode(context.Background(), s.Company, u.ID, bypass.New(nil))
+	code, _, err := s.Directory.BypassCode(context.Background(), s.Company, u.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

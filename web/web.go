@@ -210,6 +210,8 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	h.mountErase(m)
 	h.mountKeys(m)
 
+	h.mountPerson(m)
+
 	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	h.mountDocs(m)
 	m.Handle("GET /assets/{file}", httpserve.Page(serveAsset))

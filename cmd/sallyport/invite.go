@@ -98,16 +98,17 @@ func (u *userGroup) invited(c *cobra.Command, o *opened, company authn.Company, 
 			return directory.Given{}, say(authn.Conflict, "%s is there already; leave out --%s to give them a new link", n.Login, name)
 		}
 	}
-	return o.directory.InviteAgain(c.Context(), company, n.Login, mail)
+	return o.directory.Reinvite(c.Context(), company, n.Login, mail)
 }
 
 func (u *userGroup) bypassCode() *cobra.Command {
 	return &cobra.Command{
-		Use:   "bypass-code LOGIN",
-		Short: "Make a one-time code for someone who cannot verify that it's them",
+		Use:     "help-code LOGIN",
+		Aliases: []string{"bypass-code"},
+		Short:   "Make a one-time code for someone who cannot verify that it's them",
 		Long: "Makes a code that is good for one hour and works once, after the password. It opens the set-up of a new way to verify and nothing else; " +
 			"what is set up changes nothing of the account for a day. Make sure that you speak with the person: call back on the number on file.",
-		Example: "  sallyport user bypass-code tom",
+		Example: "  sallyport user help-code tom",
 		Args:    cobra.ExactArgs(1),
 		RunE: does(func(c *cobra.Command, args []string) error {
 			return u.do(c, func(o *opened, company authn.Company) error {
@@ -115,7 +116,7 @@ func (u *userGroup) bypassCode() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				code, until, err := o.directory.BypassCode(c.Context(), company, v.ID, o.bypasses)
+				code, until, err := o.directory.BypassCode(c.Context(), company, v.ID)
 				if err != nil {
 					return err
 				}

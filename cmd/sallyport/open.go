@@ -75,7 +75,7 @@ func assemble(st *store.Store, c *config) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := directory.New(directory.Config{Store: st, Passwords: k.passwords})
+	dir, err := directory.New(directory.Config{Store: st, Passwords: k.passwords, Bypasses: k.bypasses})
 	if err != nil {
 		return nil, err
 	}

@@ -96,7 +96,7 @@ type userGroup struct {
 func (p *program) userCommand() *cobra.Command {
 	u := &userGroup{program: p}
 	c := p.configured(group("user", "People of a company", "  sallyport user list --company acme",
-		u.add(), u.invite(), u.list(), u.importFile(), u.exportFile(), u.showOne(), u.phone(), u.setPassword(), u.suspend(), u.activate(), u.require(), u.resetFactors(), u.bypassCode(), u.exportData(), u.erase(), u.api()))
+		u.add(), u.invite(), u.list(), u.importFile(), u.exportFile(), u.showOne(), u.phone(), u.setPassword(), u.suspend(), u.activate(), u.leave(), u.signOut(), u.unlock(), u.require(), u.exempt(), u.resetFactors(), u.bypassCode(), u.exportData(), u.erase(), u.api()))
 	c.PersistentFlags().StringVar(&u.company, "company", "", "slug of the company; needed if there are several")
 	return c
 }

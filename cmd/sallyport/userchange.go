@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/policy"
 )
 
@@ -50,20 +51,69 @@ func (u *userGroup) setPassword() *cobra.Command {
 	return c
 }
 
+// act is a command that is one of the directory's acts.
+func (u *userGroup) act(do, use, short, example, done string) *cobra.Command {
+	var reason string
+	c := u.change(use, short, example, done, func(c *cobra.Command, o *opened, company authn.Company, id string) error {
+		_, err := o.directory.Do(c.Context(), directory.TheOperator(company.ID), directory.PersonAct{Do: do, Target: id, Reason: reason})
+		return err
+	})
+	reasonFlag(c, &reason)
+	return c
+}
+
+func reasonFlag(c *cobra.Command, reason *string) {
+	c.Flags().StringVar(reason, "reason", "", "why; for the log")
+}
+
 func (u *userGroup) suspend() *cobra.Command {
-	return u.change("suspend LOGIN", "Keep a person out, and sign them out at once", "  sallyport user suspend tom",
-		"%s is suspended and signed out everywhere.\n",
-		func(c *cobra.Command, o *opened, company authn.Company, id string) error {
-			return o.directory.SetStatus(c.Context(), company, id, authn.Suspended)
-		})
+	return u.act(directory.Suspend, "suspend LOGIN", "Keep a person out, and sign them out at once", "  sallyport user suspend tom --reason \"Left on 1 March\"",
+		"%s is suspended and signed out everywhere.\n")
 }
 
 func (u *userGroup) activate() *cobra.Command {
-	return u.change("activate LOGIN", "Let a suspended person in again", "  sallyport user activate tom",
-		"%s may sign in again.\n",
-		func(c *cobra.Command, o *opened, company authn.Company, id string) error {
-			return o.directory.SetStatus(c.Context(), company, id, authn.Active)
+	return u.act(directory.Activate, "activate LOGIN", "Let a suspended person in again", "  sallyport user activate tom",
+		"%s may sign in again.\n")
+}
+
+func (u *userGroup) unlock() *cobra.Command {
+	c := u.act(directory.Unlock, "unlock LOGIN", "End the pause after wrong codes or passwords", "  sallyport user unlock tom",
+		"%s can try again now.\n")
+	c.Long = "Ends a pause after wrong codes or passwords. What was counted stays: a way with a hundred wrong codes stays locked, and a help code opens the set-up of a new one."
+	return c
+}
+
+func (u *userGroup) signOut() *cobra.Command {
+	return u.act(directory.SignOut, "sign-out LOGIN", "Sign a person out everywhere", "  sallyport user sign-out tom",
+		"%s is signed out everywhere.\n")
+}
+
+func (u *userGroup) leave() *cobra.Command {
+	return u.act(directory.Leave, "leave LOGIN", "Close the account of somebody who left: suspend, sign out, end their keys", "  sallyport user leave tom",
+		"%s is suspended and signed out everywhere, and their keys ended.\n")
+}
+
+func (u *userGroup) exempt() *cobra.Command {
+	var until, reason string
+	var off bool
+	c := u.change("exempt LOGIN", "Lift two-factor sign-in for a person until a day", "  sallyport user exempt tom --until 2026-12-24 --reason \"Phone in repair\"\n  sallyport user exempt tom --off",
+		"The exemption of %s is saved.\n", func(c *cobra.Command, o *opened, company authn.Company, id string) error {
+			p := directory.PersonAct{Do: directory.EndExemption, Target: id, Reason: reason}
+			if !off {
+				day, err := time.Parse(time.DateOnly, until)
+				if err != nil {
+					return misuse("--until needs a day, such as 2026-12-24, or give --off")
+				}
+				p.Do, p.Args = directory.Exempt, map[string]string{"until": day.AddDate(0, 0, 1).Add(-time.Second).Format(time.RFC3339)}
+			}
+			_, err := o.directory.Do(c.Context(), directory.TheOperator(company.ID), p)
+			return err
 		})
+	reasonFlag(c, &reason)
+	c.Flags().StringVar(&until, "until", "", "last day (UTC), at most 90 days away")
+	c.Flags().BoolVar(&off, "off", false, "end the exemption")
+	c.MarkFlagsMutuallyExclusive("until", "off")
+	return c
 }
 
 func (u *userGroup) require() *cobra.Command {
@@ -78,7 +128,11 @@ func (u *userGroup) require() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := o.directory.SetRequire(c.Context(), company, v.ID, !off); err != nil {
+				do := directory.RequireTwo
+				if off {
+					do = directory.NotRequire
+				}
+				if _, err := o.directory.Do(c.Context(), directory.TheOperator(company.ID), directory.PersonAct{Do: do, Target: v.ID}); err != nil {
 					return err
 				}
 				if v, err = u.find(c, o, company, v.ID); err != nil {
@@ -112,11 +166,8 @@ func (v userView) required(company authn.Company) string {
 }
 
 func (u *userGroup) resetFactors() *cobra.Command {
-	c := u.change("reset-factors LOGIN", "Remove everything a person has set up, but the password", "  sallyport user reset-factors tom",
-		"Nothing but the password is set up for %s now, and they are signed out everywhere.\n",
-		func(c *cobra.Command, o *opened, company authn.Company, id string) error {
-			return o.directory.ResetFactors(c.Context(), company, id)
-		})
+	c := u.act(directory.Reset, "reset-factors LOGIN", "Remove everything a person has set up, but the password", "  sallyport user reset-factors tom",
+		"Nothing but the password is set up for %s now, and they are signed out everywhere.\n")
 	c.Long = "Removes a person's authenticator app and whatever else they have set up, for someone who lost their phone. Make sure that it is really they who ask: call back on the number on file."
 	return c
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
-	"github.com/sallyport-mfa/sallyport/method/bypass"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 )
@@ -50,7 +49,7 @@ func addUnverified(t *testing.T, s *sallyporttest.Server, login string) sallypor
 
 func helpCode(t *testing.T, s *sallyporttest.Server, p sallyporttest.Person) string {
 	t.Helper()
-	code, _, err := s.Directory.BypassCode(context.Background(), s.Company, p.ID, bypass.New(nil))
+	code, _, err := s.Directory.BypassCode(context.Background(), s.Company, p.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

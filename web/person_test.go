@@ -1,0 +1,184 @@
+package web_test
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/otp"
+	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/sallyporttest"
+)
+
+// withRole gives a person roles as the operator would.
+func withRole(t testing.TB, s *sallyporttest.Server, p sallyporttest.Person, roles ...string) sallyporttest.Person {
+	t.Helper()
+	now := s.Clock.Now()
+	err := s.Store.Decide(context.Background(), authn.Keys{Company: p.Company, User: p.ID, Now: now}, func(rows *authn.Rows) authn.Verdict {
+		u := *rows.User
+		u.Roles, p.User.Roles = roles, roles
+		return authn.Accept(authn.Event{Company: u.Company, ID: authn.NewID(authn.EventID, now, rand.Reader), Type: "user.roles_changed",
+			Actor: directory.Operator, Target: u.ID, Result: authn.Succeeded, At: now}, authn.PutUser{User: u})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// The page of one person and of each act, in every language, without JavaScript,
+// with a name that is markup; a help code is on one answer only.
+func TestPersonPages_S29_H2_H3(t *testing.T) {
+	for _, lang := range languages() {
+		t.Run(lang, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t)
+			help := withRole(t, s, s.AddUser(t, s.Company, "help", true), directory.Helpdesk)
+			priya := owner(t, s, s.Company, "priya")
+			tom := s.AddUser(t, s.Company, "tom", true)
+			s.UseTexts(t, s.Company)
+			b := newBrowser(t, s)
+			b.setCookie("sallyport_lang", lang)
+			b.signIn(help)
+			page := "/admin/people/" + tom.ID
+			b.get(page).want(200, page).shows("h1", "Test tom")
+			// What the help desk may not do is not there, and refused.
+			if len(b.doc.all("a[href="+page+"/do/suspend]")) != 0 || len(b.doc.all("a[href="+page+"/do/help-code]")) == 0 {
+				t.Error("the tasks of the help desk")
+			}
+			b.get(page+"/do/suspend").want(403, ".*")
+			b.get("/admin/people/"+priya.ID+"/do/reset").want(403, ".*")
+			b.get("/admin/people/"+priya.ID).want(200, ".*").shows("#above", "")
+			b.get("/admin/people/"+help.ID).want(200, ".*").shows("#self", "")
+			b.get("/admin/people/usr_06gvqojiq1tch8gdppkvf1jp7k").want(404, ".*")
+			b.get(page+"/do/become").want(404, ".*")
+
+			act := page + "/do/help-code"
+			b.get(act).want(200, act)
+			b.submit(mainForm).want(422, act).shows("#reason-err", "")
+			b.submit(mainForm, "reason", "Lost the phone <b>on the bus</b>").want(200, act)
+			code := b.doc.one(t, "#help-code").words()
+			if len(code) < 8 {
+				t.Fatalf("no code: %q", code)
+			}
+			b.get(page).want(200, page)
+			if strings.Contains(b.doc.one(t, "main").words(), code) {
+				t.Error("the code is shown twice")
+			}
+			// Each act of each way has a page.
+			for _, do := range []string{"disable", "reset", "prefer"} {
+				act := page + "/do/" + do + "/" + tom.Factor
+				b.get(act).want(200, act).shows("#effects", "")
+			}
+			b.get(page+"/do/disable/"+tom.Factor).submit(mainForm, "reason", "x").shows("#notice", "")
+
+			// An older proof is renewed, and the page comes back.
+			s.Clock.Advance(20 * time.Minute)
+			b.get(act).want(200, "/account/confirm")
+
+			// The owner: everything that there is.
+			o := newBrowser(t, s)
+			o.setCookie("sallyport_lang", lang)
+			o.signIn(priya)
+			for _, path := range []string{"/do/suspend", "/do/leave", "/do/sign-out", "/do/unlock", "/do/require", "/do/exempt", "/do/invite", "/do/app-here", "/do/prepare/sms", "/do/prepare/email", "/do/reset"} {
+				o.get(page+path).want(200, page+path).shows("#effects", "")
+			}
+			o.get(page+"/do/exempt").submit(mainForm, "reason", "x", "until", "2000-01-01").want(422, ".*").shows("#until-err", "")
+			o.submit(mainForm, "reason", "x", "until", s.Clock.Now().AddDate(0, 0, 3).Format(time.DateOnly)).want(200, page)
+			o.get(page+"/do/prepare/sms").submit(mainForm, "reason", "x", "phone", "12").want(422, ".*").shows("#phone-err", "")
+			o.submit(mainForm, "reason", "x", "phone", "+46701740605").want(200, page)
+		})
+	}
+}
+
+// What an administrator asks about another one waits: the second approves it,
+// and the first does it, from the person's page.
+func TestApprovalPages_rul17_rul20(t *testing.T) {
+	s := newServer(t)
+	priya, omar := owner(t, s, s.Company, "priya"), owner(t, s, s.Company, "omar")
+	help := withRole(t, s, s.AddUser(t, s.Company, "help", true), directory.Helpdesk)
+	page := "/admin/people/" + help.ID
+	a, b := newBrowser(t, s), newBrowser(t, s)
+	a.signIn(priya)
+	a.get(page+"/do/suspend").want(200, ".*").shows("#waits", "")
+	a.submit(mainForm, "reason", "Looks wrong").want(200, page).shows("#notice", "waits for a second admin")
+	b.signIn(omar)
+	b.get("/admin/approvals").want(200, ".*").shows("main", "Looks wrong").shows("main", "Priya Nair")
+	b.submit(".waiting form", "do", "approve").want(200, "/admin/approvals").shows("#notice", "Approved")
+	a.get(page).want(200, ".*").shows(".waiting", "can be done")
+	a.submit(".waiting .repeat").want(200, page).shows("main", "Suspended")
+	u, _, err := s.Directory.Lookup(context.Background(), s.Company, help.ID)
+	if err != nil || u.Status != authn.Suspended {
+		t.Errorf("%+v %v", u.Status, err)
+	}
+	// Stopping, and a link to nowhere.
+	a.get(page+"/do/activate").submit(mainForm, "reason", "A mistake").want(200, page)
+	b.get("/admin/approvals").submit(".waiting form", "do", "stop").want(200, "/admin/approvals").shows("#notice", "Stopped")
+	tom := s.AddUser(t, s.Company, "tom", true)
+	c := newBrowser(t, s)
+	c.signIn(tom)
+	c.get("/admin/approvals").want(403, ".*")
+	c.get(page).want(403, ".*")
+}
+
+// The app that is set up together, and what the person sees at its first use.
+func TestHandOverPages_rul17(t *testing.T) {
+	s := newServer(t)
+	help := withRole(t, s, s.AddUser(t, s.Company, "help", true), directory.Helpdesk)
+	tom := s.AddUser(t, s.Company, "tom", false)
+	page := "/admin/people/" + tom.ID
+	b := newBrowser(t, s)
+	b.signIn(help)
+	b.get(page+"/do/app-here").submit(mainForm, "reason", "Sits beside me").want(200, ".*")
+	secret, err := otp.DecodeSecret(b.doc.one(t, "#key").attrs["data-value"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.submit(mainForm, "code", s.WrongCode(t, secret)).want(422, ".*").shows("#code-err", "")
+	b.submit(mainForm, "code", s.Code(t, secret)).want(200, page).shows("#notice", "Done")
+	tom.Secret = secret
+	s.Clock.Advance(30 * time.Second)
+	p := newBrowser(t, s)
+	p.password("tom", sallyporttest.Password)
+	p.submit("main form", "code", s.Code(t, secret)).shows("#handed", "has seen its key")
+}
+
+// What an administrator prepared is confirmed in the sign-in that asks for set-up,
+// and on the security page.
+func TestPreparedPages_H2_rul1(t *testing.T) {
+	s := newServer(t)
+	s.UseTexts(t, s.Company)
+	s.SetPolicy(t, "acme", func(d *policy.Document) {
+		d.TwoFactor, d.OwnWay = policy.Required, []authn.Audience{authn.InternalAudience}
+	})
+	prepare := func(p sallyporttest.Person, args map[string]string) string {
+		t.Helper()
+		out, err := s.Directory.Do(context.Background(), directory.TheOperator(s.Company.ID), directory.PersonAct{Do: directory.Prepare, Target: p.ID, Args: args})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.Factor.ID
+	}
+	tom := s.AddUser(t, s.Company, "tom", false)
+	prepare(tom, map[string]string{"method": "sms", "phone": "+46701740605"})
+	b := newBrowser(t, s)
+	b.password("tom", sallyporttest.Password).press(sendButton)
+	b.submit(mainForm, "code", s.LastCode(t, "tom@acme.example"))
+	b.shows("button[name=prepared]", "Prepared by your admin")
+	b.press("button[name=prepared]")
+	b.submit(mainForm, "code", s.LastCode(t, "+46701740605")).shows("main", "")
+	_, factors, err := s.Directory.Lookup(context.Background(), s.Company, tom.ID)
+	if err != nil || !policy.Enrolled(factors) {
+		t.Errorf("%+v %v", factors, err)
+	}
+	nadia := s.AddUser(t, s.Company, "nadia", true)
+	id := prepare(nadia, map[string]string{"method": "email"})
+	n := newBrowser(t, s)
+	n.signIn(nadia).get("/account/security").want(200, ".*")
+	n.doc.one(t, "a[href=/account/security/email/"+id+"]")
+	n.get("/account/security/email/"+id).want(200, ".*")
+}
