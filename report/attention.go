@@ -150,17 +150,17 @@ func (s *Service) attention(ctx context.Context, v view, o Overview, locked lock
 	var l list
 	l.delivery(o.Delivery, v.now)
 	if locked.N > 0 {
-		i := Item{Kind: Locked, Severity: Danger, Few: locked.Few, Link: people("locked")}
+		i := Item{Kind: Locked, Severity: Danger, Few: locked.Few, Link: people(directory.FilterState, "locked")}
 		if locked.N == 1 && !locked.More {
 			i.Person, i.Name, i.Link = locked.first.ID, locked.first.Name, person(locked.first.ID)
 		}
 		l.add(i)
 	}
 	if n := o.Adoption.By[Missing]; n > 0 {
-		l.add(Item{Kind: MissingWay, Severity: Warning, Few: Few{N: int(n)}, Link: people("missing")})
+		l.add(Item{Kind: MissingWay, Severity: Warning, Few: Few{N: int(n)}, Link: people(directory.FilterSetUp, "due")})
 	}
 	if n := o.Adoption.By[Stranded]; n > 0 {
-		l.add(Item{Kind: StrandedPeople, Severity: Danger, Few: Few{N: int(n)}, Link: people("stranded")})
+		l.add(Item{Kind: StrandedPeople, Severity: Danger, Few: Few{N: int(n)}, Link: people(directory.FilterSetUp, "due")})
 	}
 	for _, look := range []func(context.Context, view, *list) error{s.lookEvents, s.lookPeople, s.lookOwners, s.lookKeys} {
 		if err := look(ctx, v, &l); err != nil {
@@ -182,7 +182,7 @@ const (
 	providersPath = "/admin/providers/"
 )
 
-func people(filter string) string { return peoplePath + "?filter=" + filter }
+func people(filter, value string) string { return peoplePath + "?" + filter + "=" + value }
 
 func person(id string) string { return peoplePath + "/" + url.PathEscape(id) }
 
@@ -243,13 +243,13 @@ func (s *Service) lookPeople(ctx context.Context, v view, l *list) error {
 		return err
 	}
 	if n > 0 {
-		l.add(Item{Kind: PasswordsKnown, Severity: Danger, Few: few(n), Link: people("password_known")})
+		l.add(Item{Kind: PasswordsKnown, Severity: Danger, Few: few(n), Link: auditPath + "?type=password.known_to_others"})
 	}
 	if n, err = s.c.Store.ExemptionsEnding(ctx, v.company.ID, v.now, v.now.Add(exemptSoon), Most+1); err != nil {
 		return err
 	}
 	if n > 0 {
-		l.add(Item{Kind: ExemptionsEnd, Severity: Warning, Few: few(n), Link: people("exempt")})
+		l.add(Item{Kind: ExemptionsEnd, Severity: Warning, Few: few(n), Link: people(directory.FilterState, "exempt")})
 	}
 	if v.doc.GraceDays == 0 {
 		return nil
@@ -258,7 +258,7 @@ func (s *Service) lookPeople(ctx context.Context, v view, l *list) error {
 	began := v.now.AddDate(0, 0, -v.doc.GraceDays)
 	n, err = s.c.Store.GraceBegun(ctx, v.company.ID, began, began.Add(graceSoon), Most+1)
 	if err == nil && n > 0 {
-		l.add(Item{Kind: GraceEnds, Severity: Warning, Few: few(n), Link: people("grace")})
+		l.add(Item{Kind: GraceEnds, Severity: Warning, Few: few(n), Link: people(directory.FilterSetUp, "due")})
 	}
 	return err
 }
@@ -275,12 +275,12 @@ func (s *Service) lookOwners(ctx context.Context, v view, l *list) error {
 	without := slices.DeleteFunc(slices.Clone(owners), func(h authn.Person) bool { return v.standing(h.User, h.Factors) == HasWay })
 	switch {
 	case len(owners) == len(without):
-		l.add(Item{Kind: NoOwnerHasWay, Severity: Danger, Few: Few{N: len(owners)}, Link: people("owners")})
+		l.add(Item{Kind: NoOwnerHasWay, Severity: Danger, Few: Few{N: len(owners)}, Link: people(directory.FilterRole, directory.Owner)})
 	case len(without) == 1:
 		u := without[0].User
 		l.add(Item{Kind: OwnerWithoutWay, Severity: Warning, Few: Few{N: 1}, Person: u.ID, Name: u.Name, Link: person(u.ID)})
 	case len(without) > 1:
-		l.add(Item{Kind: OwnerWithoutWay, Severity: Warning, Few: Few{N: len(without)}, Link: people("owners")})
+		l.add(Item{Kind: OwnerWithoutWay, Severity: Warning, Few: Few{N: len(without)}, Link: people(directory.FilterRole, directory.Owner)})
 	}
 	if len(owners) == 1 {
 		l.add(Item{Kind: FewOwners, Severity: Warning, Few: Few{N: 1}, Link: peoplePath})

@@ -136,7 +136,7 @@ func (h *Handler) cards(v *View, o report.Overview) []statCard {
 		{Value: digits(missing), Text: v.T("admin.overview.card.missing", "Count", int(missing))},
 		{Value: locked, Text: v.T("admin.overview.card.locked", "Count", o.Locked.N)},
 	}
-	for i, link := range map[int]string{1: peoplePath + "?filter=missing", 2: peoplePath + "?filter=locked"} {
+	for i, link := range map[int]string{1: peoplePath + "?" + directory.FilterSetUp + "=due", 2: peoplePath + "?" + directory.FilterState + "=locked"} {
 		if cards[i].Value != "0" && h.leads(link) != "" {
 			cards[i].Link, cards[i].LinkText = link, v.T("admin.overview.card.who")
 		}
