@@ -232,6 +232,12 @@ var routes = []route{
 		w.promote(p.User, directory.Administrator)
 		return w.inSession(p, "GET", "/api/v1/audit/events", nil)
 	}, 200},
+	policyRoute("GET", "", nil),
+	policyRoute("PUT", "", required14(1)),
+	policyRoute("POST", "/preview", required14(1)),
+	policyRoute("GET", "/versions", nil),
+	policyRoute("GET", "/versions/1", nil),
+	policyRoute("GET", "/presets", nil),
 }
 
 // mailOf are the settings of a mail server.
