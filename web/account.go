@@ -91,14 +91,14 @@ func (h *Handler) mountSent(m *httpserve.Mux, base string) {
 }
 
 // noSuccess are those of them that are no good news.
-var noSuccess = []string{"branding_moved", "changed_elsewhere", "codes_over", "mail_moved", "not_sent"}
+var noSuccess = []string{"branding_moved", "changed_elsewhere", "codes_over", "mail_moved", "not_sent", "policy_moved"}
 
 // done is what a page says about what was just done; the text is the catalogue's
 // "page.done." + name.
 var done = []string{
 	"address", "address_cancelled", "app_off", "app_on", "app_replaced", "branding_moved", "branding_saved", "cancelled", "changed_elsewhere", "codes_made", "codes_over", "codes_saved", "device_ended",
 	"device_named", "duo_off", "duo_on", "duo_removed", "duo_saved", "mail_moved", "mail_off", "mail_on", "mail_removed", "mail_saved", "not_sent", "others", "password",
-	"phone_off", "phone_on", "phone_replaced", "profile", "secured", "secured_email", "texts_removed", "texts_saved", "usual",
+	"phone_off", "phone_on", "phone_replaced", "policy_moved", "policy_saved", "profile", "secured", "secured_email", "texts_removed", "texts_saved", "usual",
 }
 
 // doneCookie stands behind what "?done=" says. The act sets it, so that a link

@@ -20,6 +20,7 @@ type adminSection struct {
 // navigation: a line each. Who lacks the permission does not see the line, and
 // the page refuses them (requirement H1).
 var adminSections = []adminSection{
+	{"policy", policyPath, "lock", "admin.policy.nav", directory.PolicyWrite, nil},
 	{"branding", brandingPath, "brush", "admin.branding.nav", directory.BrandingWrite, nil},
 	{"texts", textsPath, "message", "admin.texts.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasTexts() }},
 	{"duo", duoAdminPath, "shield", "method.duo", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasDuo() }},

@@ -40,6 +40,7 @@ func acts() map[string]act {
 		"duo_provider":   {action: "provider.change_duo", then: duoAdminPath, label: "page.confirm.for_duo_provider"},
 		"email_provider": {action: "provider.change", then: providerPath, label: "page.confirm.for_email_provider"},
 		"branding":       {action: "branding.change", then: brandingPath, label: "page.confirm.for_branding"},
+		"policy":         {action: "policy.change", then: policyPath, label: "page.confirm.for_policy"},
 		"admin":          {action: "admin.act", then: securityPath, label: "page.confirm.for_admin"},
 		"":               {then: securityPath, label: "page.confirm.for_any"},
 	}
