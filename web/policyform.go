@@ -224,15 +224,15 @@ func (q questions) of(kind, name string, choices ...Choice) control {
 
 // choice is a question with one answer; the texts of its answers are those of of.
 func (q questions) choice(name, of string, values ...string) control {
-	c := q.of("choice", name)
+	return q.of("choice", name, q.options(name, of, values...)...)
+}
+
+func (q questions) options(name, of string, values ...string) []Choice {
+	var out []Choice
 	for _, value := range values {
-		key := value
-		if key == "" {
-			key = "none"
-		}
-		c.Choices = append(c.Choices, Choice{Value: value, Label: q.label(of + "." + key), Chosen: q.f.Get(name) == value})
+		out = append(out, Choice{Value: value, Label: q.label(of + "." + cmp.Or(value, "none")), Chosen: q.f.Get(name) == value})
 	}
-	return c
+	return out
 }
 
 func (q questions) check(name string) control { return q.of("check", name) }
@@ -298,8 +298,8 @@ func (q questions) roles(company authn.Company) []roleRow {
 	var rows []roleRow
 	for _, name := range names {
 		row := roleRow{Name: name, Title: q.v.roleTitle(company, name), Required: slices.Contains(q.f["require_roles"], name)}
-		row.Strength = q.choice("strength."+name, "strength", "", string(policy.OwnPossession), string(policy.PhishingResistant)).Choices
-		row.Proofs = q.choice("proofs."+name, "proofs", "", "1", "2").Choices
+		row.Strength = q.options("strength."+name, "strength", "", string(policy.OwnPossession), string(policy.PhishingResistant))
+		row.Proofs = q.options("proofs."+name, "proofs", "", "1", "2")
 		rows = append(rows, row)
 	}
 	return rows
