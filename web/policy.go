@@ -21,7 +21,7 @@ const (
 	policyPreviewPath = policyPath + "/preview"
 	policyHistoryPath = policyPath + "/history"
 
-	historyPage   = 20
+	historyPage = 20
 )
 
 // policyPage is the data of policy.html (S30).
@@ -135,7 +135,7 @@ func (h *Handler) drawPolicy(w http.ResponseWriter, r *http.Request, status int,
 		p.Presets = append(p.Presets, presetLink{one.Name, v.T("preset." + one.Name + ".title"), v.T("preset." + one.Name + ".about")})
 	}
 	p.Sections = questions{v, f, p.Errors}.sections(cur.Company, h.traits(cur.Company))
-	p.Later, p.From, p.Zone = f.Get("start") == startLater, f.Get("from"), v.zone.String()
+	p.Later, p.From, p.Zone = f.Get("start") == startLater, f.Get("from"), "UTC"+v.now.In(v.zone).Format("-07:00")
 	v.Section, v.Title, v.Data = "policy", v.T("admin.policy.title"), p
 	v.Failed = len(p.Errors) > 0 || p.Refusal != ""
 	return h.draw(w, status, "policy.html", v)

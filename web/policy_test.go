@@ -107,7 +107,7 @@ func TestPolicyPage_S30(t *testing.T) {
 			if d, _ = saved(t, s); d.TwoFactor != policy.Required || d.Next == nil || d.Next.Document.TwoFactor != policy.On || d.Next.From.Format("2006-01-02T15:04") != from {
 				t.Errorf("%+v", d)
 			}
-			b.get(rulesPage + "?next=1").want(200, rulesPage)
+			b.get(rulesPage+"?next=1").want(200, rulesPage)
 			if got := b.doc.one(t, "#from").attrs["value"]; got != from {
 				t.Errorf("%s", got)
 			}

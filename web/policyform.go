@@ -191,6 +191,7 @@ type control struct {
 type policySection struct {
 	ID, Title, Text string
 	Controls        []control
+	Numbers         bool // its controls are numbers: two in a row, where there is room
 	Roles           []roleRow
 	Errors          []string // about the roles
 }
@@ -330,8 +331,8 @@ func (q questions) sections(company authn.Company, offered func(authn.Kind) (aut
 		{ID: "roles", Roles: q.roles(company)},
 		{ID: "ways", Controls: []control{q.check("methods_all"), q.ways(offered)}},
 		{ID: "first", Controls: []control{q.check("sms_fallback"), q.check("no_email_fallback"), q.check("send_at_once"), q.audiences("own_way"), q.number("grace_days")}},
-		{ID: "lasts", Controls: []control{q.number("code_seconds"), q.number("attempt_seconds"), q.number("step_up_seconds"), q.number("session_seconds"), q.number("idle_seconds"), q.number("password_length")}},
-		{ID: "wrong", Controls: []control{q.number("free_tries"), q.number("pause_seconds"), q.number("longest_pause_seconds")}},
+		{ID: "lasts", Numbers: true, Controls: []control{q.number("code_seconds"), q.number("attempt_seconds"), q.number("step_up_seconds"), q.number("session_seconds"), q.number("idle_seconds"), q.number("password_length")}},
+		{ID: "wrong", Numbers: true, Controls: []control{q.number("free_tries"), q.number("pause_seconds"), q.number("longest_pause_seconds")}},
 	}
 	for i := range out {
 		out[i].Title, out[i].Text = q.label("section."+out[i].ID), q.hint("section."+out[i].ID)
