@@ -105,7 +105,9 @@ func TestPolicyRefusals_G3(t *testing.T) {
 			})
 		}
 	}
-	put := func(body object) answer { return w.do(call{method: "PUT", path: policyPath, bearer: priya, body: body}) }
+	put := func(body object) answer {
+		return w.do(call{method: "PUT", path: policyPath, bearer: priya, body: body})
+	}
 	put(object{"version": 1, "reason": "x"}).field("document", "required")
 	put(object{"version": 1, "reason": "x", "document": doc(nil), "undo_of": 1}).field("undo_of", "invalid")
 	put(object{"version": 1, "document": doc(nil)}).field("reason", "required")
@@ -219,5 +221,43 @@ func TestPolicyPresetsByJSON(t *testing.T) {
 		}
 		w.UseTexts(t, w.Company)
 		w.post(policyPath+"/preview", hers, object{"version": 1, "document": one["document"]}).want(200)
+	}
+}
+
+// GET /account says every rule that has a say, in words.
+func TestWhyByJSON_G3(t *testing.T) {
+	w := newWorld(t)
+	lena := w.AddUser(t, w.Company, "lena", false)
+	session := w.signIn(lena)
+	rules := func(bearer string) string {
+		var out []string
+		for _, one := range w.get("/api/v1/account", bearer).want(200).json["why"].([]any) {
+			why := one.(object)
+			if why["text"] == "" || strings.Contains(why["text"].(string), "{") {
+				t.Errorf("%v", why)
+			}
+			out = append(out, why["rule"].(string))
+		}
+		return strings.Join(out, " ")
+	}
+	for want, change := range map[string]func(*policy.Document){
+		"":             func(d *policy.Document) { d.TwoFactor = policy.On },
+		"switched_off": func(d *policy.Document) { d.TwoFactor = policy.Off },
+		"not_offered":  func(d *policy.Document) { d.TwoFactor, d.Internal = policy.On, policy.NotOffered },
+	} {
+		w.SetPolicy(t, "acme", change)
+		if got := rules(session); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+		w.SetPolicy(t, "acme", func(d *policy.Document) { d.TwoFactor, d.Internal = policy.On, "" })
+	}
+	maya := w.AddUser(t, w.Company, "maya", true)
+	hers := w.signIn(maya)
+	w.SetPolicy(t, "acme", func(d *policy.Document) {
+		d.TwoFactor, d.RequireRoles, d.Internal = policy.Required, []string{directory.Member}, policy.RequiredThere
+		d.Strength = map[string]policy.Strength{directory.Member: policy.OwnPossession}
+	})
+	if got := rules(hers); got != "company_requires internal_users role_requires has_factor minimum_strength" {
+		t.Errorf("%q", got)
 	}
 }

@@ -237,7 +237,7 @@ func (h *Handler) drawStepUp(w http.ResponseWriter, status int, v *View, cur ses
 		if err != nil {
 			return err
 		}
-		p.Show, p.Off = confirmDenied, ru.doc.TwoFactor == policy.Off
+		p.Show, p.Off = confirmDenied, ru.off
 	case st.Need.State == authn.NeedPassword:
 		p.Show, p.Kind = confirmPassword, authn.Password
 	case p.Others && way == "choose":
@@ -449,7 +449,7 @@ func (v *View) sentRefusal(e *authn.Error) (refusal, bool) {
 		out.Text = v.T("page.sent.used")
 	case authn.WrongCode:
 		out.Text = v.T("page.sent.wrong")
-		if wrong := policy.FreeTries - e.AttemptsLeft; e.HasLeft && wrong >= leftFrom {
+		if v.saysLeft(e) {
 			out.Text = v.T("page.sent.wrong_left", "Count", e.AttemptsLeft)
 		}
 	}

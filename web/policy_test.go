@@ -174,3 +174,46 @@ func TestPolicyPageStrands_G2(t *testing.T) {
 	a := newBrowser(t, s)
 	a.signIn(ada).get(rulesPage).want(403, rulesPage)
 }
+
+// "Why must I?": the security page and the set-up during sign-in say it, and ways
+// that are not offered are not.
+func TestWhyMustI_G3(t *testing.T) {
+	s := newServer(t)
+	maya := s.AddUser(t, s.Company, "maya", true)
+	b := newBrowser(t, s)
+	s.SetPolicy(t, "acme", func(d *policy.Document) {
+		d.TwoFactor, d.RequireRoles, d.Internal = policy.On, []string{directory.Member}, policy.RequiredThere
+		d.Methods = []authn.Kind{authn.TOTP, authn.BackupCode}
+	})
+	b.signIn(maya).get("/account/security").want(200, "/account/security")
+	b.shows("section p", "asks its own staff for a second way").shows("section p", "Your role at")
+	if len(b.doc.all("#email")) != 0 {
+		t.Error("a way that is not offered is on the page")
+	}
+	s.SetPolicy(t, "acme", func(d *policy.Document) { d.RequireRoles, d.Internal = nil, policy.NotOffered })
+	b.get("/account/security").shows("section p", "does not use a second way to verify for people like you").shows("#app", "")
+	if len(b.doc.all("#app form")) != 0 {
+		t.Error("what sleeps can be changed")
+	}
+
+	s.SetPolicy(t, "acme", func(d *policy.Document) {
+		d.Internal, d.OwnWay = policy.RequiredThere, []authn.Audience{authn.InternalAudience}
+	})
+	lena := s.AddUser(t, s.Company, "lena", false)
+	c := newBrowser(t, s)
+	c.password("lena", sallyporttest.Password).press("[formaction]")
+	c.submit(mainForm, "code", s.LastCode(t, lena.Email)).want(200, "/signin/att_.*")
+	c.shows("p", "asks its own staff").shows("p", "a way to verify of your own")
+}
+
+// A company that pauses after three wrong codes says so from the first one on.
+func TestTriesOfTheCompany_G4(t *testing.T) {
+	s := newServer(t)
+	maya := s.AddUser(t, s.Company, "maya", true)
+	s.SetPolicy(t, "acme", func(d *policy.Document) { d.FreeTries = 3 })
+	b := newBrowser(t, s)
+	b.password("maya", sallyporttest.Password)
+	for _, left := range []string{"2", "1"} {
+		b.submit(mainForm, "code", s.WrongCode(t, maya.Secret)).want(422, "/signin/att_.*").shows("#code-err", left)
+	}
+}
