@@ -104,12 +104,16 @@ func TestKeyOpensNothingElse(t *testing.T) {
 		if strings.Contains(r.pattern, auditPath) || r.kind == "" {
 			continue
 		}
+		refusal := authn.Unauthenticated
+		if strings.Contains(r.pattern, policyPath) {
+			refusal = authn.Forbidden // takes keys, of another scope
+		}
 		method, path, _ := strings.Cut(r.pattern, " ")
 		c := call{method: method, path: strings.ReplaceAll(path, "{id}", "fac_06gvqojiq1tch8gdppkvf1jp7k"), bearer: key}
 		if method != "GET" && method != "DELETE" {
 			c.body = object{}
 		}
-		w.do(c).refused(authn.Unauthenticated)
+		w.do(c).refused(refusal)
 	}
 	for _, c := range []call{
 		{method: "GET", path: auditPath, cookies: map[string]string{cookies.Session(): key}},

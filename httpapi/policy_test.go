@@ -69,7 +69,7 @@ func TestPolicyRefusals_G3(t *testing.T) {
 		"perhaps":                       {doc(object{"two_factor": "perhaps"}), "policy.two_factor", "not_one_of"},
 		"an unknown field":              {doc(object{"two_facter": "on"}), "policy.two_facter", "unknown"},
 		"another type":                  {doc(object{"grace_days": "14"}), "policy.grace_days", "invalid"},
-		"no object":                     {[]any{}, "policy", "invalid"},
+		"no object":                     {[]any{}, "document", "wrong_type"},
 		"text messages alone":           {doc(object{"methods": []any{"sms", "backup_code"}}), "policy.methods", "sms_only"},
 		"backup codes alone":            {doc(object{"methods": []any{"backup_code"}}), "policy.methods", "no_way"},
 		"a way that is none":            {doc(object{"methods": []any{"totp", "fax"}}), "policy.methods", "not_one_of"},

@@ -583,6 +583,8 @@ func TestBadInputOnEveryRoute(t *testing.T) {
 				wrongs = wrongs[:4]
 			case []any, []string: // what is in it is told by its place
 				wrongs = []any{nil, object{"a": value}, 1.5, -1}
+			case object: // the same
+				wrongs = []any{nil, 1.5, []any{value}, -1}
 			}
 			for _, wrong := range wrongs {
 				changed := maps.Clone(body)

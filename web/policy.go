@@ -372,6 +372,8 @@ func (h *Handler) postPolicySave(w http.ResponseWriter, r *http.Request, cur ses
 	case e.Code == authn.Conflict && ch.UndoOf > 0:
 		return h.finish(w, policyHistoryPath, "policy_moved")
 	case e.Code == authn.Invalid && slices.ContainsFunc(e.Fields, func(f authn.Field) bool { return f.Name == "reason" }):
+		typed := ch.Reason
+		ch.Reason = ""
 		out, bad := h.c.Directory.PreviewPolicy(r.Context(), who, ch)
 		if bad != nil && authn.AsError(bad).Code != authn.PolicyForbids {
 			return bad
@@ -382,7 +384,7 @@ func (h *Handler) postPolicySave(w http.ResponseWriter, r *http.Request, cur ses
 		if worse != nil {
 			return worse
 		}
-		p.ReasonErr = v.fieldText(e, "reason")
+		p.Reason, p.ReasonErr = typed, v.fieldText(e, "reason")
 		return h.drawLook(w, r, httpserve.Status(e.Code), cur, p)
 	case e.Code == authn.PolicyForbids:
 		httpserve.Record(r, err)
