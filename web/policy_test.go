@@ -170,8 +170,16 @@ func TestPolicyPageStrands_G2(t *testing.T) {
 	if len(b.doc.all("#reason")) != 0 {
 		t.Error("it can be saved")
 	}
+	// Who is left without codes is told so, and the page says it beforehand.
+	s.AddUser(t, s.Company, "lena", false)
+	b.get(rulesPage).submit(rulesForm, "two_factor", "required", "methods_all", "1", "no_email_fallback", "1", "do", "preview").want(200, rulesPage)
+	b.shows("#stranded", "no codes are sent").submit(lookForm, "reason", "by invitation", "do", "save").want(200, rulesPage)
+	newBrowser(t, s).password("lena", sallyporttest.Password).want(403, "/signin/att_.*").shows("main", "sends no codes to people who have none")
+	b.get(rulesPage).submit(rulesForm, "two_factor", "off", "methods_all", "1", "do", "preview").shows("#impact-lines", "2 of 2 people sign in with the password alone").shows("#impact-lines", "asked for less than before").doc.one(t, "#weakens")
+
 	ada := s.AddUser(t, s.Company, "ada", false)
 	a := newBrowser(t, s)
+	s.SetTwoFactor(t, "acme", policy.On)
 	a.signIn(ada).get(rulesPage).want(403, rulesPage)
 }
 

@@ -171,6 +171,7 @@ func (v *View) headlines(p policy.Preview) [][]Part {
 	say(policy.GroupCode, "code")
 	say(policy.GroupNothing, "nothing")
 	say(policy.GroupAPI, "api")
+	say(policy.GroupWeakened, "weakened")
 	if len(out) == 0 {
 		out = append(out, v.Rich("admin.policy.impact.as_before", "People", p.People))
 	}
