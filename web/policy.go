@@ -250,8 +250,8 @@ func address(ch directory.PolicyChange) string {
 }
 
 // getPolicyPreview is where links to an undo lead, and who confirmed that it is
-// them. A link can show a change, whoever made it up; saving it takes the form of the
-// page, with a reason that the person types.
+// them. A link can show a change, whoever made it up; saving it takes the button of
+// the page that says what it does.
 func (h *Handler) getPolicyPreview(w http.ResponseWriter, r *http.Request, cur session.Current, who directory.Who) error {
 	ch, err := changeOf(r.URL.Query())
 	if err != nil {
