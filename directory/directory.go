@@ -102,10 +102,15 @@ func New(c Config) (*Service, error) {
 
 var slugForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
 
-// CreateCompany makes a company with the default policy.
+// CreateCompany is CreateCompanyWith the default policy.
+func (s *Service) CreateCompany(ctx context.Context, slug, name string) (authn.Company, error) {
+	return s.CreateCompanyWith(ctx, slug, name, policy.Default())
+}
+
+// CreateCompanyWith makes a company that begins with a policy.
 //
 // Errors: Invalid (fields slug, name), Conflict (slug taken).
-func (s *Service) CreateCompany(ctx context.Context, slug, name string) (authn.Company, error) {
+func (s *Service) CreateCompanyWith(ctx context.Context, slug, name string, begins policy.Document) (authn.Company, error) {
 	if !slugForm.MatchString(slug) {
 		return authn.Company{}, authn.InvalidField("slug", "slug", nil)
 	}
@@ -117,7 +122,7 @@ func (s *Service) CreateCompany(ctx context.Context, slug, name string) (authn.C
 	if strings.Contains(name, ":") {
 		return authn.Company{}, authn.InvalidField("name", "colon", nil)
 	}
-	doc, err := policy.Default().Encode()
+	doc, err := begins.Encode()
 	if err != nil {
 		return authn.Company{}, err
 	}

@@ -65,8 +65,8 @@ func (a *API) accountOf(r *http.Request, u authn.User, c caller) (account, error
 	if out.Roles == nil {
 		out.Roles = []string{}
 	}
-	for _, why := range policy.Why(doc, u, c.Factors) {
-		out.Why = append(out.Why, reason{Rule: why, Text: a.Texts.Text(a.language(r, u), "why."+string(why), map[string]any{"Company": c.Company.Name})})
+	for _, b := range policy.Explain(doc, u, c.Factors, a.traits(c.Company), a.Now()).Because {
+		out.Why = append(out.Why, reason{Rule: b.Rule, Text: a.Texts.Text(a.language(r, u), "why."+string(b.Rule), map[string]any{"Company": c.Company.Name})})
 	}
 	if first := a.preferred(c.Company, doc, u, c.Factors); first != nil {
 		out.PreferredMethod = first.Kind

@@ -129,12 +129,8 @@ func TestKeyOpensNothingElse(t *testing.T) {
 			c.body = object{}
 		}
 		want := authn.Unauthenticated
-		if strings.Contains(r.pattern, " /api/v1/users/") {
-			want = authn.Forbidden // takes keys, and this one may not
-		}
-		if strings.Contains(r.pattern, " /api/v1/users") { // takes keys, and this one has no such scope
-			w.do(c).refused(authn.Forbidden)
-			continue
+		if strings.Contains(r.pattern, " /api/v1/users") || strings.Contains(r.pattern, policyPath) {
+			want = authn.Forbidden // takes keys, and this one has no such scope
 		}
 		w.do(c).refused(want)
 	}

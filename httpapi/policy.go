@@ -54,6 +54,8 @@ func (in policyChange) change() (directory.PolicyChange, error) {
 		return ch, nil
 	case in.Document == nil:
 		return ch, authn.InvalidField("document", "required", nil)
+	case in.Document[0] != '{':
+		return ch, authn.InvalidField("document", "wrong_type", nil)
 	}
 	var err error
 	ch.Document, err = policy.Parse(in.Document)

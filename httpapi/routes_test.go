@@ -357,6 +357,12 @@ var routes = []route{
 	{"POST /api/v1/audit/streams/{kind}/test", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(w.owner(p), "POST", syslogPath+"/test", streamTo())
 	}, 200},
+	policyRoute("GET", "", nil),
+	policyRoute("PUT", "", required14(1)),
+	policyRoute("POST", "/preview", required14(1)),
+	policyRoute("GET", "/versions", nil),
+	policyRoute("GET", "/versions/1", nil),
+	policyRoute("GET", "/presets", nil),
 	{"GET /api/v1/users", authn.SessionToken, func(w *world, p sallyporttest.Person) call {
 		return w.inSession(w.owner(p), "GET", "/api/v1/users", nil)
 	}, 200},
@@ -810,6 +816,8 @@ func TestBadInputOnEveryRoute(t *testing.T) {
 				wrongs = wrongs[:4]
 			case []any, []string: // what is in it is told by its place
 				wrongs = []any{nil, object{"a": value}, 1.5, -1}
+			case object: // the same
+				wrongs = []any{nil, 1.5, []any{value}, -1}
 			}
 			for _, wrong := range wrongs {
 				changed := maps.Clone(body)

@@ -14,8 +14,8 @@ import (
 // sameText are the keys whose text may be as in English: names, and what is
 // written alike.
 var sameText = map[string][]string{
-	"*":  {"admin.way.duo", "date.day", "date.day_short", "method.duo", "page.product", "page.time.utc", "page.way.duo"},
-	"pl": {"admin.overview.channel.email", "page.appearance.auto", "page.profile.email", "page.way.email"},
+	"*":  {"admin.way.duo", "admin.policy.changed", "date.day", "date.day_short", "method.duo", "page.product", "page.time.utc", "page.way.duo"},
+	"pl": {"admin.overview.channel.email", "page.appearance.auto", "page.profile.email", "page.way.email", "role.administrator"},
 }
 
 // longText are the keys whose text may be longer than the layout was drawn for;

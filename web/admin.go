@@ -21,6 +21,7 @@ type adminSection struct {
 // the page refuses them (requirement H1).
 var adminSections = []adminSection{
 	{"approvals", approvalsPath, "clock", "admin.approvals.nav", directory.UsersRead, nil},
+	{"policy", policyPath, "lock", "admin.policy.nav", directory.PolicyWrite, nil},
 	{"branding", brandingPath, "brush", "admin.branding.nav", directory.BrandingWrite, nil},
 	{"overview", overviewPath, "chart", "admin.overview.title", "", nil},
 	{"audit", auditPath, "list", "admin.audit.nav", directory.AuditRead, nil},

@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/branding"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // look is how a company's pages differ from all others.
@@ -34,6 +35,9 @@ type picture struct {
 // inCompany makes the page one of a company.
 func (v *View) inCompany(c authn.Company) {
 	v.Company, v.Brand = c.Name, lookOf(c.Slug, c.Brand, func(_ string, l authn.Logo) string { return branding.LogoPath(c.Slug, l) })
+	if doc, err := policy.Current(c, v.now); err == nil {
+		v.tries = doc.Lockout().FreeTries
+	}
 }
 
 // lookOf is nil for a company that looks as all do.

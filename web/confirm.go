@@ -41,6 +41,7 @@ func acts() map[string]act {
 		"email_provider": {action: "provider.change", then: providerPath, label: "page.confirm.for_email_provider"},
 		"branding":       {action: "branding.change", then: brandingPath, label: "page.confirm.for_branding"},
 		"data":           {action: "account.export", then: dataPath, label: "page.confirm.for_data"},
+		"policy":         {action: "policy.change", then: policyPath, label: "page.confirm.for_policy"},
 		"admin":          {action: "admin.act", then: securityPath, label: "page.confirm.for_admin"},
 		"":               {then: securityPath, label: "page.confirm.for_any"},
 	}
@@ -237,7 +238,7 @@ func (h *Handler) drawStepUp(w http.ResponseWriter, status int, v *View, cur ses
 		if err != nil {
 			return err
 		}
-		p.Show, p.Off = confirmDenied, ru.doc.TwoFactor == policy.Off
+		p.Show, p.Off = confirmDenied, ru.off
 	case st.Need.State == authn.NeedPassword:
 		p.Show, p.Kind = confirmPassword, authn.Password
 	case p.Others && way == "choose":
@@ -449,7 +450,7 @@ func (v *View) sentRefusal(e *authn.Error) (refusal, bool) {
 		out.Text = v.T("page.sent.used")
 	case authn.WrongCode:
 		out.Text = v.T("page.sent.wrong")
-		if wrong := policy.FreeTries - e.AttemptsLeft; e.HasLeft && wrong >= leftFrom {
+		if v.saysLeft(e) {
 			out.Text = v.T("page.sent.wrong_left", "Count", e.AttemptsLeft)
 		}
 	}

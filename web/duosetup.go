@@ -10,7 +10,6 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
-	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 )
@@ -313,7 +312,7 @@ func (h *Handler) duoWay(v *View, cur session.Current, ru rules) (wayRow, bool) 
 	if f == nil && !here {
 		return row, false
 	}
-	off := ru.doc.TwoFactor == policy.Off
+	off := ru.closed(authn.Duo)
 	switch {
 	case f == nil && off:
 		row.ByCompany = true

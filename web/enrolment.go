@@ -71,12 +71,26 @@ func (h *Handler) rank(k authn.Kind) int {
 	return 2
 }
 
+// whySetUp is why a way of their own is asked of somebody: what demands it, and what
+// it must be.
+func (h *Handler) whySetUp(s step) []policy.Reason {
+	why := slices.Clone(s.Need.Why)
+	doc, err := policy.Current(s.Company, h.c.Now())
+	if err != nil {
+		return why // it is said elsewhere
+	}
+	if doc.Minimum(s.User) != policy.AnyStrength {
+		why = append(why, policy.MinimumStrength)
+	}
+	return append(why, policy.OwnWayAsked)
+}
+
 func (h *Handler) drawEnrolment(w http.ResponseWriter, status int, v *View, s step, problem string) error {
 	kinds, err := h.settable(s)
 	if err != nil {
 		return err
 	}
-	p := enrolmentPage{attemptPage: s.page(), Why: v.why(s.Need.Why, s.Company.Name), Opened: s.Need.Opened, Support: v.support(s.Company), Problem: problem}
+	p := enrolmentPage{attemptPage: s.page(), Why: v.why(h.whySetUp(s), s.Company.Name), Opened: s.Need.Opened, Support: v.support(s.Company), Problem: problem}
 	p.Handed = s.Need.Handed
 	for _, f := range s.Prepared {
 		p.Prepared = append(p.Prepared, newWay{Kind: f.Kind, Factor: f.ID, Label: v.T("page.way." + string(f.Kind)), Icon: wayIcon(f.Kind),

@@ -8,7 +8,6 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
-	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // errorPage is the data of error.html.
@@ -75,15 +74,24 @@ func (v *View) codeRefusal(e *authn.Error) (refusal, bool) {
 		out.Text = httpserve.Message(v.texts, v.Lang, e)
 		return out, true
 	case authn.WrongCode:
-		wrong := policy.FreeTries - e.AttemptsLeft
+		wrong := v.wrongSoFar(e)
 		out.Advice = e.HasLeft && wrong >= adviceFrom && e.ClockSkew == 0
-		if wrong < leftFrom && e.ClockSkew == 0 {
+		if !v.saysLeft(e) && e.ClockSkew == 0 {
 			e = &authn.Error{Code: authn.WrongCode}
 		}
 		out.Text = httpserve.Message(v.texts, v.Lang, e)
 		return out, true
 	}
 	return out, false
+}
+
+// wrongSoFar is how many wrong answers in a row there have been, as the company
+// counts them.
+func (v *View) wrongSoFar(e *authn.Error) int { return v.tries - e.AttemptsLeft }
+
+// saysLeft reports whether it is time to say how many tries are left.
+func (v *View) saysLeft(e *authn.Error) bool {
+	return e.HasLeft && v.wrongSoFar(e) >= min(leftFrom, v.tries-2)
 }
 
 // fieldText is the sentence about a field, or "".

@@ -33,7 +33,7 @@ func activePhone(factors []authn.Factor) *authn.Factor {
 // maySetUpPhone reports whether the person could have codes by text message.
 func (h *Handler) maySetUpPhone(cur session.Current, ru rules) bool {
 	t, here := h.traits(cur.Company)(authn.SMS)
-	return here && ru.doc.TwoFactor != policy.Off && ru.doc.Minimum(cur.User).Meets(t)
+	return here && !ru.closed(authn.SMS) && ru.doc.Minimum(cur.User).Meets(t)
 }
 
 // landOf is the name of a country to the reader.
@@ -268,7 +268,7 @@ func (h *Handler) phoneWay(v *View, cur session.Current, ru rules) (wayRow, bool
 	}
 	setUp := wayAction{Label: v.T("page.security.app_set_up"), Name: v.T("page.security.set_up_label", "Way", row.Name), Action: confirmPath, Field: "for", Value: "phone"}
 	switch {
-	case ru.doc.TwoFactor == policy.Off:
+	case ru.closed(authn.SMS):
 		if f == nil {
 			row.ByCompany = true
 			row.Details = append(row.Details, v.Rich("page.security.app_unused"))

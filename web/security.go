@@ -75,20 +75,32 @@ type rules struct {
 	doc      policy.Document
 	second   []authn.Factor
 	demanded bool
+	off      bool // for this person: what they have set up sleeps
+	because  []policy.Reason
 }
+
+// closed reports whether ways of a kind count for nothing here, whoever has them.
+func (ru rules) closed(k authn.Kind) bool { return ru.off || !ru.doc.Offers(k) }
 
 func (h *Handler) rulesOf(cur session.Current) (rules, error) {
 	doc, err := policy.Current(cur.Company, h.c.Now())
 	if err != nil {
 		return rules{}, err
 	}
-	return rules{doc: doc, second: policy.Second(doc, cur.User, cur.Factors, h.traits(cur.Company)), demanded: policy.Demanded(doc, cur.User)}, nil
+	ru := rules{doc: doc, second: policy.Second(doc, cur.User, cur.Factors, h.traits(cur.Company)), demanded: policy.Demanded(doc, cur.User), off: doc.Sleeps(cur.User)}
+	for _, b := range policy.Explain(doc, cur.User, cur.Factors, h.traits(cur.Company), h.c.Now()).Because {
+		// What they have, and that it is off for all, the page says in its own words.
+		if b.Rule != policy.HasFactor && b.Rule != policy.SwitchedOff {
+			ru.because = append(ru.because, b.Rule)
+		}
+	}
+	return ru, nil
 }
 
 // canSync says whether the person may set up the app, and which one that replaces.
 func (h *Handler) canSync(cur session.Current) (bool, string) {
 	ru, err := h.rulesOf(cur)
-	if err != nil || !h.offers(appKind) || ru.doc.TwoFactor == policy.Off {
+	if err != nil || !h.offers(appKind) || ru.closed(appKind) {
 		return false, ""
 	}
 	if f := activeApp(cur.Factors); f != nil {
@@ -106,8 +118,8 @@ func (h *Handler) getSecurity(w http.ResponseWriter, r *http.Request, cur sessio
 	if err != nil {
 		return err
 	}
-	p := securityPage{On: len(ru.second) > 0, Off: ru.doc.TwoFactor == policy.Off, Usual: len(ru.second) > 1}
-	p.Why = v.why(demands(ru, cur), cur.Company.Name)
+	p := securityPage{On: len(ru.second) > 0, Off: ru.off, Usual: len(ru.second) > 1}
+	p.Why = v.why(ru.because, cur.Company.Name)
 	switch {
 	case len(ru.second) == 1:
 		p.Advice = "page.security.advice_one"
@@ -159,19 +171,23 @@ func usual(ru rules, u authn.User) string {
 // wayRows has a row for each kind that the server offers.
 func (h *Handler) wayRows(r *http.Request, v *View, cur session.Current, ru rules) []wayRow {
 	var rows []wayRow
-	if h.offers(appKind) {
+	// What the company does not offer is shown to who has it only.
+	shown := func(k authn.Kind) bool {
+		return h.offers(k) && (ru.doc.Offers(k) || factorIn(cur.Factors, k, authn.Confirmed, authn.Asleep) != nil)
+	}
+	if shown(appKind) {
 		rows = append(rows, h.appWay(v, cur, ru))
 	}
-	if h.offers(authn.Email) {
+	if shown(authn.Email) {
 		rows = append(rows, h.mailWay(v, cur, ru))
 	}
-	if row, ok := h.phoneWay(v, cur, ru); ok {
+	if row, ok := h.phoneWay(v, cur, ru); ok && shown(authn.SMS) {
 		rows = append(rows, row)
 	}
-	if row, ok := h.duoWay(v, cur, ru); ok {
+	if row, ok := h.duoWay(v, cur, ru); ok && shown(authn.Duo) {
 		rows = append(rows, row)
 	}
-	if h.offers(authn.BackupCode) {
+	if shown(authn.BackupCode) {
 		if row, ok := h.codesWay(r, v, cur, ru); ok {
 			rows = append(rows, row)
 		}
@@ -186,7 +202,7 @@ func (h *Handler) way(v *View, cur session.Current, ru rules, k authn.Kind, id, 
 	if f == nil {
 		return row, nil
 	}
-	if _, here := h.traits(cur.Company)(k); !here || ru.doc.TwoFactor == policy.Off {
+	if _, here := h.traits(cur.Company)(k); !here || ru.closed(k) {
 		row.ByCompany = true
 		row.Details = append(row.Details, v.Rich("page.security.asleep"))
 		return row, f
@@ -226,7 +242,7 @@ func (h *Handler) way(v *View, cur session.Current, ru rules, k authn.Kind, id, 
 
 func (h *Handler) appWay(v *View, cur session.Current, ru rules) wayRow {
 	row, f := h.way(v, cur, ru, appKind, "app", "app_off")
-	if ru.doc.TwoFactor == policy.Off {
+	if ru.closed(appKind) {
 		if f == nil {
 			row.ByCompany = true
 			row.Details = append(row.Details, v.Rich("page.security.app_unused"))
@@ -257,13 +273,13 @@ func (h *Handler) mailWay(v *View, cur session.Current, ru rules) wayRow {
 	row, f := h.way(v, cur, ru, authn.Email, "email", "mail_off")
 	u := cur.User
 	if f != nil {
-		if ru.doc.TwoFactor != policy.Off {
+		if !ru.closed(authn.Email) {
 			row.Details = append(row.Details, v.Rich("page.security.mail_to", "Address", u.Email))
 		}
 		return row
 	}
 	switch {
-	case ru.doc.TwoFactor == policy.Off:
+	case ru.closed(authn.Email):
 		row.ByCompany = true
 		row.Details = append(row.Details, v.Rich("page.security.app_unused"))
 	case !ru.doc.Minimum(u).Meets(h.shows(authn.Email)):
@@ -307,7 +323,7 @@ func (h *Handler) codesWay(r *http.Request, v *View, cur session.Current, ru rul
 		return wayRow{}, false // nothing that they could stand in for
 	}
 	row := wayRow{ID: "codes", Icon: "list", Name: v.T("page.codes.name")}
-	if ru.doc.TwoFactor == policy.Off {
+	if ru.closed(authn.BackupCode) {
 		row.ByCompany = true
 		row.Details = append(row.Details, v.Rich("page.security.asleep"))
 		return row, true
@@ -341,7 +357,7 @@ func (h *Handler) codesWay(r *http.Request, v *View, cur session.Current, ru rul
 
 // bannerOf is the most urgent thing, and only that one.
 func (h *Handler) bannerOf(v *View, cur session.Current, ru rules) *banner {
-	if ru.doc.TwoFactor == policy.Off {
+	if ru.off {
 		return nil
 	}
 	for _, f := range ru.second {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/text"
 )
@@ -41,6 +42,7 @@ type View struct {
 	now      time.Time
 	zone     *time.Location
 	known    bool // whether zone is the reader's own
+	tries    int  // wrong codes in a row before the first pause
 }
 
 // person is who is signed in, for the top bar.
@@ -53,7 +55,7 @@ type person struct {
 
 // view is what is known from the request alone.
 func (l *Layout) view(r *http.Request) *View {
-	v := &View{Banner: l.c.Banner, texts: l.c.Texts, now: l.c.Now(), Here: here(r)}
+	v := &View{Banner: l.c.Banner, tries: policy.FreeTries, texts: l.c.Texts, now: l.c.Now(), Here: here(r)}
 	v.language(l.c.Texts.Match(r.Header.Get("Accept-Language"), l.cookie(r, langCookie)))
 	if t := l.cookie(r, themeCookie); t == "light" || t == "dark" {
 		v.Theme = t

@@ -89,7 +89,7 @@ func (v *View) answerRefusal(k authn.Kind, e *authn.Error) (refusal, bool) {
 	switch {
 	case e.Code == authn.CodeUsed:
 		out.Text = v.T(v.of("page.code.used", k))
-	case e.Code == authn.WrongCode && e.HasLeft && policy.FreeTries-e.AttemptsLeft >= leftFrom:
+	case e.Code == authn.WrongCode && v.saysLeft(e):
 		out.Text = v.T(v.of("page.code.wrong_left", k), "Count", e.AttemptsLeft)
 	case e.Code == authn.WrongCode:
 		out.Text = v.T(v.of("page.code.wrong", k))

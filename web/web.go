@@ -202,6 +202,11 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 
 	m.Handle("GET "+brandingPath, h.admin(directory.BrandingWrite, h.getBranding))
 	m.Handle("POST "+brandingPath, h.adminUpload(directory.BrandingWrite, h.postBranding))
+	m.Handle("GET "+policyPath, h.admin(directory.PolicyWrite, h.getPolicy))
+	m.Handle("POST "+policyPath, h.admin(directory.PolicyWrite, h.postPolicy))
+	m.Handle("GET "+policyPreviewPath, h.admin(directory.PolicyWrite, h.getPolicyPreview))
+	m.Handle("POST "+policyPath+"/save", h.admin(directory.PolicyWrite, h.postPolicySave))
+	m.Handle("GET "+policyHistoryPath, h.admin(directory.PolicyWrite, h.getPolicyHistory))
 	m.Handle("GET "+brandingPath+"/colours/{file}", h.admin(directory.BrandingWrite, h.getPreviewColours))
 	m.Handle("GET "+brandingPath+"/draft/{kind}/{file}", h.admin(directory.BrandingWrite, h.getLogoDraft))
 	m.Handle("GET /brand/{file}", httpserve.Page(h.getBrandColours))

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -45,7 +44,7 @@ func viewCompany(c authn.Company) (companyView, error) {
 
 func (p *program) companyCommand() *cobra.Command {
 	return p.configured(group("company", "Companies: the customers whose people sign in", "  sallyport company list",
-		p.companyAdd(), p.companyList(), p.companyShow(), p.companyPolicy(), p.companySupport(), p.companyBranding(), p.companyRecover(), p.companyErase()))
+		p.companyAdd(), p.companyList(), p.companyShow(), p.companySupport(), p.companyBranding(), p.companyRecover(), p.companyErase()))
 }
 
 func (p *program) companyAdd() *cobra.Command {
@@ -53,16 +52,21 @@ func (p *program) companyAdd() *cobra.Command {
 		Use:     "add SLUG",
 		Short:   "Add a company",
 		Long:    "Adds a company. SLUG is its name in addresses (/c/SLUG/signin): 1 to 40 of a-z, 0-9 and inner hyphens.",
-		Example: "  sallyport company add acme --name \"Acme Projects\"",
+		Example: "  sallyport company add acme --name \"Acme Projects\"\n  sallyport company add globex --preset pci_dss_8",
 		Args:    cobra.ExactArgs(1),
 	}
 	name := c.Flags().String("name", "", "the name people see, also in their authenticator app (default: SLUG)")
+	begins := c.Flags().String("preset", "plain", presetFlag())
 	c.RunE = does(func(c *cobra.Command, args []string) error {
 		if *name == "" {
 			*name = args[0]
 		}
+		doc, err := presetOf(*begins)
+		if err != nil {
+			return err
+		}
 		return p.operate(c.Context(), func(o *opened) error {
-			made, err := o.directory.CreateCompany(c.Context(), args[0], *name)
+			made, err := o.directory.CreateCompanyWith(c.Context(), args[0], *name, doc)
 			if errors.Is(err, authn.Conflict) {
 				return say(authn.Conflict, "there is a company %s already; `sallyport company show %[1]s` shows it", args[0])
 			}
@@ -182,117 +186,4 @@ func (v companyView) codes() string {
 		b.WriteString(", sent with the password")
 	}
 	return b.String()
-}
-
-func (p *program) companyPolicy() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "policy SLUG --two-factor off|on|required",
-		Short: "Change a company's policy",
-		Long: "Changes whether and how a company uses two-factor sign-in; what is not given stays.\n\n" +
-			"  off       nobody is offered it, and what is set up sleeps\n" +
-			"  on        everybody may set it up, and is asked once they have\n" +
-			"  required  everybody must; who never had a way gets a code by e-mail, or with --sms-fallback by text message",
-		Example: "  sallyport company policy acme --two-factor on\n  sallyport company policy acme --two-factor required --own-way internal --grace-days 14\n  sallyport company policy acme --sms-fallback --send-at-once=false",
-		Args:    cobra.ExactArgs(1),
-	}
-	var ch policyChange
-	f := c.Flags()
-	f.StringVar(&ch.two, "two-factor", "", "off, on or required")
-	f.StringSliceVar(&ch.own, "own-way", nil, "who must set up a way of their own, and not go on with codes by e-mail: internal, external, or none")
-	f.IntVar(&ch.grace, "grace-days", 0, "for how many days they can put that off: 0 to 90")
-	f.IntVar(&ch.code, "code-seconds", 120, "how long a sent code is good: 30 to 600")
-	f.BoolVar(&ch.sms, "sms-fallback", false, "send the code of who never had a way to their contact number, before e-mail; =false: only by e-mail")
-	f.BoolVar(&ch.atOnce, "send-at-once", false, "send a code with the right password, where it is what people are asked for first; =false: when they ask for it")
-	c.RunE = does(func(c *cobra.Command, args []string) error {
-		if !slices.ContainsFunc(policyFlags, f.Changed) {
-			return misuse("say what to change: --" + strings.Join(policyFlags[:len(policyFlags)-1], ", --") + " or --" + policyFlags[len(policyFlags)-1])
-		}
-		if _, err := ch.apply(c, policy.Default()); err != nil {
-			return misuse(strings.TrimPrefix(err.Error(), "policy: "))
-		}
-		return p.operate(c.Context(), func(o *opened) error { return p.setPolicy(c, o, args[0], ch) })
-	})
-	return c
-}
-
-var policyFlags = []string{"two-factor", "own-way", "grace-days", "code-seconds", "sms-fallback", "send-at-once"}
-
-// policyChange is what the flags say; only those given count.
-type policyChange struct {
-	two         string
-	own         []string
-	grace, code int
-	sms, atOnce bool
-}
-
-func (ch policyChange) apply(c *cobra.Command, d policy.Document) (policy.Document, error) {
-	f := c.Flags()
-	if f.Changed("two-factor") {
-		d.TwoFactor = policy.TwoFactor(ch.two)
-	}
-	if f.Changed("own-way") {
-		d.OwnWay = nil
-		for _, a := range ch.own {
-			if a != "none" {
-				d.OwnWay = append(d.OwnWay, authn.Audience(a))
-			}
-		}
-	}
-	if f.Changed("grace-days") {
-		d.GraceDays = ch.grace
-	}
-	if f.Changed("code-seconds") {
-		d.CodeSeconds = ch.code
-	}
-	if f.Changed("sms-fallback") {
-		d.SMSFallback = ch.sms
-	}
-	if f.Changed("send-at-once") {
-		d.SendAtOnce = ch.atOnce
-	}
-	_, err := d.Encode()
-	return d, err
-}
-
-// setPolicy changes fields of the stored document and leaves the others.
-func (p *program) setPolicy(c *cobra.Command, o *opened, slug string, ch policyChange) error {
-	company, err := o.company(c, slug)
-	if err != nil {
-		return err
-	}
-	doc, err := policy.Parse(company.Policy)
-	if err != nil {
-		return fmt.Errorf("company %s: %w", slug, err)
-	}
-	if doc, err = ch.apply(c, doc); err != nil {
-		return err
-	}
-	if err := o.directory.SetPolicy(c.Context(), company.ID, doc, company.PolicyVersion); err != nil {
-		return err
-	}
-	changed, err := o.company(c, slug)
-	if err != nil {
-		return err
-	}
-	v, err := viewCompany(changed)
-	if err != nil {
-		return err
-	}
-	note := ""
-	if c.Flags().Changed("two-factor") {
-		note = map[policy.TwoFactor]string{
-			policy.Off:      "Passwords alone open every account now.\n",
-			policy.Required: "Who never had a way to verify gets a code by e-mail, if there is a verified address; `sallyport user list` shows who has what.\n",
-		}[doc.TwoFactor]
-	}
-	if ch.sms {
-		st, err := o.providers.TextsOf(c.Context(), changed.ID)
-		if err != nil {
-			return err
-		}
-		if !st.Offered {
-			note += "Nobody sends text messages for " + v.Slug + " yet, so codes go by e-mail; `sallyport provider set sms` gives it a provider.\n"
-		}
-	}
-	return p.show(v, "Two-factor sign-in of %s is %s.\n%s", v.Slug, v.TwoFactor, note)
 }

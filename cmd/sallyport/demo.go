@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -25,17 +26,21 @@ func (p *program) demoCommand() *cobra.Command {
 		Short: "Show everything with a made-up company, on this machine only",
 		Long: "Runs a server with the made-up company \"Acme Projects\": people in all states, a tour, a practice authenticator app, an inbox, a pretend Duo. " +
 			"It listens on this machine only, sends nothing anywhere, and is gone when it stops, unless --data keeps it.",
-		Example: "  sallyport demo\n  sallyport demo --addr 127.0.0.1:0 --data ./acme-demo",
+		Example: "  sallyport demo\n  sallyport demo --addr 127.0.0.1:0 --data ./acme-demo\n  sallyport demo --setup network",
 		Args:    cobra.NoArgs,
 	}
 	addr := c.Flags().String("addr", "127.0.0.1:8080", "address and port to listen on; port 0: any free one")
+	setup := c.Flags().String("setup", "", "begin with the rules of one set-up: "+strings.Join(demo.Setups(), ", ")+" (default: two steps of everybody)")
 	dir := c.Flags().String("data", "", "folder to keep the demo in (default: a temporary one, removed at the end)")
 	c.RunE = does(func(c *cobra.Command, _ []string) error {
 		address, err := loopbackAddress(*addr)
 		if err != nil {
 			return err
 		}
-		return p.demo(c.Context(), address, *dir)
+		if *setup != "" && !slices.Contains(demo.Setups(), *setup) {
+			return misuse(fmt.Sprintf("--setup is %q; it must be one of %s", *setup, strings.Join(demo.Setups(), ", ")))
+		}
+		return p.demo(c.Context(), address, *dir, *setup)
 	})
 	return c
 }
@@ -55,7 +60,7 @@ func loopbackAddress(addr string) (string, error) {
 	return net.JoinHostPort(host, port), nil
 }
 
-func (p *program) demo(ctx context.Context, address, dir string) (err error) {
+func (p *program) demo(ctx context.Context, address, dir, setup string) (err error) {
 	ln, err := listen(address)
 	if err != nil {
 		return fmt.Errorf("%w (`%s demo --addr 127.0.0.1:0` takes any free port)", err, called())
@@ -74,7 +79,7 @@ func (p *program) demo(ctx context.Context, address, dir string) (err error) {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelError}))
-	d, err := demo.Open(ctx, demo.Config{Dir: dir, Methods: k.all, Passwords: k.passwords,
+	d, err := demo.Open(ctx, demo.Config{Dir: dir, Setup: setup, Methods: k.all, Passwords: k.passwords,
 		BackupCodes: k.saved, Digits: code.Digits, TextDrivers: textDrivers(web), Host: host, Port: port, Command: called(), Log: log})
 	if err != nil {
 		return err
@@ -115,6 +120,9 @@ func (p *program) showDemo(d *demo.Demo, dir string) error {
 	where := "gone when you stop"
 	if dir != "" {
 		where = "kept in " + dir
+	}
+	if d.Setup() != "" {
+		where = "set-up " + d.Setup() + ", " + where
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n  Demo company %q is ready (%s).\n\n", d.Company().Name, where)

@@ -15,8 +15,8 @@ import (
 
 // initOptions are the flags of init.
 type initOptions struct {
-	dir, publicURL, company, slug, owner, email string
-	stdin                                       bool
+	dir, publicURL, company, slug, preset, owner, email string
+	stdin                                               bool
 }
 
 func (p *program) initCommand() *cobra.Command {
@@ -37,6 +37,7 @@ func (p *program) initCommand() *cobra.Command {
 	f.StringVar(&o.publicURL, "public-url", "http://localhost:8080", "where people will reach the server")
 	f.StringVar(&o.company, "company", "", "name of the first company")
 	f.StringVar(&o.slug, "slug", "", "its name in addresses (default: made from the name)")
+	f.StringVar(&o.preset, "preset", "plain", presetFlag())
 	f.StringVar(&o.owner, "owner", "", "login of the company's first owner")
 	f.StringVar(&o.email, "email", "", "e-mail address of the owner")
 	f.BoolVar(&o.stdin, "password-stdin", false, passwordFlag)
@@ -53,6 +54,9 @@ func (o *initOptions) check() error {
 		return misuse("--email and --password-stdin need --owner")
 	case o.slug != "" && o.company == "":
 		return misuse("--slug needs --company")
+	}
+	if _, err := presetOf(o.preset); err != nil {
+		return err
 	}
 	l := &loader{c: &config{}}
 	if err := setPublicURL(l, o.publicURL); err != nil {

@@ -149,7 +149,11 @@ func firstPeople(ctx context.Context, d *directory.Service, opt initOptions, pas
 	if opt.company == "" {
 		return directory.Given{}, nil
 	}
-	company, err := d.CreateCompany(ctx, opt.slug, opt.company)
+	doc, err := presetOf(opt.preset)
+	if err != nil {
+		return directory.Given{}, err
+	}
+	company, err := d.CreateCompanyWith(ctx, opt.slug, opt.company, doc)
 	if err != nil || opt.owner == "" {
 		return directory.Given{}, err
 	}

@@ -39,6 +39,7 @@ type opened struct {
 	branding  *branding.Service
 	drivers   map[string]authn.TextDriver
 	streams   map[authn.Kind]authn.StreamSender
+	traits    func(authn.Company) func(authn.Kind) (authn.Traits, bool)
 	kit
 	url  string // where people reach the server
 	mail bool   // a mail server is configured
@@ -75,11 +76,16 @@ func assemble(st *store.Store, c *config) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := directory.New(directory.Config{Store: st, Passwords: k.passwords, Bypasses: k.bypasses})
+	kinds := map[authn.Kind]authn.Method{}
+	for _, m := range k.all {
+		kinds[m.Kind()] = m
+	}
+	traits := func(of authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(kinds, of) }
+	dir, err := directory.New(directory.Config{Store: st, Passwords: k.passwords, Bypasses: k.bypasses, Traits: traits})
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{store: st, directory: dir, kit: k, drivers: textDrivers(web), url: c.PublicURL.String(), mail: c.Mail.on()}
+	o := &opened{store: st, directory: dir, traits: traits, kit: k, drivers: textDrivers(web), url: c.PublicURL.String(), mail: c.Mail.on()}
 	if o.streams, err = c.streams(); err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (o *opened) reaches(c *cobra.Command, company authn.Company) (string, error
 	case !st.Offered:
 		return "Nobody sends text messages for " + company.Slug + " yet; `sallyport provider set sms` gives it a provider.\n", nil
 	case !doc.SMSFallback:
-		return "No code goes there: `sallyport company policy " + company.Slug + " --sms-fallback` allows it.\n", nil
+		return "No code goes there: `sallyport policy set --company " + company.Slug + " --sms-fallback` allows it.\n", nil
 	}
 	return "", nil
 }

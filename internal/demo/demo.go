@@ -57,8 +57,9 @@ const Banner = "Demo: the company and its people are made up. Messages stop in t
 // The note in the database (store.Mark), and what it says.
 const (
 	mark        = "demo"
-	markSeeding = "seeding"  // not everybody is there yet
-	markReady   = "ready 3 " // then when; other people and another policy: another number
+	markSetup   = "demo_setup" // which of Setups; not there: the usual one
+	markSeeding = "seeding"    // not everybody is there yet
+	markReady   = "ready 3 "   // then when; other people and another policy: another number
 )
 
 // Files in the folder.
@@ -76,6 +77,7 @@ func Marked(ctx context.Context, st *store.Store) (bool, error) {
 
 // Config says which demo. All but Dir, TextDrivers, Command and Log are needed.
 type Config struct {
+	Setup       string // one of Setups; empty: the usual one, or that of Dir
 	Dir         string // kept afterwards; empty: a temporary folder, removed by Close
 	Methods     []authn.Method
 	Passwords   enroll.Passwords
@@ -104,6 +106,9 @@ type Demo struct {
 func Open(ctx context.Context, c Config) (d *Demo, err error) {
 	if c.Command == "" {
 		c.Command = "sallyport"
+	}
+	if _, _, err := setupOf(c.Setup); err != nil {
+		return nil, err
 	}
 	d = &Demo{c: c, dir: c.Dir}
 	if c.Dir == "" {
@@ -216,6 +221,11 @@ func (d *Demo) fill(ctx context.Context, ring *keyring.Keyring, seen *secrets) (
 	if err := d.seed(ctx); err != nil {
 		return err
 	}
+	if d.c.Setup != "" {
+		if err := d.store.SetMark(ctx, markSetup, d.c.Setup); err != nil {
+			return err
+		}
+	}
 	return d.store.SetMark(ctx, mark, markReady+time.Now().Format(time.RFC3339Nano))
 }
 
@@ -233,6 +243,14 @@ func (d *Demo) check(ctx context.Context) error {
 	case !ready:
 		return fmt.Errorf("demo: the demo in %s was made by another version of this program, and its people are not those of this one; remove that folder, or choose another with --data", d.dir)
 	}
+	runs, err := d.store.Mark(ctx, markSetup)
+	if err != nil {
+		return err
+	}
+	if d.c.Setup != "" && d.c.Setup != runs {
+		return fmt.Errorf("demo: the demo in %s runs another set-up (%q); remove that folder, or choose another with --data", d.dir, runs)
+	}
+	d.c.Setup = runs
 	if d.seeded, err = time.Parse(time.RFC3339Nano, when); err != nil {
 		return fmt.Errorf("demo: mark: %w", err)
 	}
@@ -275,6 +293,9 @@ func (d *Demo) Config() (sallyport.Config, error) {
 		Addresses: throttle.NewAddresses(throttle.AddressesConfig{IPv4Address: off, IPv4Net: off, IPv6Subnet: off, IPv6Home: off, IPv6Site: off}),
 	}, err
 }
+
+// Setup is which of Setups runs; empty: the usual one.
+func (d *Demo) Setup() string { return d.c.Setup }
 
 // Company is the made-up company.
 func (d *Demo) Company() authn.Company { return d.company }

@@ -61,10 +61,13 @@ func config(t testing.TB, dir string) Config {
 }
 
 // start opens a demo in dir, or a temporary one, and serves it.
-func start(t testing.TB, dir string) *server {
+func start(t testing.TB, dir string) *server { return startAs(t, dir, "") }
+
+func startAs(t testing.TB, dir, setup string) *server {
 	t.Helper()
 	h := httptest.NewUnstartedServer(nil)
 	c := config(t, dir)
+	c.Setup = setup
 	u, err := url.Parse("http://" + h.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)

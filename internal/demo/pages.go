@@ -92,8 +92,12 @@ func (p *pages) getTour(w http.ResponseWriter, r *http.Request) error {
 	for _, a := range all {
 		list = append(list, personView{a.login, a.name, a.role, a.state, a.changed})
 	}
+	runs := ""
+	if name := p.Setup(); name != "" {
+		runs = text.Default().Text(text.English, "preset."+name+".title", nil) + ": " + text.Default().Text(text.English, "preset."+name+".about", nil)
+	}
 	return p.layout.Render(w, r, http.StatusOK, p.tour, web.Sheet, "Demo tour", map[string]any{
-		"People": list, "Password": Password, "Company": p.company, "URL": p.URL(), "Kept": p.c.Dir, "Curl": p.Curl(), "Command": p.c.Command,
+		"People": list, "Password": Password, "Company": p.company, "URL": p.URL(), "Kept": p.c.Dir, "Setup": p.Setup(), "Runs": runs, "Curl": p.Curl(), "Command": p.c.Command,
 	})
 }
 

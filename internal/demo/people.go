@@ -54,7 +54,7 @@ var people = []person{
 	{login: "ingrid", name: "Ingrid Sørensen", role: directory.Member, unverified: true, story: (*life).stuck},
 	{login: "kwame", name: "Kwame Mensah", role: directory.Member, phone: "Old phone", story: (*life).leaver},
 	{login: "freya", name: "Freya Holm", role: directory.Member, invited: true},
-	{login: "jose", name: "José García Márquez", role: directory.Member, outside: true, story: (*life).byMail},
+	{login: "jose", name: "José García Márquez", role: directory.Member, outside: true, way: authn.Email, story: (*life).byMail},
 	{login: "grace", name: "Grace Miller", role: directory.Member, outside: true, contact: "+12025550123", story: (*life).customerByText},
 	{login: "lukas", name: "Lukas Brandt", role: directory.Member, outside: true, way: authn.SMS, number: "+491713920017", story: (*life).customerWithText},
 	{login: "mei", name: "陈美玲", role: directory.Member, outside: true, phone: "手机", story: (*life).customerWithApp},

@@ -42,13 +42,20 @@ func (d *Demo) seed(ctx context.Context) error {
 	if err := past(person{login: companySlug}).found(ctx); err != nil {
 		return err
 	}
-	lives := make([]*life, len(people))
-	for i, p := range people {
-		lives[i] = past(p)
+	setup, begins, err := setupOf(d.c.Setup)
+	if err != nil {
+		return err
+	}
+	var lives []*life
+	for _, p := range people {
+		// Whose way the set-up does not offer is not of that company.
+		if begins.Offers(cmp.Or(p.way, authn.TOTP)) {
+			lives = append(lives, past(p))
+		}
 	}
 	// A password hash takes 31 ms of a processor; all else waits for the disk, and
 	// shares its commits the better the more there are at a time.
-	err := parallel(runtime.GOMAXPROCS(0), len(lives), func(i int) error { return lives[i].join(ctx) })
+	err = parallel(runtime.GOMAXPROCS(0), len(lives), func(i int) error { return lives[i].join(ctx) })
 	if err != nil {
 		return err
 	}
@@ -66,8 +73,10 @@ func (d *Demo) seed(ctx context.Context) error {
 	}
 	// What nobody waited for was sent long ago, too.
 	lives[0].now = time.Now()
-	_, err = lives[0].post.Drain(ctx)
-	return err
+	if _, err = lives[0].post.Drain(ctx); err != nil || setup == nil {
+		return err
+	}
+	return setup(past(person{login: companySlug}), ctx, begins)
 }
 
 // parallel runs f for 0 to n-1 by so many workers.
@@ -148,7 +157,12 @@ func newLife(d *Demo, p person, morning time.Time) *life {
 	l.post, errs[1] = notice.New(notice.Config{Outbox: d.store, Senders: map[authn.Kind]authn.Sender{authn.Email: &l.mail, authn.SMS: &l.mail}, PublicURL: d.URL(),
 		Code: d.c.Digits, Now: clock})
 	l.budgets, errs[2] = provider.New(provider.Config{Store: d.store, Texts: texts(), Text: &l.mail, Duo: pretend, Now: clock, Render: l.post.Render})
-	l.people, errs[3] = directory.New(directory.Config{Store: d.store, Passwords: d.c.Passwords, Now: clock})
+	kinds := map[authn.Kind]authn.Method{}
+	for _, m := range methods {
+		kinds[m.Kind()] = m
+	}
+	l.people, errs[3] = directory.New(directory.Config{Store: d.store, Passwords: d.c.Passwords, Now: clock,
+		Traits: func(c authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(kinds, c) }})
 	l.signIn, errs[4] = signin.New(signin.Config{Store: d.store, Methods: methods, Passwords: sure{d.c.Passwords}, Deliver: l.post, Texts: l.budgets,
 		Settings: l.budgets.Settings, Now: clock})
 	l.account, errs[5] = enroll.New(enroll.Config{Store: d.store, Methods: methods, Passwords: sure{d.c.Passwords}, Codes: codes, Deliver: l.post, Texts: l.budgets,
@@ -196,7 +210,8 @@ func (l *life) found(ctx context.Context) error {
 	l.later(90)
 	l.do(func() error {
 		doc := policy.Document{Format: 1, TwoFactor: policy.Required, OwnWay: []authn.Audience{authn.InternalAudience}, SMSFallback: true}
-		return l.people.SetPolicy(ctx, l.company.ID, doc, l.company.PolicyVersion)
+		_, err := l.people.SavePolicy(ctx, directory.TheOperator(l.company.ID), directory.PolicyChange{Document: doc, From: l.company.PolicyVersion})
+		return err
 	})
 	l.later(240)
 	l.do(func() error { return l.bringDuo(ctx) })
