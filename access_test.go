@@ -26,6 +26,8 @@ const (
 	attempt = "attempt" // the token of a sign-in
 	own     = "own"     // a session: it is about the person themselves
 	ownSign = "own or attempt"
+	// anyAdmin is a page of which everybody with some permission sees what is theirs.
+	anyAdmin = "any permission"
 )
 
 // access is every route of the API and of the administration, with the permission
@@ -96,6 +98,89 @@ var access = map[string]string{
 	"DELETE /api/v1/providers/duo":      "providers.write session only",
 	"POST /api/v1/providers/duo/test":   "providers.write session only",
 
+	"DELETE /api/v1/audit/streams/{kind}":        "providers.write session only",
+	"DELETE /api/v1/branding/logo":               "branding.write session only",
+	"DELETE /api/v1/branding/logo-dark":          "branding.write session only",
+	"DELETE /api/v1/users/{id}":                  "users.identity",
+	"DELETE /api/v1/users/{id}/factors/{factor}": "factors.manage",
+	"GET /admin":                                       anyAdmin,
+	"GET /admin/approvals":                             "users.read",
+	"GET /admin/audit":                                 "audit.read",
+	"GET /admin/audit/streams":                         "providers.write",
+	"GET /admin/branding":                              "branding.write",
+	"GET /admin/branding/colours/{file}":               "branding.write",
+	"GET /admin/branding/draft/{kind}/{file}":          "branding.write",
+	"GET /admin/people":                                "users.read",
+	"GET /admin/people.csv":                            "users.read",
+	"GET /admin/people.jsonl":                          "users.read",
+	"GET /admin/people/import":                         "users.identity",
+	"GET /admin/people/new":                            "users.write",
+	"GET /admin/people/{id}":                           "users.read",
+	"GET /admin/people/{id}/app/{factor}":              "factors.manage",
+	"GET /admin/people/{id}/do/{act}":                  "users.read",
+	"GET /admin/people/{id}/do/{act}/{arg}":            "users.read",
+	"GET /admin/people/{id}/erase":                     "users.identity",
+	"GET /admin/policy":                                "policy.write",
+	"GET /admin/policy/history":                        "policy.write",
+	"GET /admin/policy/preview":                        "policy.write",
+	"GET /admin/reports/coverage":                      "reports.read",
+	"GET /admin/reports/coverage.csv":                  "reports.read",
+	"GET /admin/reports/sign-ins.csv":                  "reports.read",
+	"GET /api/v1/account/export":                       own,
+	"GET /api/v1/approvals":                            "users.read",
+	"GET /api/v1/audit/events.csv":                     "audit.read",
+	"GET /api/v1/audit/events.jsonl":                   "audit.read",
+	"GET /api/v1/audit/retention":                      "audit.read",
+	"GET /api/v1/audit/streams":                        "providers.write session only",
+	"GET /api/v1/branding":                             "branding.write session only",
+	"GET /api/v1/policy":                               "policy.write",
+	"GET /api/v1/policy/presets":                       "policy.write",
+	"GET /api/v1/policy/versions":                      "policy.write",
+	"GET /api/v1/policy/versions/{n}":                  "policy.write",
+	"GET /api/v1/reports/adoption":                     "reports.read",
+	"GET /api/v1/reports/attention":                    "reports.read",
+	"GET /api/v1/reports/coverage":                     "reports.read",
+	"GET /api/v1/reports/coverage.csv":                 "reports.read",
+	"GET /api/v1/reports/sign-ins":                     "reports.read",
+	"GET /api/v1/users":                                "users.read",
+	"GET /api/v1/users.csv":                            "users.read",
+	"GET /api/v1/users.jsonl":                          "users.read",
+	"GET /api/v1/users/{id}":                           "users.read",
+	"GET /api/v1/users/{id}/export":                    "users.identity",
+	"GET /api/v1/users/{id}/factors":                   "users.read",
+	"PATCH /api/v1/users/{id}":                         "users.read",
+	"PATCH /api/v1/users/{id}/factors/{factor}":        "factors.manage",
+	"POST /admin/approvals/{approval}":                 own,
+	"POST /admin/audit/streams":                        "providers.write",
+	"POST /admin/branding":                             "branding.write",
+	"POST /admin/people":                               "users.write",
+	"POST /admin/people/import":                        "users.identity",
+	"POST /admin/people/new":                           "users.write",
+	"POST /admin/people/{id}/app/{factor}":             "factors.manage",
+	"POST /admin/people/{id}/do/{act}":                 "users.read",
+	"POST /admin/people/{id}/do/{act}/{arg}":           "users.read",
+	"POST /admin/people/{id}/erase":                    "users.identity",
+	"POST /admin/people/{id}/export":                   "users.identity",
+	"POST /admin/policy":                               "policy.write",
+	"POST /admin/policy/save":                          "policy.write",
+	"POST /api/v1/approvals/{id}/approve":              "users.read",
+	"POST /api/v1/approvals/{id}/cancel":               own,
+	"POST /api/v1/audit/streams/{kind}/test":           "providers.write session only",
+	"POST /api/v1/audit/verify":                        "audit.read",
+	"POST /api/v1/policy/preview":                      "policy.write",
+	"POST /api/v1/users":                               "users.write",
+	"POST /api/v1/users/bulk":                          "users.write",
+	"POST /api/v1/users/import":                        "users.identity",
+	"POST /api/v1/users/{id}/factors":                  "users.read",
+	"POST /api/v1/users/{id}/factors/{factor}/confirm": "factors.manage",
+	"POST /api/v1/users/{id}/{act}":                    "users.read",
+	"PUT /api/v1/audit/retention":                      "providers.write session only",
+	"PUT /api/v1/audit/streams/{kind}":                 "providers.write session only",
+	"PUT /api/v1/branding":                             "branding.write session only",
+	"PUT /api/v1/branding/logo":                        "branding.write session only",
+	"PUT /api/v1/branding/logo-dark":                   "branding.write session only",
+	"PUT /api/v1/policy":                               "policy.write",
+
 	"GET /admin/roles":              "roles.write",
 	"POST /admin/roles":             "roles.write",
 	"GET /admin/keys":               "keys.write",
@@ -118,7 +203,7 @@ var access = map[string]string{
 func needs(pattern string) (p directory.Permission, programs, admin bool) {
 	name, only, _ := strings.Cut(access[pattern], " ")
 	switch access[pattern] {
-	case public, attempt, own, ownSign:
+	case public, attempt, own, ownSign, anyAdmin:
 		return "", false, false
 	}
 	return directory.Permission(name), only == "" && strings.Contains(pattern, " /api/"), true
@@ -379,7 +464,7 @@ func TestAccessOfEveryRoute_H5_cve31_cve56_cve58(t *testing.T) {
 	// A proof must be more recent than these are, so that nothing was done.
 	after := d.events()
 	for _, typ := range slices.Sorted(maps.Keys(after)) {
-		if !strings.HasSuffix(typ, "used") && after[typ] != before[typ] {
+		if !strings.HasSuffix(typ, "used") && !strings.HasSuffix(typ, ".exported") && after[typ] != before[typ] {
 			t.Errorf("knocking did something: %d times %s", after[typ]-before[typ], typ)
 		}
 	}

@@ -208,7 +208,7 @@ func TestApprovalEnds_rul17_rul20_rul35(t *testing.T) {
 		t.Errorf("approving what is over: %v", err)
 	}
 	// A word is good for a day.
-	who, ap = ask()
+	_, ap = ask()
 	w.must(w.approve(w.session(other), ap))
 	w.Clock.Advance(24*time.Hour - time.Minute)
 	list, err := w.Directory.Approvals(t.Context(), w.session(other), target.ID, "", 10)

@@ -13,8 +13,6 @@ import (
 	"github.com/sallyport-mfa/sallyport/signin"
 )
 
-const importedHash = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$TYsh0B4EcPbn0p1RkWhgmqBBFIQ0A5TKR0a2yVoyfsc"
-
 func (o *office) importing(who directory.Who, format, data string, dry bool) (directory.ImportReport, error) {
 	o.t.Helper()
 	return o.Directory.Import(o.t.Context(), who, directory.ImportFile{Format: format, Data: strings.NewReader(data), DryRun: dry})

@@ -8,7 +8,6 @@ import (
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/message/inbox"
 	"github.com/sallyport-mfa/sallyport/method/backup"
-	"github.com/sallyport-mfa/sallyport/method/bypass"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 	"github.com/sallyport-mfa/sallyport/signin"
@@ -145,5 +144,3 @@ func (w world) send(st signin.Status, to string, c authn.Client) string {
 	}
 	return w.LastCode(w.t, to)
 }
-
-func newBypass() directory.Bypasses { return bypass.New(nil) }

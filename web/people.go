@@ -225,7 +225,8 @@ func (h *Handler) postPeople(w http.ResponseWriter, r *http.Request, cur session
 	back, _ := url.ParseQuery(strings.TrimPrefix(r.PostForm.Get("query"), "?"))
 	do := r.PostForm.Get("do")
 	list, err := h.c.Directory.Bulk(r.Context(), who, do, r.PostForm["person"])
-	if e := authn.AsError(err); err != nil && e.Code == authn.Invalid {
+	// The list is shown again to those who may see it.
+	if e := authn.AsError(err); err != nil && e.Code == authn.Invalid && directory.Can(cur.Company, cur.User, directory.UsersRead) {
 		httpserve.Record(r, err)
 		v := h.personal(r, cur)
 		return h.drawPeople(w, r, httpserve.Status(e.Code), cur, who, back, v.T("people.choose_some", "Max", directory.MaxBulk))

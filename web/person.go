@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -116,6 +115,13 @@ func (h *Handler) getPerson(w http.ResponseWriter, r *http.Request, cur session.
 	}
 	d.Ways = h.theirWays(v, cur, p)
 	d.Tasks = v.tasks(h, cur, p)
+	facts, err := h.accountFacts(r, v, cur, who, u.ID)
+	if err != nil {
+		return err
+	}
+	for _, f := range facts {
+		d.Facts = append(d.Facts, personFact{Label: f.Label, Value: f.Value})
+	}
 	d.Above = len(d.Tasks) == 0 && !d.Self
 	list, err := h.c.Directory.Approvals(r.Context(), who, u.ID, "", 20)
 	if err != nil {
@@ -137,13 +143,7 @@ func (h *Handler) getPerson(w http.ResponseWriter, r *http.Request, cur session.
 func (v *View) roles(c authn.Company, u authn.User) string {
 	var list []string
 	for _, role := range u.Roles {
-		title := role
-		if v.texts.Has("admin.role." + role) {
-			title = v.T("admin.role." + role)
-		} else if i := slices.IndexFunc(c.Roles, func(r authn.Role) bool { return r.Name == role }); i >= 0 {
-			title = c.Roles[i].Title
-		}
-		list = append(list, title)
+		list = append(list, v.roleName(c, role))
 	}
 	return strings.Join(list, ", ")
 }
@@ -331,6 +331,13 @@ func (v *View) tasks(h *Handler, cur session.Current, p directory.Person) []task
 		add("left", one(directory.SignOut), one(directory.Suspend), one(directory.Leave))
 	} else {
 		add("back", one(directory.Activate))
+	}
+	if directory.May(cur.Company, cur.User, u, directory.Erase) {
+		own := func(label, href string, danger bool) actLink {
+			return actLink{Href: href, Label: v.T(label), Name: v.T(label) + ": " + u.Name, Danger: danger}
+		}
+		list = append(list, task{ID: "account", Title: v.T("admin.task.account"), Text: v.T("admin.task.account_text"),
+			Acts: []actLink{own("admin.api.title", apiPath(u.ID), false), own("admin.erase.button", strings.Replace(erasePath, "{id}", u.ID, 1), true)}})
 	}
 	return list
 }
