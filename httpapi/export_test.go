@@ -36,7 +36,7 @@ func TestExportAndErase_K2(t *testing.T) {
 	erase(maya.ID, "maya", "for maya@acme.example", owner).field("reason", "names_person")
 	erase(zoe.ID, zoe.Login, "ticket 4711", owner).refused(authn.Forbidden)
 	waits := erase(tom.ID, "tom", "ticket 4711", owner).want(202)
-	if !authn.CheckID(authn.ApprovalID, waits.str("approval")) || waits.str("not_before") == "" || waits.str("expires_at") == "" {
+	if !authn.CheckID(authn.ApprovalID, waits.str("waiting.id")) || waits.str("waiting.not_before") == "" || waits.str("waiting.expires_at") == "" {
 		t.Errorf("%s", waits.body)
 	}
 	erase(maya.ID, "maya", "ticket 4711", owner).want(204)

@@ -55,7 +55,7 @@ func TestReports_H7(t *testing.T) {
 		w.get(reports+"sign-ins?days="+days, token).refused(authn.Invalid)
 	}
 	a = w.get(reports+"attention", token).want(200)
-	if a.at("items.0.kind") != "few_owners" || a.at("items.0.text") != "There is only one owner" || a.at("items.0.link") != nil || !strings.Contains(string(a.body), `"missing"`) {
+	if a.at("items.0.kind") != "few_owners" || a.at("items.0.text") != "There is only one owner" || a.at("items.0.link") != "/admin/people" || !strings.Contains(string(a.body), `"missing"`) {
 		t.Errorf("%s", a.body)
 	}
 }

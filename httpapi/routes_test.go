@@ -402,7 +402,7 @@ func onPerson(method, path string, body any) func(*world, sallyporttest.Person) 
 func onWaiting(verb string) func(*world, sallyporttest.Person) call {
 	return func(w *world, p sallyporttest.Person) call {
 		w.promote(p.User, directory.Helpdesk)
-		c := onPerson("POST", "/reset", object{"reason": "Lost the phone"})(w, p)
+		c := onPerson("POST", "/reset", object{"reason": "Lost the phone, " + w.next()})(w, p) // not what was asked for before
 		id := w.do(c).want(202).str("waiting.id")
 		second := p
 		second.ID, second.Login = p.ID+"2", p.Login+"-second"
