@@ -39,6 +39,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport"
+	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
@@ -221,12 +222,27 @@ func (d *Demo) fill(ctx context.Context, ring *keyring.Keyring, seen *secrets) (
 	if err := d.seed(ctx); err != nil {
 		return err
 	}
+	if err := d.seal(ctx); err != nil {
+		return err
+	}
 	if d.c.Setup != "" {
 		if err := d.store.SetMark(ctx, markSetup, d.c.Setup); err != nil {
 			return err
 		}
 	}
 	return d.store.SetMark(ctx, mark, markReady+time.Now().Format(time.RFC3339Nano))
+}
+
+// seal numbers the events of the past, which also counts them: the charts are
+// there from the first page on. The lease that it takes ended long ago, so that
+// the server that comes next need not wait for it.
+func (d *Demo) seal(ctx context.Context) error {
+	for {
+		n, err := d.store.SealEvents(ctx, d.company.ID, time.Now().Add(-time.Hour), 0, audit.Link)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
 }
 
 // check refuses what is not a whole demo of this version.
