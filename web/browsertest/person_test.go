@@ -58,7 +58,7 @@ func TestHelpingPeople_S29_H2_H3_rul17(t *testing.T) {
 		tb.page("person/locked", 200)
 		tb.push("section[aria-labelledby=task-locked] .acts a:nth-child(2)")
 		tb.lands("/account/confirm")
-		tb.page("person/step-up", 200)
+		tb.page("confirm/person", 200)
 		tb.push("main form button")
 		tb.codeBy(s.Code(t, desk.Secret), "page.confirm.button")
 		tb.lands(page + "/do/help-code")
@@ -75,11 +75,11 @@ func TestHelpingPeople_S29_H2_H3_rul17(t *testing.T) {
 		his := newTab(t, s.URL, js)
 		his.open("/signin")
 		his.password("tom", sallyporttest.Password)
-		his.page("person/tom-stopped", 200)
+		his.page("help-code/tom", 200)
 		his.open(strings.SplitN(his.path(), "?", 2)[0] + "?way=bypass_code")
 		his.fill("saved-code", help)
 		his.push("main form .btn-primary")
-		his.page("person/tom-set-up", 200)
+		his.page("enrolment/tom", 200)
 		his.says("h1", his.T("page.enrolment.title"))
 
 		// Nadia: the number is the owner's to prepare; she gets a code there.
