@@ -242,8 +242,8 @@ func TestDuo_verifiedPush(t *testing.T) {
 			t.Fatalf("%+v %+v", asked, push)
 		}
 		form := url.Values{"id": {push.ID}, "answer": {"approve"}}
-		if page := s.page(t, "/dev/duo", form, http.StatusUnprocessableEntity); !strings.Contains(page, `aria-invalid="true"`) || strings.Contains(page, asked.Number+"<") {
-			t.Error("an approval without the number is not refused, or the page tells it")
+		if page := s.page(t, "/dev/duo", form, http.StatusUnprocessableEntity); !strings.Contains(page, `aria-invalid="true"`) || strings.Contains(page, ">"+asked.Number+"<") {
+			t.Errorf("an approval without the number is not refused, or the page tells %s:\n%s", asked.Number, page)
 		}
 		s.call(t, "POST", "/dev/duo.json", "", map[string]string{"id": push.ID, "answer": "approve"}, http.StatusUnprocessableEntity, nil)
 		form.Set("number", asked.Number)
