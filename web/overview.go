@@ -337,7 +337,7 @@ func (h *Handler) getCoverage(w http.ResponseWriter, r *http.Request, cur sessio
 	}
 	p.Standings = v.rowBars(labels, counts, p.People)
 	for _, role := range slices.Sorted(maps.Keys(c.Strength)) {
-		p.Strengths = append(p.Strengths, strengthRow{v.roleName(cur.Company, role), v.T("admin.strength." + string(c.Strength[role]))})
+		p.Strengths = append(p.Strengths, strengthRow{v.roleTitle(cur.Company, role), v.T("admin.strength." + string(c.Strength[role]))})
 	}
 	for _, row := range rows {
 		p.Rows = append(p.Rows, v.coverageRow(cur.Company, row))
@@ -355,7 +355,7 @@ func (v *View) coverageRow(c authn.Company, r report.Row) coverageRow {
 		if i > 0 {
 			out.Roles += ", "
 		}
-		out.Roles += v.roleName(c, role)
+		out.Roles += v.roleTitle(c, role)
 	}
 	for _, w := range r.Ways {
 		if w.Counts {
@@ -369,7 +369,7 @@ func (v *View) coverageRow(c authn.Company, r report.Row) coverageRow {
 		if !b.Until.IsZero() {
 			until = v.Day(b.Until).Text
 		}
-		out.Why = append(out.Why, v.T("whyadmin."+string(b.Rule), "Role", v.roleName(c, b.Role), "Until", until, "By", b.By, "Reason", b.Reason))
+		out.Why = append(out.Why, v.T("whyadmin."+string(b.Rule), "Role", v.roleTitle(c, b.Role), "Until", until, "By", b.By, "Reason", b.Reason))
 	}
 	out.API = r.User.API
 	if !r.LastWay.IsZero() {

@@ -166,22 +166,11 @@ func (v *View) peopleFilter(c authn.Company, name, chosen string) peopleFilter {
 func (v *View) filterChoice(c authn.Company, name, value string) string {
 	switch {
 	case name == directory.FilterRole:
-		return v.roleName(c, value)
+		return v.roleTitle(c, value)
 	case name == directory.FilterMethod && value != "none":
 		return v.T("method." + value)
 	}
 	return v.T("people." + name + "." + value)
-}
-
-// roleName is a role as people read it.
-func (v *View) roleName(c authn.Company, name string) string {
-	if i := slices.IndexFunc(c.Roles, func(r authn.Role) bool { return r.Name == name }); i >= 0 {
-		return c.Roles[i].Title
-	}
-	if key := "people.role." + name; v.texts.Has(key) {
-		return v.T(key)
-	}
-	return name
 }
 
 func (v *View) personRow(p directory.Listed) personRow {
@@ -295,7 +284,7 @@ func (h *Handler) drawNewPerson(w http.ResponseWriter, r *http.Request, status i
 	if p.May.Roles {
 		for _, role := range directory.FilterChoices(cur.Company, directory.FilterRole) {
 			chosen := slices.Contains(typed["roles"], role) || len(typed) == 0 && role == directory.Member
-			p.Roles = append(p.Roles, Choice{Value: role, Label: v.roleName(cur.Company, role), Chosen: chosen})
+			p.Roles = append(p.Roles, Choice{Value: role, Label: v.roleTitle(cur.Company, role), Chosen: chosen})
 		}
 	}
 	if e != nil {

@@ -143,7 +143,7 @@ func (h *Handler) getPerson(w http.ResponseWriter, r *http.Request, cur session.
 func (v *View) roles(c authn.Company, u authn.User) string {
 	var list []string
 	for _, role := range u.Roles {
-		list = append(list, v.roleName(c, role))
+		list = append(list, v.roleTitle(c, role))
 	}
 	return strings.Join(list, ", ")
 }

@@ -151,6 +151,13 @@ if (menu) {
   });
 }
 
+// On a narrow screen the sections stand in one line that scrolls: to where one is.
+const here = document.querySelector('.sections [aria-current]');
+if (here) {
+  const line = here.closest('.sections');
+  line.scrollLeft += here.getBoundingClientRect().left - line.getBoundingClientRect().left;
+}
+
 // The wait before another code can be sent. The server counts; this only shows
 // it, silently, and says once when it is over (ux rules 19–21).
 for (const b of document.querySelectorAll('[data-countdown]')) {
