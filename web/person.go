@@ -305,9 +305,6 @@ func (h *Handler) tasks(v *View, cur session.Current, p directory.Person) ([]tas
 	if offered(authn.SMS) {
 		number = append(number, [2]string{directory.Prepare, string(authn.SMS)})
 	}
-	if sends(authn.SMS) {
-		number = append(number, one(directory.SetPhone))
-	}
 	if u.Email != "" && offered(authn.Email) {
 		codes = append(codes, [2]string{directory.Prepare, string(authn.Email)})
 	}
@@ -321,6 +318,9 @@ func (h *Handler) tasks(v *View, cur session.Current, p directory.Person) ([]tas
 		}
 		add("lost", append(lost, one(directory.Reset))...)
 		add("number", number...)
+		if sends(authn.SMS) {
+			add("contact", one(directory.SetPhone))
+		}
 		add("locked", one(directory.Unlock), one(directory.HelpCode))
 		add("codes", append([][2]string{one(directory.HelpCode)}, codes...)...)
 		if u.Email != "" && sends(authn.Email) {

@@ -12,6 +12,7 @@ import (
 
 // securityPage is the data of security.html (S15).
 type securityPage struct {
+	ByCode   bool // codes to a contact stand in for a way of their own
 	On       bool // a second step of the person's own is asked for at sign-in
 	Off      bool // the company does not use two-step sign-in
 	Why      []string
@@ -119,6 +120,7 @@ func (h *Handler) getSecurity(w http.ResponseWriter, r *http.Request, cur sessio
 		return err
 	}
 	p := securityPage{On: len(ru.second) > 0, Off: ru.off, Usual: len(ru.second) > 1}
+	p.ByCode = h.fallback(v, cur, ru) != ""
 	p.Why = v.why(ru.because, cur.Company.Name)
 	switch {
 	case len(ru.second) == 1:
