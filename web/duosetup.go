@@ -324,7 +324,7 @@ func (h *Handler) duoWay(v *View, cur session.Current, ru rules) (wayRow, bool) 
 		row.Details = append(row.Details, v.Rich("page.security.duo_none"))
 		row.Actions = append(row.Actions, wayAction{Label: v.T("page.security.app_set_up"), Name: v.T("page.security.set_up_label", "Way", row.Name), Action: duoPath})
 		if p := factorIn(cur.Factors, authn.Duo, authn.Pending); h.goesOn(p, cur) {
-			row.Link, row.LinkLabel = duoPath+"/"+p.ID, v.T("page.security.app_continue")
+			row.Link, row.LinkLabel = duoPath+"/"+p.ID, v.goOn(*p)
 		}
 	case !off && !here:
 		row.Pill, row.Class, row.ByCompany = "", "", true

@@ -261,7 +261,7 @@ func (h *Handler) appWay(v *View, cur session.Current, ru rules) wayRow {
 	}
 	row.Actions = append([]wayAction{setUp}, row.Actions...)
 	if p := pendingApp(cur.Factors); h.goesOn(p, cur) {
-		row.Link, row.LinkLabel = appPath+"/"+p.ID, v.T("page.security.app_continue")
+		row.Link, row.LinkLabel = appPath+"/"+p.ID, v.goOn(*p)
 	}
 	return row
 }
@@ -269,6 +269,14 @@ func (h *Handler) appWay(v *View, cur session.Current, ru rules) wayRow {
 // goesOn reports whether a pending set-up can be gone on with in this session.
 func (h *Handler) goesOn(f *authn.Factor, cur session.Current) bool {
 	return f != nil && f.ExpiresAt.After(h.c.Now()) && f.Epoch == cur.User.Epoch && !f.HandedOver() && enroll.Begun(*f, cur.Session.Attempt)
+}
+
+// goOn is what the link to a set-up says that was begun.
+func (v *View) goOn(f authn.Factor) string {
+	if f.Prepared() {
+		return v.T("page.security.prepared")
+	}
+	return v.T("page.security.app_continue")
 }
 
 func (h *Handler) mailWay(v *View, cur session.Current, ru rules) wayRow {
@@ -301,7 +309,7 @@ func (h *Handler) mailWay(v *View, cur session.Current, ru rules) wayRow {
 		row.Actions = append(row.Actions, wayAction{Label: v.T("page.security.app_set_up"), Name: v.T("page.security.set_up_label", "Way", row.Name), Action: mailPath})
 	}
 	if p := factorIn(cur.Factors, authn.Email, authn.Pending); p != nil && p.Prepared() && h.goesOn(p, cur) {
-		row.Link, row.LinkLabel = mailPath+"/"+p.ID, v.T("page.security.app_continue")
+		row.Link, row.LinkLabel = mailPath+"/"+p.ID, v.goOn(*p)
 	}
 	return row
 }

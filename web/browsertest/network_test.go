@@ -2,8 +2,6 @@ package browsertest
 
 import (
 	"context"
-	"encoding/base64"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -131,9 +129,7 @@ func (n *netWalk) takesTheTemplate() {
 	tb.lands("/admin/policy/preview")
 	tb.page("policylook/network", 200)
 	tb.says("#you", tb.T("admin.policy.you.own_way"))
-	for i, want := range n.foreseen() {
-		tb.says(fmt.Sprintf("#impact-lines p:nth-child(%d)", i+1), want)
-	}
+	tb.says("#impact-lines", tb.T("admin.policy.impact.code", "Count", 5, "People", 6))
 	tb.fill("reason", "The contract with our customers asks for it")
 	tb.press("admin.policy.save")
 	tb.lands("/admin/policy?done=policy_saved")
@@ -143,8 +139,6 @@ func (n *netWalk) takesTheTemplate() {
 	lena.reload()
 	lena.lands("/signin")
 }
-
-func (n *netWalk) foreseen() []string { return nil }
 
 // exceptsNobody: company-wide only, but for API accounts.
 func (n *netWalk) exceptsNobody() {
@@ -248,13 +242,156 @@ func (n *netWalk) isGivenDuo() {
 	his.code(n.s.LastCode(n.T, n.omar.Email))
 	his.lands("/account/security")
 	his.page("security/prepared", 200)
+	his.press("page.security.prepared")
+	his.page("duosetup/prepared", 200)
+	his.press("page.duo.push")
+	answer(n.T, n.s, approve)
+	his.lastStep(n.s, "duosetup/approved", "page.duo.turn_on", "/account/security/backup-codes")
+	his.saveCodes()
+	his.signOut()
+	n.s.Clock.Advance(31 * time.Second)
+	codes := len(n.s.Inbox.Messages())
+	his.password("omar", sallyporttest.Password)
+	his.page("duo/network", 200)
+	sent(n.T, n.s, codes) // who has a way of their own gets none
+	his.press("page.duo.push")
+	answer(n.T, n.s, approve)
+	his.lastStep(n.s, "approved", "page.duo.continue", "/account/security")
 }
 
-func (n *netWalk) isGivenTheApp() {}
-func (n *netWalk) isAProgram()    {}
-func (n *netWalk) isWrittenDown() {}
+// isGivenTheApp is H2 and ruling 17: by the owner's screen, with Tom beside, and at
+// its first use by Tom alone.
+func (n *netWalk) isGivenTheApp() {
+	n.Helper()
+	tb := n.boss
+	tb.open(person(n.tom))
+	n.act(n.tom, "admin.act.app_here")
+	tb.fill("reason", "He sits beside me")
+	tb.push("main form .btn-primary")
+	tb.page("person/app", 200)
+	seen := decode(n.T, tb.shown().Key)
+	tb.codeBy(n.s.Code(n.T, seen), "admin.app.button")
+	tb.lands(person(n.tom))
+	tb.page("person/handed-over", 200)
 
-var _ = base64.StdEncoding
-var _ = http.MethodGet
-var _ = strings.Cut
-var _ authn.Kind
+	n.s.Clock.Advance(30 * time.Second)
+	his := n.tab()
+	his.open("/signin")
+	his.password("tom", sallyporttest.Password)
+	his.code(n.s.Code(n.T, seen))
+	his.page("enrolment/handed-over", 200)
+	his.says("#handed", his.T("page.enrolment.handed"))
+	his.option(authn.TOTP)
+	n.s.Clock.Advance(5 * time.Minute) // longer than the second step may take
+	n.tom.Secret = decode(n.T, his.shown().Key)
+	his.codeBy(n.s.Code(n.T, n.tom.Secret), "page.setup.button")
+	his.await("the backup codes", func() bool { return strings.HasSuffix(his.path(), "/codes") })
+	his.tick("saved")
+	his.press("page.codes.done")
+	his.lands("/account/security")
+	his.signOut()
+	n.s.Clock.Advance(30 * time.Second)
+	his.signIn(n.s, n.tom)
+}
+
+// basic is what the log answers to HTTP Basic.
+func (n *netWalk) basic(secret string) int {
+	n.Helper()
+	r, err := http.NewRequestWithContext(n.Context(), http.MethodGet, n.s.URL+"/api/v1/audit/events", nil)
+	if err != nil {
+		n.Fatal(err)
+	}
+	r.SetBasicAuth("acme/monitor", secret)
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		n.Fatal(err)
+	}
+	res.Body.Close()
+	return res.StatusCode
+}
+
+// isAProgram is H4 and ruling 21: a role that lists what it may do, the box, the
+// secret, and its end.
+func (n *netWalk) isAProgram() {
+	n.Helper()
+	tb := n.boss
+	tb.press("admin.roles.title")
+	tb.press("admin.roles.new")
+	n.confirms()
+	tb.page("roles/new", 200)
+	tb.fill("name", "reader")
+	tb.fill("title", "Reads the log")
+	tb.fill("reason", "For the monitoring")
+	tb.tick(eval[string](tb, "document.querySelector('[value=\"audit.read\"]').id"))
+	tb.press("admin.save")
+	tb.page("roles/saved", 200)
+
+	tb.open(person(n.bot))
+	n.act(n.bot, "admin.api.title")
+	tb.page("api-account", 200)
+	tb.choose("role", "reader")
+	tb.fill("reason", "Watches the log")
+	tb.press("admin.save")
+	tb.page("api-account/no-tick", 422)
+	tb.says("#api-err", tb.T("field.api_box"))
+	tb.tick("api")
+	tb.press("admin.save")
+	tb.page("api-account/secret", 200)
+	secret := tb.content("#token")
+	if got := n.basic(secret); got != http.StatusOK {
+		n.Errorf("HTTP Basic is answered %d", got)
+	}
+	nobody := n.tab()
+	nobody.open("/signin")
+	nobody.password("monitor", secret)
+	nobody.page("signin/api-account", 422)
+	nobody.says("#problem", nobody.T("page.signin.wrong"))
+	tb.reload()
+	tb.open(person(n.bot))
+	tb.page("person/api-account", 200)
+	if strings.Contains(tb.content("body"), secret) {
+		n.Error("the secret is shown again")
+	}
+
+	n.act(n.bot, "admin.api.title")
+	tb.page("api-account/on", 200)
+	tb.follow(func() error {
+		tb.fill("why", "Another program does it")
+		eval[bool](tb, "document.getElementById('api').click() || true")
+		return tb.click(tb.T("admin.save"))
+	})
+	tb.lands("/admin/people/" + n.bot.ID + "/api?done=api_off")
+	if got := n.basic(secret); got != http.StatusUnauthorized {
+		n.Errorf("a secret that has ended is answered %d", got)
+	}
+}
+
+// isWrittenDown: K1 in sentences, and the letters.
+func (n *netWalk) isWrittenDown() {
+	n.Helper()
+	tb := n.boss
+	tb.open("/admin/audit")
+	tb.page("audit/network", 200)
+	all := tb.content("main")
+	boss := n.priya.Name
+	for key, target := range map[string]string{
+		"policy.changed": "", "phone.changed": n.grace.Name, "factor.prepared.duo": n.omar.Name, "factor.handed_over": n.tom.Name,
+		"api_account.on": n.bot.Name, "api_account.off": n.bot.Name,
+	} {
+		if line := tb.T("admin.audit.line."+key, "Actor", boss, "Target", target); !strings.Contains(all, line) {
+			n.Errorf("the log does not say %q", line)
+		}
+	}
+	for to, key := range map[string]string{
+		n.grace.Email: "phone_changed.subject", n.omar.Email: "account_changed.subject.factor.prepared", n.tom.Email: "account_changed.subject.factor.handed_over",
+		n.lena.Email: "method_on.subject", n.bot.Email: "api_on.subject", n.priya.Email: "policy_changed.subject",
+	} {
+		want, found := tb.T("mail."+key, "Company", n.s.Company.Name), false
+		for _, m := range n.s.Mail(n.T, to) {
+			found = found || m.Subject == want
+		}
+		if !found {
+			n.Errorf("%s was not written %q", to, want)
+		}
+	}
+}
