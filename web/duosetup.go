@@ -25,7 +25,7 @@ func (h *Handler) mountDuoSetUp(m *httpserve.Mux) {
 	m.Handle("POST "+duoPath, h.account(h.postDuo))
 	m.Handle("GET "+duoOffPath, h.account(h.getTurnOff))
 	m.Handle("POST "+duoOffPath, h.account(h.postTurnOff))
-	m.Handle("GET "+duoPath+"/{factor}", h.account(h.getDuo))
+	m.Handle("GET "+duoPath+"/{factor}", h.account(h.preparedBy(h.getDuo)))
 	for verb, f := range duoVerbs {
 		m.Handle("POST "+duoPath+"/{factor}/"+verb, h.account(func(w http.ResponseWriter, r *http.Request, cur session.Current) error {
 			return f(h, w, r, h.accountDuo(w, r, cur))

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -269,6 +270,19 @@ func (h *Handler) appWay(v *View, cur session.Current, ru rules) wayRow {
 // goesOn reports whether a pending set-up can be gone on with in this session.
 func (h *Handler) goesOn(f *authn.Factor, cur session.Current) bool {
 	return f != nil && f.ExpiresAt.After(h.c.Now()) && f.Epoch == cur.User.Epoch && !f.HandedOver() && enroll.Begun(*f, cur.Session.Attempt)
+}
+
+// preparedBy is f for the page of a set-up. One that an administrator prepared needs
+// the proof that beginning it asks for otherwise, before anything is sent or typed.
+func (h *Handler) preparedBy(f accountFunc) accountFunc {
+	return func(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+		i := slices.IndexFunc(cur.Factors, func(f authn.Factor) bool { return f.ID == r.PathValue("factor") })
+		if i >= 0 && cur.Factors[i].Prepared() && cur.Factors[i].State == authn.Pending &&
+			authn.AsError(h.c.Enroll.Ready(r.Context(), who(r, cur))).Code == authn.StepUpRequired {
+			return h.askConfirm(w, "", r.URL.Path)
+		}
+		return f(w, r, cur)
+	}
 }
 
 // goOn is what the link to a set-up says that was begun.
