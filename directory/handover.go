@@ -25,7 +25,7 @@ func planHandOver(ctx context.Context, s *Service, a asked) (change, error) {
 	if !ok {
 		return nil, authn.NotFound
 	}
-	if err := s.twoFactor(a.company, a.user); err != nil {
+	if err := s.twoFactor(a.company, a.user, authn.TOTP); err != nil {
 		return nil, err
 	}
 	shown, err := m.Begin(ctx, authn.Request{Company: a.company, User: a.user, Client: a.who.Client, Now: s.c.Now().Unix()})

@@ -66,7 +66,8 @@ type plan func(context.Context, *Service, asked) (change, error)
 type personAct struct {
 	permission Permission
 	event      string
-	// gentle acts take nothing away from anybody, and nobody has to agree.
+	// gentle acts take nothing away from anybody, and nobody has to agree. Nor for the
+	// end of an API account: it cannot stop what is done with a secret that was stolen.
 	gentle bool
 	// keeps: the person stays signed in, and no epoch is raised.
 	keeps       bool
@@ -126,7 +127,7 @@ var personActs = map[string]personAct{
 		plan: plain(func(u *authn.User) { u.ExemptUntil, u.ExemptReason, u.ExemptBy = time.Time{}, "", "" })},
 	Erase:  {permission: UsersIdentity, event: "user.erased", plan: planErase},
 	APIOn:  {permission: UsersIdentity, event: "api_account.on", args: []string{"role", "networks", "owner", "until"}, prepare: prepareAPIOn, plan: planAPIOn},
-	APIOff: {permission: UsersIdentity, event: "api_account.off", plan: planAPIOff},
+	APIOff: {permission: UsersIdentity, event: "api_account.off", gentle: true, plan: planAPIOff},
 
 	SetName:     {permission: UsersWrite, event: "user.name_changed", gentle: true, keeps: true, unexplained: true, args: []string{"name"}, plan: planName},
 	SetLocale:   {permission: UsersWrite, event: "user.locale_changed", gentle: true, keeps: true, unexplained: true, args: []string{"locale"}, plan: planLocale},

@@ -117,14 +117,16 @@ func planPrefer(_ context.Context, _ *Service, a asked) (change, error) {
 }
 
 // twoFactor refuses what is about ways to verify where the person uses none, or
-// may not sign in.
-func (s *Service) twoFactor(c authn.Company, u authn.User) error {
+// none of that kind, or may not sign in.
+func (s *Service) twoFactor(c authn.Company, u authn.User, k authn.Kind) error {
 	doc, err := policy.Current(c, s.c.Now())
 	switch {
 	case err != nil:
 		return fmt.Errorf("directory: %w", err)
 	case doc.Sleeps(u):
 		return &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
+	case !doc.Offers(k):
+		return &authn.Error{Code: authn.PolicyForbids, Key: "error.method_not_offered"}
 	case u.API:
 		return &authn.Error{Code: authn.Conflict, Key: "error.api_account"}
 	case u.Status != authn.Active:
@@ -141,7 +143,7 @@ func planHelpCode(_ context.Context, s *Service, a asked) (change, error) {
 	}
 	code, secret := s.c.Bypasses.NewCode()
 	return func(rows *authn.Rows, u *authn.User, now time.Time) (Done, error) {
-		if err := s.twoFactor(*rows.Company, *u); err != nil {
+		if err := s.twoFactor(*rows.Company, *u, authn.BypassCode); err != nil {
 			return Done{}, err
 		}
 		a.out.Code, a.out.ExpiresAt = code, now.Add(BypassLives)
@@ -165,7 +167,7 @@ func planPrepare(ctx context.Context, s *Service, a asked) (change, error) {
 	if _, here := authn.TraitsFor(s.methods, a.company)(kind); !ok || !here {
 		return nil, authn.InvalidField("method", "not_one_of", nil)
 	}
-	if err := s.twoFactor(a.company, a.user); err != nil {
+	if err := s.twoFactor(a.company, a.user, kind); err != nil {
 		return nil, err
 	}
 	ask := authn.Request{Company: a.company, User: a.user, Client: a.who.Client, Now: s.c.Now().Unix(), Phone: a.Args["phone"], Country: a.Args["country"]}
@@ -215,7 +217,7 @@ func (s *Service) reaches(ctx context.Context, a asked) error {
 // belongs to that sign-in.
 func (s *Service) begin(a asked, kind authn.Kind, shown authn.Shown, lives time.Duration) change {
 	return func(rows *authn.Rows, u *authn.User, now time.Time) (Done, error) {
-		if err := s.twoFactor(*rows.Company, *u); err != nil {
+		if err := s.twoFactor(*rows.Company, *u, kind); err != nil {
 			return Done{}, err
 		}
 		f := authn.Factor{Company: u.Company, ID: authn.NewID(authn.FactorID, now, s.c.Random), User: u.ID, Kind: kind, State: authn.Pending,

@@ -45,10 +45,11 @@ func Presets() []Preset {
 		{"incident", Document{Format: 1, TwoFactor: On, Methods: []authn.Kind{authn.TOTP, authn.SMS, authn.BackupCode}}},
 		// L2: the app, for staff and customers apart, and required of single people.
 		{"business", Document{Format: 1, TwoFactor: On, Internal: OfferedToThem, External: OfferedToThem, OwnWay: both, Methods: app}},
-		// L3: company-wide only; a code stands in at once, and is good for two minutes.
+		// L3: company-wide only; a code stands in at once, and is good for two minutes, as
+		// is the sign-in (F4).
 		{"network", Document{
 			Format: 1, TwoFactor: Required, CompanyWideOnly: true, Methods: []authn.Kind{authn.TOTP, authn.Duo, authn.BackupCode},
-			SMSFallback: true, SendAtOnce: true, CodeSeconds: 120,
+			SMSFallback: true, SendAtOnce: true, CodeSeconds: 120, AttemptSeconds: 120,
 		}},
 		// L4: people switch the app on themselves, and are asked at each sign-in.
 		{"cases", Document{Format: 1, TwoFactor: On, Methods: app}},

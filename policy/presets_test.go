@@ -96,6 +96,7 @@ func TestPresets_setUps_L(t *testing.T) {
 		"L3: company-wide only":                            ask(l3, exempt, nil).Ask == policy.AskCode,
 		"L3: app and Duo":                                  l3.Offers(authn.TOTP) && l3.Offers(authn.Duo),
 		"L3: codes of two minutes":                         l3.CodeLives() == 2*time.Minute,
+		"L3: sign-ins of two minutes (F4)":                 l3.Lifetimes(policy.Lifetimes{}.WithDefaults()).Attempt == 2*time.Minute,
 		"L4: asked at each sign-in, once it is on":         ask(l4, u, nil).Ask == policy.AskNothing && ask(l4, u, has(authn.TOTP)).Ask == policy.AskOwn,
 		"L5: enforced for agents":                          ask(l5, agent, nil).Ask == policy.AskSetUp && ask(l5, u, nil).Ask == policy.AskNothing,
 		"L5: step-up":                                      l5.Lifetimes(policy.Lifetimes{}.WithDefaults()).StepUpAge <= 10*time.Minute,

@@ -109,7 +109,7 @@ func (s *Service) accept(rows *authn.Rows, hash []byte, returnTo string, c authn
 		u.GraceAt = now // the days of grace run from here
 		writes = append(writes, authn.PutUser{User: *u})
 	}
-	a.State = need.State
+	a.State, a.ExpiresAt = need.State, s.lasts(&a, need)
 	token := authn.NewToken(authn.AttemptToken, a.Company, a.ID, s.random)
 	*st = Status{Company: *rows.Company, User: *rows.User, Attempt: a, Need: need, Lane: a.Lane, Token: token}
 	writes = append(writes, authn.NewAttempt{Attempt: a, Token: token})

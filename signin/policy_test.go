@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/signin"
@@ -192,5 +193,39 @@ func TestExemption_G3(t *testing.T) {
 	}
 	if st = w.mustBegin(p, browser("b")); st.Need.State != authn.NeedFactor {
 		t.Errorf("%+v", st.Need)
+	}
+}
+
+// F4 and ruling 45: the company's shorter time is for the second step; who then has
+// to set a way up has the usual one, and not more.
+func TestShortSignIn_F4_rul45(t *testing.T) {
+	w := newWorld(t)
+	p := w.AddUser(t, w.Company, "lena", false)
+	w.setPolicy(policy.Document{TwoFactor: policy.Required, AttemptSeconds: 120, OwnWay: []authn.Audience{authn.InternalAudience}})
+	late := w.mustBegin(p, browser("b"))
+	first := w.send(late, p.Email, browser("b"))
+	w.Clock.Advance(2 * time.Minute)
+	if _, err := w.answer(late, authn.Email, first, browser("b")); code(err) != authn.Expired {
+		t.Errorf("after two minutes: %v", err)
+	}
+	st := w.mustBegin(p, browser("b"))
+	begun := w.Clock.Now()
+	got, err := w.answer(st, authn.Email, w.send(st, p.Email, browser("b")), browser("b"))
+	if err != nil || got.Need.State != authn.NeedEnrolment || got.Attempt.ExpiresAt.Sub(begun) != 15*time.Minute {
+		t.Fatalf("%+v until %s: %v", got.Need, got.Attempt.ExpiresAt, err)
+	}
+	w.Clock.Advance(14 * time.Minute)
+	w.setUpApp(st, browser("b"))
+	if _, err := w.SignIn.Complete(t.Context(), signin.OpenerOf(st.Token, browser("b"))); err != nil {
+		t.Error(err)
+	}
+	// By an invitation nothing but the set-up is left.
+	g, err := w.Directory.Invite(t.Context(), w.Company, directory.NewUser{Login: "omar", Email: "omar@acme.example"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err := w.SignIn.Accept(t.Context(), g.Token, "another quiet harbour", "", browser("c"))
+	if err != nil || in.Need.State != authn.NeedEnrolment || in.Attempt.ExpiresAt.Sub(w.Clock.Now()) != 15*time.Minute {
+		t.Errorf("%+v until %s: %v", in.Need, in.Attempt.ExpiresAt, err)
 	}
 }

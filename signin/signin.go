@@ -283,6 +283,18 @@ func (s *Service) lives(rows *authn.Rows, now time.Time) policy.Lifetimes {
 	return doc.Lifetimes(s.life)
 }
 
+// lasts is until when an attempt lives that needs this now. What a company shortens
+// is the time for the second step (F4); who then has to set something up, with a
+// phone to fetch and an app to find, has the server's time.
+func (s *Service) lasts(a *authn.Attempt, need policy.Need) time.Time {
+	until := a.CreatedAt.Add(s.life.Attempt)
+	setsUp := need.State == authn.NeedEnrolment || need.State == authn.NeedPasswordChange
+	if !setsUp || until.Before(a.ExpiresAt) {
+		return a.ExpiresAt
+	}
+	return until
+}
+
 // settings are a company's for a kind of proof; nil: it has none.
 func (s *Service) settings(ctx context.Context, company string, kind authn.Kind) ([]byte, error) {
 	if _, ok := s.methods[kind].(authn.PerCompany); !ok || s.company == nil {

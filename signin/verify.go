@@ -221,7 +221,7 @@ func (s *Service) proved(rows *authn.Rows, c authn.Client, now time.Time, st *St
 		return authn.Drop(err)
 	}
 	rows.Attempt.Version++
-	rows.Attempt.State = need.State
+	rows.Attempt.State, rows.Attempt.ExpiresAt = need.State, s.lasts(rows.Attempt, need)
 	*st = Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane, Prepared: prepared(rows, need, now)}
 	writes = append(writes, authn.PutAttempt{Attempt: *rows.Attempt})
 	if u := *rows.User; !need.GraceUntil.IsZero() && u.GraceAt.IsZero() {

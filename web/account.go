@@ -88,7 +88,7 @@ func (h *Handler) mountAccount(m *httpserve.Mux) {
 
 // mountSent registers the page of a code that was sent to confirm an address.
 func (h *Handler) mountSent(m *httpserve.Mux, base string) {
-	m.Handle("GET "+base+"/{factor}", h.account(h.getSent))
+	m.Handle("GET "+base+"/{factor}", h.account(h.preparedBy(h.getSent)))
 	for verb, f := range map[string]accountFunc{"confirm": h.postSentConfirm, "send": h.postSentAgain, "cancel": h.postSentCancel} {
 		m.Handle("POST "+base+"/{factor}/"+verb, h.account(f))
 	}

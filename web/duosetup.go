@@ -25,7 +25,7 @@ func (h *Handler) mountDuoSetUp(m *httpserve.Mux) {
 	m.Handle("POST "+duoPath, h.account(h.postDuo))
 	m.Handle("GET "+duoOffPath, h.account(h.getTurnOff))
 	m.Handle("POST "+duoOffPath, h.account(h.postTurnOff))
-	m.Handle("GET "+duoPath+"/{factor}", h.account(h.getDuo))
+	m.Handle("GET "+duoPath+"/{factor}", h.account(h.preparedBy(h.getDuo)))
 	for verb, f := range duoVerbs {
 		m.Handle("POST "+duoPath+"/{factor}/"+verb, h.account(func(w http.ResponseWriter, r *http.Request, cur session.Current) error {
 			return f(h, w, r, h.accountDuo(w, r, cur))
@@ -324,7 +324,7 @@ func (h *Handler) duoWay(v *View, cur session.Current, ru rules) (wayRow, bool) 
 		row.Details = append(row.Details, v.Rich("page.security.duo_none"))
 		row.Actions = append(row.Actions, wayAction{Label: v.T("page.security.app_set_up"), Name: v.T("page.security.set_up_label", "Way", row.Name), Action: duoPath})
 		if p := factorIn(cur.Factors, authn.Duo, authn.Pending); h.goesOn(p, cur) {
-			row.Link, row.LinkLabel = duoPath+"/"+p.ID, v.T("page.security.app_continue")
+			row.Link, row.LinkLabel = duoPath+"/"+p.ID, v.goOn(*p)
 		}
 	case !off && !here:
 		row.Pill, row.Class, row.ByCompany = "", "", true

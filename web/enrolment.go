@@ -47,7 +47,7 @@ func (h *Handler) settable(s step) ([]authn.Kind, error) {
 		least = policy.OwnPossession // a code to the same contact again would be no way of one's own
 	}
 	var kinds []authn.Kind
-	offered := h.traits(s.Company)
+	offered := doc.Only(h.traits(s.Company))
 	for _, m := range h.c.Methods {
 		_, can := m.(authn.Enroller)
 		if _, here := offered(m.Kind()); can && here && m.Kind().Own() && least.Meets(m.Traits()) && (m.Kind() != authn.Email || s.User.Email != "") {

@@ -58,15 +58,24 @@ func TestKeyPages_H4_H5_S36(t *testing.T) {
 
 			api := "/admin/people/" + bot.ID + "/api"
 			b.get(api).want(200, api)
-			b.submit("main form", "do", "on", "role", "auditor", "owner", "nobody", "reason", "", "until", "").want(422, api)
-			b.get(api).submit("main form", "do", "on", "role", "auditor", "owner", "priya", "reason", "nightly builds", "until", "2026-12-24").want(200, api)
+			b.submit("#give", "do", "tick", "role", "auditor", "owner", "priya", "reason", "nightly builds", "until", "2026-12-24").want(422, api)
+			b.doc.one(t, "#api-err") // the box is what makes it one
+			b.get(api).submit("#give", "do", "tick", "api", "1", "role", "auditor", "owner", "nobody", "reason", "", "until", "").want(422, api)
+			b.get(api).submit("#give", "do", "tick", "api", "1", "role", "auditor", "owner", "priya", "reason", "nightly builds", "until", "2026-12-24").want(200, api)
 			if secret := b.doc.one(t, "#token").attrs["data-value"]; !strings.HasPrefix(secret, directory.SecretPrefix) {
 				t.Errorf("%q", secret)
 			}
 			b.get("/admin/reports/exemptions").want(200, "/admin/reports/exemptions").shows("main", "build-bot")
-			// Its role reads the log, so that another act on it waits for somebody else.
-			b.get(api).submit("main form", "do", "off", "reason", "moved").want(200, api)
+			// Its role reads the log, so that more for it waits for somebody else; its end does not.
+			b.get(api).submit("#give", "do", "again", "role", "auditor", "owner", "priya", "reason", "another", "until", "2026-12-24").want(200, api)
 			b.doc.one(t, "#waits")
+			b.get(api).submit("#tick", "do", "tick", "why", "moved", "api", "1").want(200, api)
+			b.doc.one(t, "#box") // ticked as before
+			b.submit("#tick", "do", "tick", "why", "", "api", "").want(422, api)
+			b.submit("#tick", "do", "tick", "why", "moved", "api", "").want(200, api)
+			if len(b.doc.all("#box")) != 0 {
+				t.Error("it still is one")
+			}
 		})
 	}
 }

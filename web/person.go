@@ -114,7 +114,9 @@ func (h *Handler) getPerson(w http.ResponseWriter, r *http.Request, cur session.
 		return err
 	}
 	d.Ways = h.theirWays(v, cur, p)
-	d.Tasks = v.tasks(h, cur, p)
+	if d.Tasks, err = h.tasks(v, cur, p); err != nil {
+		return err
+	}
 	facts, err := h.accountFacts(r, v, cur, who, u.ID)
 	if err != nil {
 		return err
@@ -277,8 +279,12 @@ func actsOfWay(f authn.Factor, u authn.User) []string {
 }
 
 // tasks are what somebody may have come for, each with the acts that help.
-func (v *View) tasks(h *Handler, cur session.Current, p directory.Person) []task {
+func (h *Handler) tasks(v *View, cur session.Current, p directory.Person) ([]task, error) {
 	u := p.User
+	doc, err := policy.Current(cur.Company, v.now)
+	if err != nil {
+		return nil, err
+	}
 	var list []task
 	add := func(id string, links ...[2]string) {
 		t := task{ID: id, Title: v.T("admin.task." + id), Text: v.T("admin.task." + id + "_text")}
@@ -292,7 +298,8 @@ func (v *View) tasks(h *Handler, cur session.Current, p directory.Person) []task
 		}
 	}
 	here := h.traits(cur.Company)
-	offered := func(k authn.Kind) bool { _, ok := here(k); return ok }
+	sends := func(k authn.Kind) bool { _, ok := here(k); return ok }
+	offered := func(k authn.Kind) bool { return sends(k) && doc.Offers(k) }
 	one := func(do string) [2]string { return [2]string{do, ""} }
 	var number, codes [][2]string
 	if offered(authn.SMS) {
@@ -304,16 +311,19 @@ func (v *View) tasks(h *Handler, cur session.Current, p directory.Person) []task
 	if offered(authn.Duo) {
 		codes = append(codes, [2]string{directory.Prepare, string(authn.Duo)})
 	}
-	if u.Status == authn.Active {
+	if u.Status == authn.Active && !u.API {
 		lost := [][2]string{one(directory.HelpCode)}
 		if offered(authn.TOTP) {
 			lost = append(lost, one(directory.HandOver))
 		}
 		add("lost", append(lost, one(directory.Reset))...)
 		add("number", number...)
+		if sends(authn.SMS) {
+			add("contact", one(directory.SetPhone))
+		}
 		add("locked", one(directory.Unlock), one(directory.HelpCode))
 		add("codes", append([][2]string{one(directory.HelpCode)}, codes...)...)
-		if u.Email != "" && offered(authn.Email) {
+		if u.Email != "" && sends(authn.Email) {
 			add("password", one(directory.InviteAgain))
 		}
 	}
@@ -326,7 +336,9 @@ func (v *View) tasks(h *Handler, cur session.Current, p directory.Person) []task
 	} else {
 		rules = append(rules, one(directory.Exempt))
 	}
-	add("rules", rules...)
+	if !u.API {
+		add("rules", rules...)
+	}
 	if u.Status == authn.Active {
 		add("left", one(directory.SignOut), one(directory.Suspend), one(directory.Leave))
 	} else {
@@ -339,7 +351,7 @@ func (v *View) tasks(h *Handler, cur session.Current, p directory.Person) []task
 		list = append(list, task{ID: "account", Title: v.T("admin.task.account"), Text: v.T("admin.task.account_text"),
 			Acts: []actLink{own("admin.api.title", apiPath(u.ID), false), own("admin.erase.button", strings.Replace(erasePath, "{id}", u.ID, 1), true)}})
 	}
-	return list
+	return list, nil
 }
 
 // theirEvents are the last few about the person. Where from is for who may read

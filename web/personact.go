@@ -8,6 +8,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/session"
 )
 
@@ -22,7 +23,8 @@ type actPage struct {
 	Until               string // value of the field; with HasUntil
 	HasUntil            bool
 	MaxUntil            string
-	HasPhone            bool
+	Never               bool // the company's rules leave no way to do it
+	HasPhone, NoPhone   bool // NoPhone: the field can be left empty
 	Phone               string
 	Countries           []Choice
 	HasUsername         bool
@@ -45,7 +47,7 @@ type actAsked struct {
 func (h *Handler) actAsked(r *http.Request, cur session.Current, who directory.Who) (actAsked, error) {
 	a := actAsked{do: strings.ReplaceAll(r.PathValue("act"), "-", "_"), arg: r.PathValue("arg")}
 	var ok bool
-	if a.act, ok = directory.ActOf(a.do); !ok {
+	if a.act, ok = directory.ActOf(a.do); !ok || !h.c.Texts.Has("admin.act."+a.do) {
 		return a, authn.NotFound
 	}
 	var err error
@@ -87,6 +89,9 @@ func (a actAsked) plan(form map[string][]string) directory.PersonAct {
 	case a.arg != "":
 		p.Args["factor"] = a.arg
 	}
+	if a.do == directory.SetPhone {
+		p.Args["phone"], p.Args["country"] = get("phone"), get("country")
+	}
 	if a.do == directory.Exempt {
 		// A day, to its end where the reader is; the form that repeats it has the moment.
 		p.Args["until"] = get("until")
@@ -99,7 +104,7 @@ func (h *Handler) getAct(w http.ResponseWriter, r *http.Request, cur session.Cur
 	if err != nil {
 		return err
 	}
-	return h.drawAct(w, r, http.StatusOK, cur, a, actPage{})
+	return h.drawAct(w, r, http.StatusOK, cur, a, actPage{Phone: a.person.User.Phone})
 }
 
 // effects is what will happen, in words and numbers (ux rule 54).
@@ -122,7 +127,7 @@ func (v *View) effects(a actAsked) [][]Part {
 	}
 	list := [][]Part{v.Rich(key, "Name", u.Name, "Way", way, "Count", ways)}
 	switch a.do {
-	case directory.SignOut, directory.Suspend, directory.Leave, directory.Reset, directory.Disable, directory.Enable, directory.NotRequire, directory.Exempt, directory.InviteAgain, directory.Activate:
+	case directory.SignOut, directory.Suspend, directory.Leave, directory.Reset, directory.Disable, directory.Enable, directory.NotRequire, directory.Exempt, directory.InviteAgain, directory.Activate, directory.SetPhone:
 		list = append(list, v.Rich("admin.effect.sessions", "Count", a.person.Sessions))
 	}
 	if a.do == directory.Leave && a.person.Keys > 0 {
@@ -142,13 +147,20 @@ func (h *Handler) drawAct(w http.ResponseWriter, r *http.Request, status int, cu
 	l, _ := v.link(cur, u, a.do, a.arg)
 	p.Action, p.Back, p.Label, p.Name, p.Danger = r.URL.Path, personPath(u.ID), l.Label, u.Name, l.Danger
 	p.Effects = v.effects(a)
-	p.Check = a.do == directory.HelpCode || a.do == directory.Prepare || a.do == directory.Reset
+	p.Check = a.do == directory.HelpCode || a.do == directory.Prepare || a.do == directory.Reset || a.do == directory.SetPhone
 	p.Waits = directory.Waits(cur.Company, u, a.do)
 	switch {
 	case a.do == directory.Exempt:
 		p.HasUntil, p.MaxUntil = true, v.now.Add(directory.MaxExemption).In(v.zone).Format(time.DateOnly)
-	case a.do == directory.Prepare && a.arg == string(authn.SMS):
-		p.HasPhone = true
+		doc, err := policy.Current(cur.Company, v.now)
+		if err != nil {
+			return err
+		}
+		if doc.CompanyWideOnly { // said before anything is typed
+			p.Never, p.Refusal = true, v.T("error.company_wide_only")
+		}
+	case a.do == directory.SetPhone, a.do == directory.Prepare && a.arg == string(authn.SMS):
+		p.HasPhone, p.NoPhone = true, a.do == directory.SetPhone
 		var err error
 		if p.Countries, err = h.countries(r, v, cur.Company.ID, r.PostForm.Get("country")); err != nil {
 			return err

@@ -24,8 +24,9 @@ type apiAccountPage struct {
 	Once      *once
 	Waits     string
 	Problem   string
+	TickErr   string // of the box that says whether it is one
 
-	Role, Networks, Owner, Until, Reason, Password formLine
+	Role, Networks, Owner, Until, Reason, Password, Why formLine // Why is the reason of the box, where it is one
 }
 
 // accountFact is one line of what an API account is, for template "api-account".
@@ -74,7 +75,7 @@ func (h *Handler) factsOf(r *http.Request, v *View, cur session.Current, u authn
 var apiAct = directory.Act{Type: "api_account.on", Permission: directory.UsersIdentity, Fresh: true}
 
 // apiForm is what the form says.
-type apiForm struct{ Role, Networks, Owner, Until, Reason string }
+type apiForm struct{ Role, Networks, Owner, Until, Reason, Why string }
 
 func (h *Handler) getPersonAPI(w http.ResponseWriter, r *http.Request, cur session.Current, who directory.Who) error {
 	id, err := personID(r)
@@ -116,7 +117,8 @@ func (h *Handler) drawPersonAPI(w http.ResponseWriter, r *http.Request, cur sess
 		return err
 	}
 	v := h.personal(r, cur)
-	p := apiAccountPage{ID: u.ID, Login: u.Login, API: api, Problem: bad.Problem,
+	p := apiAccountPage{ID: u.ID, Login: u.Login, API: api, Problem: bad.Problem, TickErr: bad.Errors["api"],
+		Why:      formLine{ID: "why", Label: v.T("admin.reason"), Hint: v.T("admin.reason_hint"), Value: f.Why, Err: bad.Errors["why"]},
 		Networks: formLine{ID: "networks", Label: v.T("admin.keys.networks"), Hint: v.T("admin.keys.networks_hint"), Value: strings.TrimSpace(f.Networks), Err: bad.Errors["networks"], Plain: true},
 		Owner:    formLine{ID: "owner", Label: v.T("admin.api.owner"), Hint: v.T("admin.api.owner_hint"), Value: f.Owner, Err: bad.Errors["owner"], Plain: true},
 		Until:    formLine{ID: "until", Label: v.T("admin.keys.ends"), Hint: v.T("admin.api.until_hint"), Value: f.Until, Err: bad.Errors["until"], Type: "date"},
@@ -151,16 +153,27 @@ func (h *Handler) postPersonAPI(w http.ResponseWriter, r *http.Request, cur sess
 		return err
 	}
 	form := r.PostForm
-	f := apiForm{Role: form.Get("role"), Networks: form.Get("networks"), Owner: form.Get("owner"), Until: form.Get("until"), Reason: form.Get("reason")}
-	act := directory.PersonAct{Do: directory.APIOn, Target: id, Reason: f.Reason, Password: form.Get("password")}
-	switch form.Get("do") {
-	case "off":
-		act.Do, act.Password = directory.APIOff, ""
-	default:
-		act.Args = map[string]string{"role": f.Role, "networks": f.Networks, "owner": f.Owner, "until": endOfDay(f.Until)}
+	f := apiForm{Role: form.Get("role"), Networks: form.Get("networks"), Owner: form.Get("owner"), Until: form.Get("until"), Reason: form.Get("reason"), Why: form.Get("why")}
+	act := directory.PersonAct{Do: directory.APIOn, Target: id, Reason: f.Reason, Password: form.Get("password"),
+		Args: map[string]string{"role": f.Role, "networks": f.Networks, "owner": f.Owner, "until": endOfDay(f.Until)}}
+	box, ticked := form.Get("do") == "tick", form.Get("api") != ""
+	if box && form.Get("was") != "" {
+		if ticked {
+			seeOther(w, apiPath(id)) // it is one, and stays one
+			return nil
+		}
+		act = directory.PersonAct{Do: directory.APIOff, Target: id, Reason: f.Why}
 	}
-	out, err := h.c.Directory.Do(r.Context(), who, act)
+	var out directory.Outcome
+	if box && !ticked && act.Do == directory.APIOn {
+		err = &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "api", Code: "required", Key: "field.api_box"}}}
+	} else {
+		out, err = h.c.Directory.Do(r.Context(), who, act)
+	}
 	if err != nil {
+		if act.Do == directory.APIOff {
+			err = renamed(err, "reason", "why")
+		}
 		bad, ok := h.personal(r, cur).refusedForm(r, err)
 		if !ok {
 			return err
@@ -171,6 +184,17 @@ func (h *Handler) postPersonAPI(w http.ResponseWriter, r *http.Request, cur sess
 		return h.finish(w, apiPath(id), "api_off")
 	}
 	return h.drawPersonAPI(w, r, cur, who, id, f, out, refusedForm{Status: http.StatusOK})
+}
+
+// renamed is an error with a field under the name that the form has for it.
+func renamed(err error, was, is string) error {
+	e := authn.AsError(err)
+	for i := range e.Fields {
+		if e.Fields[i].Name == was {
+			e.Fields[i].Name = is
+		}
+	}
+	return e
 }
 
 // endOfDay is the end of a day as a date field says it; what is none stays, and is

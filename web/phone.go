@@ -290,7 +290,7 @@ func (h *Handler) phoneWay(v *View, cur session.Current, ru rules) (wayRow, bool
 		row.Actions = append([]wayAction{setUp}, row.Actions...)
 	}
 	if p := factorIn(cur.Factors, authn.SMS, authn.Pending); h.goesOn(p, cur) {
-		row.Link, row.LinkLabel = phonePath+"/"+p.ID, v.T("page.security.app_continue")
+		row.Link, row.LinkLabel = phonePath+"/"+p.ID, v.goOn(*p)
 	}
 	return row, true
 }

@@ -26,19 +26,20 @@ const (
 
 // policyPage is the data of policy.html (S30).
 type policyPage struct {
-	Version  int64
-	Now      []fact
-	Next     []policyChange // what comes, as far as it is another
-	NextFrom *Part
-	Editing  bool // the form is about what comes next
-	Sections []policySection
-	Presets  []presetLink
-	Preset   string // whose document fills the form
-	Later    bool
-	From     string // of the form, in the reader's time
-	Zone     string
-	Errors   map[string]string
-	Refusal  string
+	Version     int64
+	Now         []fact
+	Next        []policyChange // what comes, as far as it is another
+	NextFrom    *Part
+	Editing     bool // the form is about what comes next
+	Sections    []policySection
+	Presets     []presetLink
+	Preset      string // whose document fills the form
+	PresetTitle string
+	Later       bool
+	From        string // of the form, in the reader's time
+	Zone        string
+	Errors      map[string]string
+	Refusal     string
 }
 
 type presetLink struct{ Name, Title, About string }
@@ -130,6 +131,9 @@ func (h *Handler) drawPolicy(w http.ResponseWriter, r *http.Request, status int,
 	if next != nil {
 		from := v.When(next.From)
 		p.NextFrom, p.Next = &from, v.changes(d, next.Document, cur.Company)
+	}
+	if p.Preset != "" {
+		p.PresetTitle = v.T("preset." + p.Preset + ".title")
 	}
 	for _, one := range policy.Presets() {
 		p.Presets = append(p.Presets, presetLink{one.Name, v.T("preset." + one.Name + ".title"), v.T("preset." + one.Name + ".about")})

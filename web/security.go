@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -12,6 +13,7 @@ import (
 
 // securityPage is the data of security.html (S15).
 type securityPage struct {
+	ByCode   bool // codes to a contact stand in for a way of their own
 	On       bool // a second step of the person's own is asked for at sign-in
 	Off      bool // the company does not use two-step sign-in
 	Why      []string
@@ -119,6 +121,7 @@ func (h *Handler) getSecurity(w http.ResponseWriter, r *http.Request, cur sessio
 		return err
 	}
 	p := securityPage{On: len(ru.second) > 0, Off: ru.off, Usual: len(ru.second) > 1}
+	p.ByCode = h.fallback(v, cur, ru) != ""
 	p.Why = v.why(ru.because, cur.Company.Name)
 	switch {
 	case len(ru.second) == 1:
@@ -259,7 +262,7 @@ func (h *Handler) appWay(v *View, cur session.Current, ru rules) wayRow {
 	}
 	row.Actions = append([]wayAction{setUp}, row.Actions...)
 	if p := pendingApp(cur.Factors); h.goesOn(p, cur) {
-		row.Link, row.LinkLabel = appPath+"/"+p.ID, v.T("page.security.app_continue")
+		row.Link, row.LinkLabel = appPath+"/"+p.ID, v.goOn(*p)
 	}
 	return row
 }
@@ -267,6 +270,27 @@ func (h *Handler) appWay(v *View, cur session.Current, ru rules) wayRow {
 // goesOn reports whether a pending set-up can be gone on with in this session.
 func (h *Handler) goesOn(f *authn.Factor, cur session.Current) bool {
 	return f != nil && f.ExpiresAt.After(h.c.Now()) && f.Epoch == cur.User.Epoch && !f.HandedOver() && enroll.Begun(*f, cur.Session.Attempt)
+}
+
+// preparedBy is f for the page of a set-up. One that an administrator prepared needs
+// the proof that beginning it asks for otherwise, before anything is sent or typed.
+func (h *Handler) preparedBy(f accountFunc) accountFunc {
+	return func(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+		i := slices.IndexFunc(cur.Factors, func(f authn.Factor) bool { return f.ID == r.PathValue("factor") })
+		if i >= 0 && cur.Factors[i].Prepared() && cur.Factors[i].State == authn.Pending &&
+			authn.AsError(h.c.Enroll.Ready(r.Context(), who(r, cur))).Code == authn.StepUpRequired {
+			return h.askConfirm(w, "", r.URL.Path)
+		}
+		return f(w, r, cur)
+	}
+}
+
+// goOn is what the link to a set-up says that was begun.
+func (v *View) goOn(f authn.Factor) string {
+	if f.Prepared() {
+		return v.T("page.security.prepared")
+	}
+	return v.T("page.security.app_continue")
 }
 
 func (h *Handler) mailWay(v *View, cur session.Current, ru rules) wayRow {
@@ -299,7 +323,7 @@ func (h *Handler) mailWay(v *View, cur session.Current, ru rules) wayRow {
 		row.Actions = append(row.Actions, wayAction{Label: v.T("page.security.app_set_up"), Name: v.T("page.security.set_up_label", "Way", row.Name), Action: mailPath})
 	}
 	if p := factorIn(cur.Factors, authn.Email, authn.Pending); p != nil && p.Prepared() && h.goesOn(p, cur) {
-		row.Link, row.LinkLabel = mailPath+"/"+p.ID, v.T("page.security.app_continue")
+		row.Link, row.LinkLabel = mailPath+"/"+p.ID, v.goOn(*p)
 	}
 	return row
 }
