@@ -20,18 +20,18 @@ type adminSection struct {
 // navigation: a line each. Who lacks the permission does not see the line, and
 // the page refuses them (requirement H1).
 var adminSections = []adminSection{
-	{"approvals", approvalsPath, "clock", "admin.approvals.nav", directory.UsersRead, nil},
-	{"policy", policyPath, "lock", "admin.policy.nav", directory.PolicyWrite, nil},
-	{"branding", brandingPath, "brush", "admin.branding.nav", directory.BrandingWrite, nil},
 	{"overview", overviewPath, "chart", "admin.overview.title", "", nil},
-	{"audit", auditPath, "list", "admin.audit.nav", directory.AuditRead, nil},
 	{"people", peoplePath, "person", "people.title", directory.UsersRead, nil},
+	{"approvals", approvalsPath, "clock", "admin.approvals.nav", directory.UsersRead, nil},
+	{"audit", auditPath, "list", "admin.audit.nav", directory.AuditRead, nil},
+	{"policy", policyPath, "lock", "admin.policy.nav", directory.PolicyWrite, nil},
+	{"exemptions", exemptionsPath, "list", "admin.exemptions.title", directory.ReportsRead, nil},
 	{"roles", rolesPath, "person", "admin.roles.title", directory.RolesWrite, nil},
 	{"keys", keysPath, "key", "admin.keys.title", directory.KeysWrite, nil},
-	{"exemptions", exemptionsPath, "list", "admin.exemptions.title", directory.ReportsRead, nil},
 	{"texts", textsPath, "message", "admin.texts.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasTexts() }},
 	{"duo", duoAdminPath, "shield", "method.duo", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasDuo() }},
 	{"mail", providerPath, "mail", "admin.mail.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasMail() }},
+	{"branding", brandingPath, "brush", "admin.branding.nav", directory.BrandingWrite, nil},
 }
 
 // adminNav are the sections that somebody may see.
