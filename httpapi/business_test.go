@@ -101,6 +101,11 @@ func TestBusinessSoftware_L2(t *testing.T) {
 	w.post("/api/v1/users/"+nadia.ID+"/require", boss, object{"reason": "She keeps the accounts."}).want(204)
 	w.told(nadia, "You need a second way to verify")
 	due("nadia", "omar")
+	for p, rule := range map[string]string{nadia.ID: "user_required", omar.ID: "external_users", lena.ID: ""} {
+		if a := w.get("/api/v1/users/"+p, boss).want(200); a.str("why.0") != rule || a.at("two_factor_required") != (p == nadia.ID) {
+			t.Errorf("%s", a.body)
+		}
+	}
 
 	// Staff may: the password is enough, and is asked for again before an app is added.
 	session := w.confirmed(lena)

@@ -104,7 +104,8 @@ func TestCaseManagement_L4(t *testing.T) {
 		// and reads a help code out, and with the password it opens the set-up.
 		s.Clock.Advance(time.Hour / 2)
 		his.password("tom", sallyporttest.Password)
-		his.press("page.code.help")
+		his.press("page.code.other")
+		his.press("page.choose.none")
 		his.page("help/lost", 200)
 		desk.page("person/lost", 200)
 		desk.act(s, owner, "section[aria-labelledby=task-lost] a[href$='/do/help-code']", "Phone lost; called back")
