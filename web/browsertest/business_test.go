@@ -71,7 +71,11 @@ func (tb *tab) told(s *sallyporttest.Server, p sallyporttest.Person, key string,
 func (tb *tab) logged(key string, pairs ...any) {
 	tb.t.Helper()
 	want := tb.T(key, pairs...)
-	lines := eval[[]string](tb, `[...document.querySelectorAll('.events td:first-child')].map(e => e.textContent.replace(/\s+/g, ' ').trim())`)
+	lines := eval[[]string](tb, `[...document.querySelectorAll('.events td:first-child')].map(e => {
+		const line = e.cloneNode(true);
+		line.querySelector('details').remove();
+		return line.textContent.replace(/\s+/g, ' ').trim();
+	})`)
 	if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, want) }) {
 		tb.t.Errorf("the event log has no %q:\n%s", want, strings.Join(lines, "\n"))
 	}
