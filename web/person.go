@@ -124,7 +124,11 @@ func (h *Handler) getPerson(w http.ResponseWriter, r *http.Request, cur session.
 		return err
 	}
 	d.Ways = h.theirWays(v, cur, p)
-	d.Tasks = v.tasks(h, cur, p)
+	doc, err := policy.Current(cur.Company, v.now)
+	if err != nil {
+		return err
+	}
+	d.Tasks = v.tasks(h, cur, p, doc)
 	facts, err := h.accountFacts(r, v, cur, who, u.ID)
 	if err != nil {
 		return err
@@ -298,7 +302,7 @@ func actsOfWay(f authn.Factor, u authn.User) []string {
 }
 
 // tasks are what somebody may have come for, each with the acts that help.
-func (v *View) tasks(h *Handler, cur session.Current, p directory.Person) []task {
+func (v *View) tasks(h *Handler, cur session.Current, p directory.Person, doc policy.Document) []task {
 	u := p.User
 	var list []task
 	add := func(id string, links ...[2]string) {
@@ -313,7 +317,8 @@ func (v *View) tasks(h *Handler, cur session.Current, p directory.Person) []task
 		}
 	}
 	here := h.traits(cur.Company)
-	offered := func(k authn.Kind) bool { _, ok := here(k); return ok }
+	sends := func(k authn.Kind) bool { _, ok := here(k); return ok }
+	offered := func(k authn.Kind) bool { return sends(k) && doc.Offers(k) }
 	one := func(do string) [2]string { return [2]string{do, ""} }
 	var number, codes [][2]string
 	if offered(authn.SMS) {
@@ -334,7 +339,7 @@ func (v *View) tasks(h *Handler, cur session.Current, p directory.Person) []task
 		add("number", number...)
 		add("locked", one(directory.Unlock), one(directory.HelpCode))
 		add("codes", append([][2]string{one(directory.HelpCode)}, codes...)...)
-		if u.Email != "" && offered(authn.Email) {
+		if u.Email != "" && sends(authn.Email) {
 			add("password", one(directory.InviteAgain))
 		}
 	}
