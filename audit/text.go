@@ -46,3 +46,8 @@ func LineKey(e authn.Event, has func(key string) bool) string {
 	}
 	return ""
 }
+
+// ByOther reports whether somebody else than the person to whom it happened did it:
+// an administrator, a key, the operator. Their browser and network are not told to
+// that person.
+func ByOther(e authn.Event) bool { return e.Actor != "" && e.Actor != e.Target }

@@ -14,7 +14,8 @@ import (
 const eventsShown = 90 * 24 * time.Hour
 
 // ownEvent is one thing that happened to the account of whoever asks. Where it
-// came from is told to the network, which is enough to tell home from abroad.
+// came from is told to the network, which is enough to tell home from abroad; of
+// what somebody else did it is not told.
 type ownEvent struct {
 	ID      string       `json:"id"`
 	Type    string       `json:"type"`
@@ -45,10 +46,11 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, c caller) error {
 	out := page[ownEvent]{Items: []ownEvent{}}
 	lang := a.language(r, c.User)
 	for _, e := range list {
-		out.Items = append(out.Items, ownEvent{
-			ID: e.ID, Type: e.Type, At: stamp(e.At), Result: e.Result, Agent: e.Personal.Agent, Address: notice.Network(e.Personal.Address),
-			Text: a.Texts.Text(lang, audit.TextKey(e, a.Texts.Has), nil),
-		})
+		own := ownEvent{ID: e.ID, Type: e.Type, At: stamp(e.At), Result: e.Result, Text: a.Texts.Text(lang, audit.TextKey(e, a.Texts.Has), nil)}
+		if !audit.ByOther(e) {
+			own.Agent, own.Address = e.Personal.Agent, notice.Network(e.Personal.Address)
+		}
+		out.Items = append(out.Items, own)
 	}
 	if len(list) == limit {
 		q.Before, q.Limit = list[limit-1].ID, 1

@@ -8,6 +8,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
+	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // ImportPath takes files of people, which are longer than other bodies.
@@ -21,6 +22,12 @@ type userDetail struct {
 	directory.ExportedPerson
 	Locale string `json:"locale,omitempty"`
 	Phone  string `json:"phone,omitempty"` // for contact, E.164
+}
+
+// explainedUser is a person, with the rules that have a say about their next sign-in.
+type explainedUser struct {
+	userDetail
+	Why []policy.Reason `json:"why"`
 }
 
 func detailOf(p directory.Listed) userDetail {
@@ -62,11 +69,19 @@ func (a *API) users(w http.ResponseWriter, r *http.Request, m manager) error {
 
 // user is GET /users/{id}.
 func (a *API) user(w http.ResponseWriter, r *http.Request, m manager) error {
-	p, _, err := a.Directory.Listed(r.Context(), m.who, r.PathValue("id"))
+	p, factors, err := a.Directory.Listed(r.Context(), m.who, r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	return httpserve.WriteJSON(w, http.StatusOK, detailOf(p))
+	doc, err := policy.Current(m.company, a.Now())
+	if err != nil {
+		return err
+	}
+	out := explainedUser{userDetail: detailOf(p), Why: []policy.Reason{}}
+	for _, b := range policy.Explain(doc, p.User, factors, a.traits(m.company), a.Now()).Because {
+		out.Why = append(out.Why, b.Rule)
+	}
+	return httpserve.WriteJSON(w, http.StatusOK, out)
 }
 
 // addedUser is somebody who was added.

@@ -89,11 +89,19 @@ func isUnusual(e authn.Event) bool {
 const operator = "operator"
 
 func (h *Handler) row(v *View, e authn.Event) eventRow {
-	row := eventRow{Text: v.Event(e), At: v.When(e.At), Refused: e.Result == authn.Refused, Unusual: isUnusual(e)}
-	if e.Actor != operator {
-		row.Agent = v.Agent(e.Personal.Agent)
+	return eventRow{Text: v.Event(e), Agent: v.where(e), At: v.When(e.At), Refused: e.Result == authn.Refused, Unusual: isUnusual(e)}
+}
+
+// where is the browser of the person to whom something happened. That of somebody
+// else who acted is not theirs to know.
+func (v *View) where(e authn.Event) string {
+	switch {
+	case e.Actor == operator:
+		return v.T("page.security.events_operator")
+	case audit.ByOther(e):
+		return v.T("page.security.events_admin")
 	}
-	return row
+	return v.Agent(e.Personal.Agent)
 }
 
 // Event is what happened, in words.
@@ -206,8 +214,8 @@ func (h *Handler) getActivityFile(w http.ResponseWriter, r *http.Request, cur se
 		if x.Refused {
 			result = v.T("page.security.blocked")
 		}
-		if e.Actor == operator {
-			x.Agent, address = v.T("page.security.events_operator"), ""
+		if audit.ByOther(e) {
+			address = ""
 		}
 		row(e.At.In(v.zone).Format(time.RFC3339), x.Text, result, x.Agent, address)
 	}

@@ -70,8 +70,9 @@ type personRow struct {
 	Tone                   string // of the pill
 	Status                 []Part
 	Ways                   string
-	Last                   Part // of the last sign-in
-	Seen                   bool // there was one
+	Kind                   string // of who is no member of staff
+	Last                   Part   // of the last sign-in
+	Seen                   bool   // there was one
 }
 
 // peopleSizes are how many people a page can show.
@@ -177,6 +178,9 @@ func (v *View) personRow(p directory.Listed) personRow {
 	row := personRow{ID: p.ID, Name: p.Name, Login: p.Login, Email: p.Email, Standing: p.Standing, Tone: tones[p.Standing]}
 	if p.Email == p.Login {
 		row.Email = ""
+	}
+	if p.Audience == authn.ExternalAudience {
+		row.Kind = v.T("people.customer")
 	}
 	row.Status = v.Rich("people.standing." + string(p.Standing))
 	if p.Standing == directory.StandsExempt {

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ type personPage struct {
 	Waiting                   []waitingRow
 	Ways                      []theirWay
 	Tasks                     []task
-	Events                    []eventRow
+	Events                    []personEvent
 	Self                      bool
 	Above                     bool // they hold more than who looks
 }
@@ -54,7 +55,16 @@ type personPage struct {
 type personFact struct {
 	Label string
 	Value []Part
-	Pill  string
+	Class string // of the pill that the value is; empty: it is none
+	Pill  string // behind the value
+}
+
+// personEvent is what happened to the person, as an administrator reads it.
+type personEvent struct {
+	Text    []Part
+	At      Part
+	Refused bool
+	Agent   string // empty: not for who looks
 }
 
 // theirWay is one way to verify of the person.
@@ -165,10 +175,21 @@ func (h *Handler) personFacts(ctx context.Context, v *View, cur session.Current,
 			d.Facts = append(d.Facts, personFact{Label: v.T("admin.person." + label), Value: []Part{{Text: value, Value: true}}, Pill: pill})
 		}
 	}
+	listed, err := directory.ListedOf(cur.Company, u, p.Factors, v.now)
+	if err != nil {
+		return err
+	}
+	row := v.personRow(listed)
+	d.Facts = append(d.Facts, personFact{Label: v.T("people.filter.audience"), Value: []Part{{Text: v.T("people.audience." + string(u.Audience))}}},
+		personFact{Label: v.T("people.col_status"), Value: row.Status, Class: row.Tone})
 	verified := map[bool]string{true: v.T("admin.person.verified"), false: v.T("admin.person.unverified")}
 	add("email", u.Email, verified[!u.EmailVerifiedAt.IsZero()])
 	add("phone", u.Phone, map[bool]string{true: v.T("admin.person.set_by_admin"), false: v.T("admin.person.unverified")}[!u.PhoneTrustedAt.IsZero()])
-	d.Facts = append(d.Facts, personFact{Label: v.T("admin.person.sessions"), Value: []Part{{Text: v.T("admin.person.sessions_n", "Count", p.Sessions)}}})
+	where := v.T("admin.person.sessions_none")
+	if p.Sessions > 0 {
+		where = v.T("admin.person.sessions_n", "Count", p.Sessions)
+	}
+	d.Facts = append(d.Facts, personFact{Label: v.T("admin.person.sessions"), Value: []Part{{Text: where}}})
 	last := []Part{{Text: v.T("admin.person.never")}}
 	if !u.LastSignInAt.IsZero() {
 		last = []Part{v.When(u.LastSignInAt)}
@@ -354,26 +375,31 @@ func (h *Handler) tasks(v *View, cur session.Current, p directory.Person) ([]tas
 	return list, nil
 }
 
-// theirEvents are the last few about the person. Where from is for who may read
-// the log.
-func (h *Handler) theirEvents(ctx context.Context, v *View, cur session.Current, u authn.User) ([]eventRow, error) {
+// theirEvents are the last few about the person, as sentences of who did what. Where
+// from is for who may read the log.
+func (h *Handler) theirEvents(ctx context.Context, v *View, cur session.Current, u authn.User) ([]personEvent, error) {
 	list, err := h.c.Audit.Events(ctx, cur.Company.ID, authn.EventQuery{Target: u.ID, Limit: 50})
 	if err != nil {
 		return nil, err
 	}
-	full := directory.Can(cur.Company, cur.User, directory.AuditRead)
-	var rows []eventRow
+	list = slices.DeleteFunc(list, func(e authn.Event) bool { return minor[e.Type] || v.now.Sub(e.At) > activityDays*24*time.Hour })
+	list = list[:min(len(list), 10)]
+	var sealed []authn.SealedEvent
 	for _, e := range list {
-		if minor[e.Type] || v.now.Sub(e.At) > activityDays*24*time.Hour {
-			continue
+		sealed = append(sealed, authn.SealedEvent{Event: e})
+	}
+	names, err := h.c.Audit.Names(ctx, cur.Company.ID, sealed)
+	if err != nil {
+		return nil, err
+	}
+	full := directory.Can(cur.Company, cur.User, directory.AuditRead)
+	var rows []personEvent
+	for _, e := range list {
+		row := personEvent{Text: v.auditLine(e, names), At: v.When(e.At), Refused: e.Result == authn.Refused}
+		if full && e.Actor != operator {
+			row.Agent = v.Agent(e.Personal.Agent)
 		}
-		row := h.row(v, e)
-		if !full {
-			row.Agent = ""
-		}
-		if rows = append(rows, row); len(rows) == 10 {
-			break
-		}
+		rows = append(rows, row)
 	}
 	return rows, nil
 }

@@ -124,7 +124,7 @@ func (h *Handler) getSecurity(w http.ResponseWriter, r *http.Request, cur sessio
 	p.ByCode = h.fallback(v, cur, ru) != ""
 	p.Why = v.why(ru.because, cur.Company.Name)
 	switch {
-	case len(ru.second) == 1:
+	case len(ru.second) == 1 && h.moreWays(cur, ru):
 		p.Advice = "page.security.advice_one"
 	case len(ru.second) == 0 && !p.Off && len(p.Why) == 0:
 		p.Advice = "page.security.ways_none"
@@ -146,6 +146,15 @@ func (h *Handler) getSecurity(w http.ResponseWriter, r *http.Request, cur sessio
 	}
 	v.Section, v.Title, v.Data = "security", v.T("page.security.title"), p
 	return h.draw(w, http.StatusOK, "security.html", v)
+}
+
+// moreWays reports whether there is a way that the person could add.
+func (h *Handler) moreWays(cur session.Current, ru rules) bool {
+	here := h.traits(cur.Company)
+	return slices.ContainsFunc(policyWays, func(k authn.Kind) bool {
+		t, ok := here(k)
+		return ok && k.Own() && !ru.closed(k) && ru.doc.Minimum(cur.User).Meets(t) && factorIn(cur.Factors, k, authn.Confirmed, authn.Asleep) == nil
+	})
 }
 
 // usual is the way that sign-in asks for first, as package policy orders them:
@@ -403,7 +412,7 @@ func (h *Handler) bannerOf(v *View, cur session.Current, ru rules) *banner {
 			b.Label = v.T("page.codes.make_first")
 			return b
 		}
-		if len(ru.second) == 1 && h.offers(appKind) && activeApp(cur.Factors) == nil {
+		if len(ru.second) == 1 && h.offers(appKind) && !ru.closed(appKind) && activeApp(cur.Factors) == nil {
 			return &banner{ID: "one-way", Class: "warn", Icon: "warn", Text: v.Rich("page.security.banner_one"), Label: v.T("page.security.banner_app"), Post: appPath, Name: "replaces"}
 		}
 	}

@@ -154,7 +154,7 @@ if (menu) {
 // On a narrow screen the sections stand in one line that scrolls: to where one is.
 const here = document.querySelector('.sections [aria-current]');
 if (here) {
-  const line = here.closest('.sections');
+  const line = here.closest('ul');
   line.scrollLeft += here.getBoundingClientRect().left - line.getBoundingClientRect().left;
 }
 
