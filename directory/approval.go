@@ -87,6 +87,29 @@ func (s *Service) Cancel(ctx context.Context, w Who, id, reason string) (authn.A
 	})
 }
 
+// Repeat does what waited, as it was asked for by w and by nobody else: with all
+// that was said then. A secret that was typed is not kept, so that an API account
+// gets one that is made here.
+//
+// Errors: those of Do; Forbidden (somebody else asked), Conflict (error.approval_over).
+func (s *Service) Repeat(ctx context.Context, w Who, id string) (authn.Approval, Outcome, error) {
+	ap, _, err := s.approval(ctx, w, id)
+	if err != nil {
+		return ap, Outcome{}, err
+	}
+	seen, err := s.Check(ctx, w, "")
+	switch {
+	case err != nil:
+		return ap, Outcome{}, err
+	case seen.Key != nil || seen.User.ID != ap.Requester:
+		return ap, Outcome{}, authn.Forbidden
+	case !ap.Open(s.c.Now()):
+		return ap, Outcome{}, &authn.Error{Code: authn.Conflict, Key: "error.approval_over"}
+	}
+	out, err := s.Do(ctx, w, PersonAct{Do: ap.Do, Target: ap.Target, Args: ap.Args, Reason: ap.Reason})
+	return ap, out, err
+}
+
 // approval finds what waits, for somebody of its company.
 func (s *Service) approval(ctx context.Context, w Who, id string) (authn.Approval, personAct, error) {
 	k, err := s.actKeys(w, Act{Approval: id})

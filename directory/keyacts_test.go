@@ -107,6 +107,14 @@ func TestRoles_H5_rul19(t *testing.T) {
 	_, err = w.Directory.SaveRole(t.Context(), owner, directory.RoleChange{Name: "late", Title: "x", Version: c.RolesVersion - 1})
 	refusal(t, "somebody was first", err, authn.Conflict, "error.roles_moved")
 
+	// Emptied, its holders would be no administrators any more, whom nobody touches
+	// alone: that is done to each of them, and waits.
+	refusal(t, "emptied", save(owner, "auditor"), authn.Conflict, "error.role_held")
+	must(t, save(owner, "auditor", "reports.read"))
+	must(t, save(owner, "auditor", "audit.read"))
+	must(t, save(owner, "spare", "audit.read"))
+	must(t, save(owner, "spare"))
+
 	// A role is removed when nobody holds it, and its name does not come back to
 	// whoever held it.
 	refusal(t, "held", w.Directory.RemoveRole(t.Context(), owner, "auditor", ""), authn.Conflict, "error.role_held")

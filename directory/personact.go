@@ -157,6 +157,20 @@ func May(c authn.Company, by, target authn.User, do string) bool {
 	return mayTouch(&rows, Act{}) == nil
 }
 
+// Refusal is why w may not do an act to somebody, and puts it on record; nil: they
+// may, apart from a recent proof and from what the act itself wants. It does
+// nothing, so that looking at a page does nothing either.
+//
+// Errors: those of Act; NotFound, also if there is no such act.
+func (s *Service) Refusal(ctx context.Context, w Who, do, target string) error {
+	kind, ok := personActs[do]
+	if !ok {
+		return authn.NotFound
+	}
+	_, err := s.may(ctx, w, Act{Type: kind.event, Permission: kind.permission, Target: target})
+	return err
+}
+
 // Waits reports whether an act on a person takes somebody else's word, or a day.
 func Waits(c authn.Company, target authn.User, do string) bool {
 	kind, ok := personActs[do]

@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/internal/qrcode"
+	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // theirFactor is one way to verify of somebody else, for who helps them. It holds
@@ -258,23 +259,25 @@ func (a *API) actOn(w http.ResponseWriter, r *http.Request, m manager) error {
 	return a.acted(w, r, m, p, done)
 }
 
-// approval is an act that waits or waited. What it says beside its name, such as
-// a number, stays with whoever asked.
+// approval is an act that waits or waited, with what it says beside its name:
+// whoever gives their word for it has to know. Of a number there are the last
+// digits only.
 type approval struct {
-	ID          string     `json:"id"`
-	Act         string     `json:"act"`
-	Target      string     `json:"target"`
-	Requester   string     `json:"requester"`
-	Reason      string     `json:"reason"`
-	State       string     `json:"state"` // waiting, ready, done, cancelled or over
-	CreatedAt   time.Time  `json:"created_at"`
-	NotBefore   time.Time  `json:"not_before"`
-	ExpiresAt   time.Time  `json:"expires_at"`
-	ApprovedBy  string     `json:"approved_by,omitempty"`
-	ApprovedAt  *time.Time `json:"approved_at,omitempty"`
-	CancelledBy string     `json:"cancelled_by,omitempty"`
-	CancelledAt *time.Time `json:"cancelled_at,omitempty"`
-	UsedAt      *time.Time `json:"done_at,omitempty"`
+	ID          string            `json:"id"`
+	Act         string            `json:"act"`
+	Args        map[string]string `json:"args,omitempty"`
+	Target      string            `json:"target"`
+	Requester   string            `json:"requester"`
+	Reason      string            `json:"reason"`
+	State       string            `json:"state"` // waiting, ready, done, cancelled or over
+	CreatedAt   time.Time         `json:"created_at"`
+	NotBefore   time.Time         `json:"not_before"`
+	ExpiresAt   time.Time         `json:"expires_at"`
+	ApprovedBy  string            `json:"approved_by,omitempty"`
+	ApprovedAt  *time.Time        `json:"approved_at,omitempty"`
+	CancelledBy string            `json:"cancelled_by,omitempty"`
+	CancelledAt *time.Time        `json:"cancelled_at,omitempty"`
+	UsedAt      *time.Time        `json:"done_at,omitempty"`
 }
 
 func (a *API) approvalOf(ap authn.Approval) approval {
@@ -283,6 +286,15 @@ func (a *API) approvalOf(ap authn.Approval) approval {
 		CancelledBy: ap.CancelledBy, CancelledAt: maybe(ap.CancelledAt), UsedAt: maybe(ap.UsedAt)}
 	if ap.Do == directory.HelpCode {
 		out.Act = "bypass-code"
+	}
+	for name, value := range ap.Args {
+		if name == "phone" && value != "" {
+			value = policy.Mask(authn.SMS, value)
+		}
+		if out.Args == nil {
+			out.Args = map[string]string{}
+		}
+		out.Args[name] = value
 	}
 	return out
 }
