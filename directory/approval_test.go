@@ -464,7 +464,7 @@ func TestApproverNotOfTheRequestersPrograms_rul20(t *testing.T) {
 		})
 	}
 	_, token, err := w.Directory.CreateKey(t.Context(), w.session(owner), directory.NewKey{Name: "for another", Owner: other.ID, Scopes: []string{"factors.manage"},
-		Networks: []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}, Unattended: []string{"factors.reset"}})
+		Networks: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}, Unattended: []string{"factors.reset"}})
 	w.must(err)
 	doll := w.add(w.Company, "doll", "member")
 	if _, err := w.do(directory.Program(token, here), directory.Reset, doll.User, "factor", doll.Factor); err != nil {

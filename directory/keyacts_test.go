@@ -199,6 +199,15 @@ func TestKeysByPeople_S36_rul21(t *testing.T) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}
+	// A network that everybody is in binds to nothing.
+	for _, wide := range []string{"0.0.0.0/0", "128.0.0.0/1", "::/0", "2000::/3"} {
+		_, _, err := newKey(owner, func(n *directory.NewKey) {
+			n.Unattended, n.Networks = []string{"user.unlocked"}, []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix(wide)}
+		})
+		if e := authn.AsError(err); e.Code != authn.Invalid || e.Fields[0].Name != "networks" {
+			t.Errorf("%s: %v", wide, err)
+		}
+	}
 	near := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	_, _, err = newKey(keeper, func(n *directory.NewKey) { n.Unattended, n.Networks = []string{"user.unlocked"}, near })
 	refusal(t, "unattended by no owner", err, authn.Forbidden, "error.forbidden.unattended")
