@@ -3,9 +3,11 @@ package directory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // madeBefore is for how long nobody's word counts whose account or ways to verify
@@ -108,6 +110,17 @@ func (s *Service) Repeat(ctx context.Context, w Who, id string) (authn.Approval,
 	}
 	out, err := s.Do(ctx, w, PersonAct{Do: ap.Do, Target: ap.Target, Args: ap.Args, Reason: ap.Reason})
 	return ap, out, err
+}
+
+// Says is what an act that waits says beside its name: whoever gives their word for
+// it has to know. Of a number there are the last digits only.
+func Says(ap authn.Approval) map[string]string {
+	said := maps.Clone(ap.Args)
+	delete(said, "country") // part of the number
+	if said["phone"] != "" {
+		said["phone"] = policy.Mask(authn.SMS, said["phone"])
+	}
+	return said
 }
 
 // approval finds what waits, for somebody of its company.

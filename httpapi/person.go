@@ -11,7 +11,6 @@ import (
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/internal/qrcode"
-	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // theirFactor is one way to verify of somebody else, for who helps them. It holds
@@ -281,20 +280,11 @@ type approval struct {
 }
 
 func (a *API) approvalOf(ap authn.Approval) approval {
-	out := approval{ID: ap.ID, Act: strings.ReplaceAll(ap.Do, "_", "-"), Target: ap.Target, Requester: ap.Requester, Reason: ap.Reason, State: ap.State(a.Now()),
+	out := approval{ID: ap.ID, Act: strings.ReplaceAll(ap.Do, "_", "-"), Args: directory.Says(ap), Target: ap.Target, Requester: ap.Requester, Reason: ap.Reason, State: ap.State(a.Now()),
 		CreatedAt: stamp(ap.CreatedAt), NotBefore: stamp(ap.NotBefore), ExpiresAt: stamp(ap.ExpiresAt), ApprovedBy: ap.ApprovedBy, ApprovedAt: maybe(ap.ApprovedAt),
 		CancelledBy: ap.CancelledBy, CancelledAt: maybe(ap.CancelledAt), UsedAt: maybe(ap.UsedAt)}
 	if ap.Do == directory.HelpCode {
 		out.Act = "bypass-code"
-	}
-	for name, value := range ap.Args {
-		if name == "phone" && value != "" {
-			value = policy.Mask(authn.SMS, value)
-		}
-		if out.Args == nil {
-			out.Args = map[string]string{}
-		}
-		out.Args[name] = value
 	}
 	return out
 }

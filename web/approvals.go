@@ -11,7 +11,6 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
-	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/session"
 )
 
@@ -65,16 +64,15 @@ func (h *Handler) waitingRow(ctx context.Context, v *View, cur session.Current, 
 }
 
 // says is what an act says beside its name, so that whoever is asked for their word
-// knows what they agree to. Of a number there are the last digits only.
+// knows what they agree to.
 func (h *Handler) says(ctx context.Context, v *View, cur session.Current, ap authn.Approval) string {
 	var list []string
-	for _, name := range slices.Sorted(maps.Keys(ap.Args)) {
-		value := ap.Args[name]
+	said := directory.Says(ap)
+	for _, name := range slices.Sorted(maps.Keys(said)) {
+		value := said[name]
 		switch name {
-		case "method", "factor", "country", "shown":
+		case "method", "factor", "shown":
 			continue // in the name of the act, or without meaning for people
-		case "phone":
-			value = policy.Mask(authn.SMS, value)
 		case "audience":
 			value = v.T("people.audience." + value)
 		case "role", "roles":
@@ -90,7 +88,7 @@ func (h *Handler) says(ctx context.Context, v *View, cur session.Current, ap aut
 				value = v.Full(at).Text
 			}
 		}
-		if ap.Args[name] == "" {
+		if said[name] == "" {
 			value = "–"
 		}
 		list = append(list, value)
