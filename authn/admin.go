@@ -48,20 +48,23 @@ const (
 // Approval is an act on somebody with administrative rights that waits: for a
 // second person's word, or for the end of a day in which its target can stop it.
 type Approval struct {
-	Company     string
-	ID          string
-	Do          string            // the act's name
-	Target      string            // user
-	Requester   string            // user
-	Hash        string            // of the act with all that it says: nothing else is approved
-	Args        map[string]string // of the act; sealed in the row
-	Reason      string            // sealed
-	Epoch       int64             // of the target when it was asked for; another one ends it
-	CreatedAt   time.Time
-	NotBefore   time.Time // when it can be done without approval
-	ExpiresAt   time.Time
-	ApprovedBy  string
-	ApprovedAt  time.Time
+	Company    string
+	ID         string
+	Do         string            // the act's name
+	Target     string            // user
+	Requester  string            // user
+	Hash       string            // of the act with all that it says: nothing else is approved
+	Args       map[string]string // of the act; sealed in the row
+	Reason     string            // sealed
+	Epoch      int64             // of the target when it was asked for; another one ends it
+	CreatedAt  time.Time
+	NotBefore  time.Time // when it can be done without approval
+	ExpiresAt  time.Time
+	ApprovedBy string
+	ApprovedAt time.Time
+	// Approver is who approved, as they are when a decision loads the approval; nil:
+	// nobody did, or the operator, or they are gone. Lists leave it out.
+	Approver    *User
 	CancelledBy string
 	CancelledAt time.Time
 	UsedAt      time.Time

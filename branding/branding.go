@@ -166,7 +166,11 @@ func (s *Service) person(w Who, fresh bool) author {
 			if !fresh {
 				return nil
 			}
-			return directory.Recent(rows, s.life.StepUpAge, now)
+			doc, err := policy.Current(*rows.Company, now)
+			if err != nil {
+				return err
+			}
+			return directory.Recent(rows, doc.Lifetimes(s.life).StepUpAge, now)
 		},
 	}
 }

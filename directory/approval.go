@@ -3,9 +3,11 @@ package directory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // madeBefore is for how long nobody's word counts whose account or ways to verify
@@ -85,6 +87,40 @@ func (s *Service) Cancel(ctx context.Context, w Who, id, reason string) (authn.A
 		ap.CancelledBy, ap.CancelledAt = actorOf(w, rows), now
 		return nil
 	})
+}
+
+// Repeat does what waited, as it was asked for by w and by nobody else: with all
+// that was said then. A secret that was typed is not kept, so that an API account
+// gets one that is made here.
+//
+// Errors: those of Do; Forbidden (somebody else asked), Conflict (error.approval_over).
+func (s *Service) Repeat(ctx context.Context, w Who, id string) (authn.Approval, Outcome, error) {
+	ap, _, err := s.approval(ctx, w, id)
+	if err != nil {
+		return ap, Outcome{}, err
+	}
+	seen, err := s.Check(ctx, w, "")
+	switch {
+	case err != nil:
+		return ap, Outcome{}, err
+	case seen.Key != nil || seen.User.ID != ap.Requester:
+		return ap, Outcome{}, authn.Forbidden
+	case !ap.Open(s.c.Now()):
+		return ap, Outcome{}, &authn.Error{Code: authn.Conflict, Key: "error.approval_over"}
+	}
+	out, err := s.Do(ctx, w, PersonAct{Do: ap.Do, Target: ap.Target, Args: ap.Args, Reason: ap.Reason})
+	return ap, out, err
+}
+
+// Says is what an act that waits says beside its name: whoever gives their word for
+// it has to know. Of a number there are the last digits only.
+func Says(ap authn.Approval) map[string]string {
+	said := maps.Clone(ap.Args)
+	delete(said, "country") // part of the number
+	if said["phone"] != "" {
+		said["phone"] = policy.Mask(authn.SMS, said["phone"])
+	}
+	return said
 }
 
 // approval finds what waits, for somebody of its company.

@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -376,4 +377,138 @@ func atOnce(n int, f func(i int) error) int {
 		}
 	}
 	return won
+}
+
+// A word counts while whoever gave it could still give it; otherwise it is asked for
+// anew, and nothing is done.
+func TestWordOfWhoMayNotAnyMore_rul17_rul20(t *testing.T) {
+	for name, lose := range map[string]func(*world, *sallyporttest.Person){
+		"suspended": func(w *world, p *sallyporttest.Person) {
+			w.must(w.Directory.SetStatus(w.t.Context(), w.Company, p.ID, authn.Suspended))
+		},
+		"another role": func(w *world, p *sallyporttest.Person) {
+			w.decide(w.Company.ID, p.ID, "user.roles_changed", func(rows *authn.Rows) []authn.Write {
+				u := *rows.User
+				u.Roles = []string{"member"}
+				return []authn.Write{authn.PutUser{User: u}}
+			})
+		},
+		"less than the target": func(w *world, p *sallyporttest.Person) {
+			w.decide(w.Company.ID, p.ID, "user.roles_changed", func(rows *authn.Rows) []authn.Write {
+				u := *rows.User
+				u.Roles = []string{"helpdesk"}
+				return []authn.Write{authn.PutUser{User: u}}
+			})
+		},
+		"erased": func(w *world, p *sallyporttest.Person) {
+			_, err := w.Directory.EraseUser(w.t.Context(), directory.TheOperator(w.Company.ID), p.ID, p.Login, "gone")
+			w.must(err)
+		},
+		"it was somebody else": func(w *world, p *sallyporttest.Person) {
+			w.Clock.Advance(time.Minute)
+			w.decide(w.Company.ID, p.ID, "account.secured", func(rows *authn.Rows) []authn.Write {
+				u := *rows.User
+				u.SecuredAt = w.Clock.Now()
+				return []authn.Write{authn.PutUser{User: u}}
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			admin, target := w.add(w.Company, "admin", "administrator"), w.add(w.Company, "target", "administrator")
+			second, third := w.add(w.Company, "second", "administrator"), w.add(w.Company, "third", "administrator")
+			who := w.session(admin)
+			ap := w.waits(who, directory.Reset, target.User)
+			w.must(w.approve(w.session(second), ap))
+			lose(w, &second)
+			anew := w.waits(who, directory.Reset, target.User)
+			if anew.ID == ap.ID || len(w.factors(target)) == 0 {
+				t.Fatalf("done with a word that does not count, or nobody can give another: %+v", anew)
+			}
+			if again := w.waits(who, directory.Reset, target.User); again.ID != anew.ID {
+				t.Error("each time it is asked for it is asked of somebody")
+			}
+			w.must(w.approve(w.session(third), anew))
+			if out, err := w.do(who, directory.Reset, target.User); err != nil || out.Waits != nil {
+				t.Errorf("with another word: %+v %v", out, err)
+			}
+		})
+	}
+}
+
+// After the day nobody's word is needed, whatever became of who gave one.
+func TestWaitOfADayNeedsNoWord_rul17(t *testing.T) {
+	w := newWorld(t)
+	admin, second, target := w.add(w.Company, "admin", "administrator"), w.add(w.Company, "second", "administrator"), w.add(w.Company, "target", "administrator")
+	ap := w.waits(w.session(admin), directory.SignOut, target.User)
+	w.Clock.Advance(2 * time.Hour)
+	w.must(w.approve(w.session(second), ap))
+	w.must(w.Directory.SetStatus(t.Context(), w.Company, second.ID, authn.Suspended))
+	w.Clock.Advance(22*time.Hour + time.Minute)
+	if out, err := w.do(w.session(admin), directory.SignOut, target.User); err != nil || out.Waits != nil {
+		t.Errorf("%+v %v", out, err)
+	}
+}
+
+// Whom the requester made or reset by a program does not count either: by a key that
+// acts for somebody else and that they made, by an account that they answer for, or
+// in an import that is still being written down.
+func TestApproverNotOfTheRequestersPrograms_rul20(t *testing.T) {
+	w := newWorld(t)
+	owner, other, target := w.add(w.Company, "owner", "owner"), w.add(w.Company, "other", "owner"), w.add(w.Company, "target", "administrator")
+	promote := func(id string) {
+		w.decide(w.Company.ID, id, "user.roles_changed", func(rows *authn.Rows) []authn.Write {
+			u := *rows.User
+			u.Roles = []string{"administrator"}
+			return []authn.Write{authn.PutUser{User: u}}
+		})
+	}
+	_, token, err := w.Directory.CreateKey(t.Context(), w.session(owner), directory.NewKey{Name: "for another", Owner: other.ID, Scopes: []string{"factors.manage"},
+		Networks: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}, Unattended: []string{"factors.reset"}})
+	w.must(err)
+	doll := w.add(w.Company, "doll", "member")
+	if _, err := w.do(directory.Program(token, here), directory.Reset, doll.User, "factor", doll.Factor); err != nil {
+		t.Fatal(err)
+	}
+	promote(doll.ID)
+	_, doll.Secret = w.AddApp(t, w.user(doll))
+	asked := w.waits(w.session(owner), directory.SignOut, target.User)
+	if err := w.approve(w.session(doll), asked); why(err) != "error.forbidden.made_by_requester" {
+		t.Errorf("reset by a key that the requester made for another one: %v", err)
+	}
+	since := authn.FirstID(authn.EventID, w.Clock.Now().Add(-time.Hour))
+	acted := func(who, on string, want bool) {
+		t.Helper()
+		if got, err := w.Store.ActedOn(t.Context(), w.Company.ID, who, on, since); err != nil || got != want {
+			t.Errorf("%v %v", got, err)
+		}
+	}
+	acted(target.ID, doll.ID, false)
+	// By an API account that the requester answers for.
+	bot, tom := w.AddUser(t, w.Company, "bot", false), w.AddUser(t, w.Company, "tom", false)
+	_, err = w.Directory.Do(t.Context(), directory.TheOperator(w.Company.ID), directory.PersonAct{Do: directory.APIOn, Target: bot.ID, Reason: "r",
+		Args: map[string]string{"owner": owner.ID, "until": w.Clock.Now().Add(time.Hour).Format(time.RFC3339)}})
+	w.must(err)
+	w.must(w.Store.Decide(t.Context(), authn.Keys{Company: w.Company.ID, User: tom.ID, Now: w.Clock.Now()}, func(*authn.Rows) authn.Verdict {
+		return authn.Accept(authn.Event{Company: w.Company.ID, ID: authn.NewID(authn.EventID, w.Clock.Now(), rand.Reader), Type: "user.reminded", Actor: bot.ID,
+			Target: tom.ID, Result: authn.Succeeded, At: w.Clock.Now()})
+	}))
+	acted(owner.ID, tom.ID, true)
+	acted(other.ID, tom.ID, false)
+	// Of an import that is done, before its events are written.
+	now := w.Clock.Now()
+	ann := authn.User{Company: w.Company.ID, ID: authn.NewID(authn.UserID, now, rand.Reader), Login: "ann", Name: "Ann", Roles: []string{"administrator"}, Epoch: 1,
+		Status: authn.Active, Audience: authn.InternalAudience, CreatedAt: now}
+	w.must(w.Store.BeginImport(t.Context(), w.Company.ID, "imp_1", owner.ID, now))
+	_, shapes, err := w.Store.StagePeople(t.Context(), w.Company.ID, "imp_1", now, []authn.ImportedPerson{{Row: 1, User: ann, Logins: []authn.Login{{Name: "ann", Kind: "name"}}}})
+	w.must(err)
+	w.must(w.Store.FinishImport(t.Context(), w.Company.ID, "imp_1", now, shapes, authn.Event{Company: w.Company.ID, ID: authn.NewID(authn.EventID, now, rand.Reader),
+		Type: "users.imported", Actor: owner.ID, Result: authn.Succeeded, At: now}))
+	acted(owner.ID, ann.ID, true)
+	for more := true; more; {
+		more, err = w.Store.SettleImport(t.Context(), w.Company.ID, "imp_1", now)
+		w.must(err)
+	}
+	acted(owner.ID, ann.ID, true)
+	acted(other.ID, ann.ID, false)
 }

@@ -319,3 +319,51 @@ func TestUnlock_rul18(t *testing.T) {
 		t.Errorf("after unlocking: %v", err)
 	}
 }
+
+// Whoever holds more by the time that their app is shown, or confirmed, is touched by
+// nobody who holds less, and that it was tried is on record.
+func TestHandOverOfWhoRose_rul17(t *testing.T) {
+	w := newWorld(t)
+	help, tom := w.add(w.Company, "help", "helpdesk"), w.AddUser(t, w.Company, "tom", false)
+	who := w.session(help)
+	out, err := w.do(who, directory.HandOver, tom.User)
+	w.must(err)
+	shown, err := w.Directory.ShowHandOver(t.Context(), who, tom.ID, out.Factor.ID)
+	w.must(err)
+	w.decide(w.Company.ID, tom.ID, "test", func(rows *authn.Rows) []authn.Write {
+		u := *rows.User
+		u.Roles = []string{"administrator"}
+		return []authn.Write{authn.PutUser{User: u}}
+	})
+	secret, err := otp.DecodeSecret(shown.Shown.Key)
+	w.must(err)
+	if _, err := w.Directory.ShowHandOver(t.Context(), who, tom.ID, out.Factor.ID); why(err) != "error.forbidden.above" {
+		t.Errorf("%v", err)
+	}
+	if _, err := w.Directory.ConfirmHandOver(t.Context(), who, tom.ID, out.Factor.ID, 0, w.Code(t, secret)); why(err) != "error.forbidden.above" {
+		t.Errorf("%v", err)
+	}
+	list := w.events(w.Company.ID, "factor.handed_over")
+	if len(list) != 2 || list[0].Result != authn.Refused || list[0].Actor != help.ID || list[0].Target != tom.ID {
+		t.Errorf("%+v", list)
+	}
+}
+
+// ruling 21: an API account has one role, of those that list what it may do.
+func TestRolesOfAPIAccounts_rul21(t *testing.T) {
+	w := newWorld(t)
+	owner, bot := w.add(w.Company, "owner", "owner"), w.AddUser(t, w.Company, "bot", false)
+	w.customRoles(authn.Role{Name: "sync", Title: "Sync", Permissions: []string{}}, authn.Role{Name: "other", Title: "Other", Permissions: []string{}})
+	_, err := w.do(w.session(owner), directory.APIOn, bot.User, "owner", owner.ID, "until", w.Clock.Now().Add(time.Hour).Format(time.RFC3339))
+	w.must(err)
+	for _, roles := range []string{"administrator", "owner", "sync,other", "member,sync"} {
+		if _, err := w.do(w.session(owner), directory.SetRoles, bot.User, "roles", roles); field(err) != "roles api_account" {
+			t.Errorf("%s: %v", roles, err)
+		}
+	}
+	for _, roles := range []string{"sync", "member", ""} {
+		if _, err := w.do(w.session(owner), directory.SetRoles, bot.User, "roles", roles); err != nil {
+			t.Errorf("%s: %v", roles, err)
+		}
+	}
+}

@@ -91,6 +91,11 @@ func (s *Service) SaveRole(ctx context.Context, w Who, c RoleChange) (authn.Role
 		var writes []authn.Write
 		if i >= 0 {
 			before, list[i] = list[i], role
+			if len(before.Permissions) > 0 && len(role.Permissions) == 0 && !w.Actor.Operator {
+				// Its holders would stop being administrators, whom nobody touches alone
+				// (ruling 17). Taking the role from each of them waits for a second person.
+				writes = append(writes, authn.NoHolders{Role: role.Name})
+			}
 		} else {
 			if len(list) >= MaxRoles {
 				return Done{}, &authn.Error{Code: authn.Conflict, Key: "error.too_many_roles"}

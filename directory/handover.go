@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -87,6 +88,7 @@ func (s *Service) ShowHandOver(ctx context.Context, w Who, user, factor string) 
 	}
 	f, err := s.handing(w, &rows, a, factor, k.Now)
 	if err != nil {
+		s.noteRefusal(ctx, w, &rows, a, k.Now, err)
 		return HandingOver{}, err
 	}
 	secret, err := s.c.Store.PendingSecret(ctx, authn.Keys{Company: k.Company, User: rows.User.ID, Factor: f.ID, Now: k.Now})
@@ -126,8 +128,11 @@ func (s *Service) ConfirmHandOver(ctx context.Context, w Who, user, factor strin
 		return authn.User{}, err
 	}
 	k.Charge = authn.GuessFactor
+	var refused error // as in act
+	var seen authn.Rows
 	k.Choose = func(rows *authn.Rows) (string, error) {
 		f, err := s.handing(w, rows, a, factor, k.Now)
+		refused, seen = err, *rows
 		if err == nil && version != 0 && version != versionOf(*f) {
 			err = &authn.Error{Code: authn.Conflict, Key: "error.attempt_moved"}
 		}
@@ -145,6 +150,9 @@ func (s *Service) ConfirmHandOver(ctx context.Context, w Who, user, factor strin
 		}
 		return s.handedOver(w, rows, a, match, k.Now, &out)
 	})
+	if errors.Is(err, authn.Forbidden) && refused != nil {
+		s.noteRefusal(ctx, w, &seen, a, k.Now, refused)
+	}
 	if err != nil {
 		return authn.User{}, fmt.Errorf("directory: hand over: %w", err)
 	}

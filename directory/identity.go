@@ -210,6 +210,10 @@ func planRoles(_ context.Context, _ *Service, a asked) (change, error) {
 		if err := mayGrant(w, rows, roles); err != nil {
 			return Done{}, err
 		}
+		// An API account has one role, which lists what it may do (ruling 21).
+		if u.API && (len(roles) != 1 || roles[0] != Member && indexOf(rows.Company.Roles, roles[0]) < 0) {
+			return Done{}, authn.InvalidField("roles", "api_account", nil)
+		}
 		d := Done{Detail: map[string]string{"before": strings.Join(u.Roles, ","), "after": strings.Join(roles, ",")}}
 		if hasRole(*u, Owner) && !slices.Contains(roles, Owner) {
 			d.Writes = []authn.Write{authn.KeepOwner{}}

@@ -175,6 +175,12 @@ func checkScopes(w Who, rows *authn.Rows, scopes []string) ([]string, error) {
 	return slices.Compact(slices.Sorted(slices.Values(scopes))), nil
 }
 
+// everywhere reports whether a network is so wide that it limits nothing: wider
+// than any that one organisation has.
+func everywhere(p netip.Prefix) bool {
+	return p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 16
+}
+
 func checkUnattended(acts []string, networks []netip.Prefix) ([]string, error) {
 	if len(acts) == 0 {
 		return nil, nil
@@ -184,7 +190,7 @@ func checkUnattended(acts []string, networks []netip.Prefix) ([]string, error) {
 			return nil, authn.InvalidField("unattended", "not_one_of", nil)
 		}
 	}
-	if len(networks) == 0 {
+	if len(networks) == 0 || slices.ContainsFunc(networks, everywhere) {
 		return nil, authn.InvalidField("networks", "unattended", nil)
 	}
 	return slices.Compact(slices.Sorted(slices.Values(acts))), nil

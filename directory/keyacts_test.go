@@ -107,6 +107,14 @@ func TestRoles_H5_rul19(t *testing.T) {
 	_, err = w.Directory.SaveRole(t.Context(), owner, directory.RoleChange{Name: "late", Title: "x", Version: c.RolesVersion - 1})
 	refusal(t, "somebody was first", err, authn.Conflict, "error.roles_moved")
 
+	// Emptied, its holders would be no administrators any more, whom nobody touches
+	// alone: that is done to each of them, and waits.
+	refusal(t, "emptied", save(owner, "auditor"), authn.Conflict, "error.role_held")
+	must(t, save(owner, "auditor", "reports.read"))
+	must(t, save(owner, "auditor", "audit.read"))
+	must(t, save(owner, "spare", "audit.read"))
+	must(t, save(owner, "spare"))
+
 	// A role is removed when nobody holds it, and its name does not come back to
 	// whoever held it.
 	refusal(t, "held", w.Directory.RemoveRole(t.Context(), owner, "auditor", ""), authn.Conflict, "error.role_held")
@@ -189,6 +197,15 @@ func TestKeysByPeople_S36_rul21(t *testing.T) {
 		_, _, err := newKey(owner, change)
 		if e := authn.AsError(err); e.Code != authn.Invalid || e.Fields[0].Name != field {
 			t.Errorf("%s: %v", field, err)
+		}
+	}
+	// A network that everybody is in binds to nothing.
+	for _, wide := range []string{"0.0.0.0/0", "128.0.0.0/1", "::/0", "2000::/3"} {
+		_, _, err := newKey(owner, func(n *directory.NewKey) {
+			n.Unattended, n.Networks = []string{"user.unlocked"}, []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix(wide)}
+		})
+		if e := authn.AsError(err); e.Code != authn.Invalid || e.Fields[0].Name != "networks" {
+			t.Errorf("%s: %v", wide, err)
 		}
 	}
 	near := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}

@@ -158,6 +158,20 @@ func May(c authn.Company, by, target authn.User, do string) bool {
 	return mayTouch(&rows, Act{}) == nil
 }
 
+// Refusal is why w may not do an act to somebody, and puts it on record; nil: they
+// may, apart from a recent proof and from what the act itself wants. It does
+// nothing, so that looking at a page does nothing either.
+//
+// Errors: those of Act; NotFound, also if there is no such act.
+func (s *Service) Refusal(ctx context.Context, w Who, do, target string) error {
+	kind, ok := personActs[do]
+	if !ok {
+		return authn.NotFound
+	}
+	_, err := s.may(ctx, w, Act{Type: kind.event, Permission: kind.permission, Target: target})
+	return err
+}
+
 // Waits reports whether an act on a person takes somebody else's word, or a day.
 func Waits(c authn.Company, target authn.User, do string) bool {
 	kind, ok := personActs[do]
@@ -222,12 +236,12 @@ func (s *Service) Do(ctx context.Context, w Who, p PersonAct) (Outcome, error) {
 		return out, err
 	}
 	p.Target = rows.User.ID
-	a.Target, a.Hash = p.Target, p.digest(p.Target)
 	if kind.prepare != nil {
 		if p, err = kind.prepare(ctx, s, w, p); err != nil {
 			return out, err
 		}
 	}
+	a.Target, a.Hash = p.Target, p.digest(p.Target) // of the arguments as they are written down
 	f, err := kind.plan(ctx, s, asked{w, p, *rows.Company, *rows.User, &out})
 	if err != nil {
 		return Outcome{}, err
@@ -235,20 +249,20 @@ func (s *Service) Do(ctx context.Context, w Who, p PersonAct) (Outcome, error) {
 	planned := out
 	err = s.act(ctx, w, a, func(rows *authn.Rows, now time.Time) authn.Verdict {
 		out = planned
-		var agreed []authn.Write
+		var used []authn.Write
 		if !kind.gentle && !w.Actor.Operator && Administrative(*rows.Company, *rows.User) {
 			ap := rows.Approval
 			if rows.By.Key != nil {
 				return authn.Drop(forbidden("key")) // ruling 20: never a key
 			}
-			if ap == nil || ap.Epoch != rows.User.Epoch || !ap.Ready(now) {
-				return s.wait(w, rows, a, p, now, &out)
+			if ap == nil || ap.Epoch != rows.User.Epoch || !ap.Ready(now) || !agreed(rows, kind, now) {
+				return s.wait(w, rows, a, kind, p, now, &out)
 			}
-			used := *ap
-			used.UsedAt = now
-			agreed = []authn.Write{authn.PutApproval{Approval: used}}
+			over := *ap
+			over.UsedAt = now
+			used = []authn.Write{authn.PutApproval{Approval: over}}
 		}
-		return s.changed(w, rows, a, now, kind, f, agreed, &out)
+		return s.changed(w, rows, a, now, kind, f, used, &out)
 	})
 	if err != nil {
 		return Outcome{}, err
@@ -275,13 +289,13 @@ func (s *Service) may(ctx context.Context, w Who, a Act) (authn.Rows, error) {
 }
 
 // changed is the verdict of an act that is done now.
-func (s *Service) changed(w Who, rows *authn.Rows, a Act, now time.Time, kind personAct, f change, agreed []authn.Write, out *Outcome) authn.Verdict {
+func (s *Service) changed(w Who, rows *authn.Rows, a Act, now time.Time, kind personAct, f change, used []authn.Write, out *Outcome) authn.Verdict {
 	u := *rows.User
 	done, err := f(rows, &u, now)
 	if err != nil {
 		return authn.Drop(err)
 	}
-	writes := agreed
+	writes := used
 	if !kind.keeps {
 		u.Epoch++
 	}
@@ -298,11 +312,25 @@ func (s *Service) changed(w Who, rows *authn.Rows, a Act, now time.Time, kind pe
 	return v
 }
 
+// agreed reports whether the word that was given for the act of rows, or the wait,
+// still counts (ruling 20: "re-checks on execution"). It does not, if who gave it
+// could not give it now, or has said since that somebody else was in their account.
+func agreed(rows *authn.Rows, kind personAct, now time.Time) bool {
+	ap := rows.Approval
+	if ap.ApprovedAt.IsZero() || !now.Before(ap.NotBefore) || ap.ApprovedBy == Operator {
+		return true
+	}
+	u := ap.Approver
+	return u != nil && Can(*rows.Company, *u, kind.permission) && !u.SecuredAt.After(ap.ApprovedAt) &&
+		mayTouch(&authn.Rows{Company: rows.Company, User: rows.User, By: &authn.Rows{Company: rows.Company, User: u}}, Act{}) == nil
+}
+
 // wait writes down that the act is asked for, or says that it is already. The
-// owners are told, and the person, who can stop it.
-func (s *Service) wait(w Who, rows *authn.Rows, a Act, p PersonAct, now time.Time, out *Outcome) authn.Verdict {
+// owners are told, and the person, who can stop it. Where a word was given that
+// does not count any more, it is asked for anew.
+func (s *Service) wait(w Who, rows *authn.Rows, a Act, kind personAct, p PersonAct, now time.Time, out *Outcome) authn.Verdict {
 	*out = Outcome{User: *rows.User}
-	if ap := rows.Approval; ap != nil && ap.Open(now) && ap.Epoch == rows.User.Epoch {
+	if ap := rows.Approval; ap != nil && ap.Open(now) && ap.Epoch == rows.User.Epoch && agreed(rows, kind, now) {
 		out.Waits = ap
 		return authn.Continue()
 	}

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -162,6 +163,13 @@ func planPrepare(ctx context.Context, s *Service, a asked) (change, error) {
 	kind := authn.Kind(a.Args["method"])
 	if kind != authn.SMS && kind != authn.Email && kind != authn.Duo {
 		return nil, authn.InvalidField("method", "not_one_of", nil)
+	}
+	// What the method does not use would be shown to whoever agrees to it.
+	of := map[authn.Kind][]string{authn.SMS: {"phone", "country"}, authn.Duo: {"username"}}[kind]
+	for _, name := range slices.Sorted(maps.Keys(a.Args)) {
+		if name != "method" && a.Args[name] != "" && !slices.Contains(of, name) {
+			return nil, authn.InvalidField(name, "unknown", nil)
+		}
 	}
 	m, ok := s.methods[kind].(authn.Enroller)
 	if _, here := authn.TraitsFor(s.methods, a.company)(kind); !ok || !here {

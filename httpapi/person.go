@@ -258,27 +258,29 @@ func (a *API) actOn(w http.ResponseWriter, r *http.Request, m manager) error {
 	return a.acted(w, r, m, p, done)
 }
 
-// approval is an act that waits or waited. What it says beside its name, such as
-// a number, stays with whoever asked.
+// approval is an act that waits or waited, with what it says beside its name:
+// whoever gives their word for it has to know. Of a number there are the last
+// digits only.
 type approval struct {
-	ID          string     `json:"id"`
-	Act         string     `json:"act"`
-	Target      string     `json:"target"`
-	Requester   string     `json:"requester"`
-	Reason      string     `json:"reason"`
-	State       string     `json:"state"` // waiting, ready, done, cancelled or over
-	CreatedAt   time.Time  `json:"created_at"`
-	NotBefore   time.Time  `json:"not_before"`
-	ExpiresAt   time.Time  `json:"expires_at"`
-	ApprovedBy  string     `json:"approved_by,omitempty"`
-	ApprovedAt  *time.Time `json:"approved_at,omitempty"`
-	CancelledBy string     `json:"cancelled_by,omitempty"`
-	CancelledAt *time.Time `json:"cancelled_at,omitempty"`
-	UsedAt      *time.Time `json:"done_at,omitempty"`
+	ID          string            `json:"id"`
+	Act         string            `json:"act"`
+	Args        map[string]string `json:"args,omitempty"`
+	Target      string            `json:"target"`
+	Requester   string            `json:"requester"`
+	Reason      string            `json:"reason"`
+	State       string            `json:"state"` // waiting, ready, done, cancelled or over
+	CreatedAt   time.Time         `json:"created_at"`
+	NotBefore   time.Time         `json:"not_before"`
+	ExpiresAt   time.Time         `json:"expires_at"`
+	ApprovedBy  string            `json:"approved_by,omitempty"`
+	ApprovedAt  *time.Time        `json:"approved_at,omitempty"`
+	CancelledBy string            `json:"cancelled_by,omitempty"`
+	CancelledAt *time.Time        `json:"cancelled_at,omitempty"`
+	UsedAt      *time.Time        `json:"done_at,omitempty"`
 }
 
 func (a *API) approvalOf(ap authn.Approval) approval {
-	out := approval{ID: ap.ID, Act: strings.ReplaceAll(ap.Do, "_", "-"), Target: ap.Target, Requester: ap.Requester, Reason: ap.Reason, State: ap.State(a.Now()),
+	out := approval{ID: ap.ID, Act: strings.ReplaceAll(ap.Do, "_", "-"), Args: directory.Says(ap), Target: ap.Target, Requester: ap.Requester, Reason: ap.Reason, State: ap.State(a.Now()),
 		CreatedAt: stamp(ap.CreatedAt), NotBefore: stamp(ap.NotBefore), ExpiresAt: stamp(ap.ExpiresAt), ApprovedBy: ap.ApprovedBy, ApprovedAt: maybe(ap.ApprovedAt),
 		CancelledBy: ap.CancelledBy, CancelledAt: maybe(ap.CancelledAt), UsedAt: maybe(ap.UsedAt)}
 	if ap.Do == directory.HelpCode {

@@ -101,3 +101,20 @@ func TestUsersPermissions_rul17(t *testing.T) {
 	}
 	w.do(call{method: "POST", path: "/api/v1/users/import", bearer: tokens["owner"], body: "x", header: map[string]string{"Content-Type": "application/json"}}).refused(authn.UnsupportedMedia)
 }
+
+// rul-20: whoever is asked for their word is told what they agree to; of a number
+// only the last digits.
+func TestApprovalsSayWhatTheyAre_rul20(t *testing.T) {
+	w := newWorld(t)
+	hal, mo := w.AddUser(t, w.Company, "hal", true), w.AddUser(t, w.Company, "mo", true)
+	w.promote(hal.User, directory.Helpdesk)
+	o := w.owner(mo)
+	c := w.inSession(o, "PATCH", "/api/v1/users/"+hal.ID, object{"roles": []string{"administrator"}, "phone": "+46701740605", "reason": "Promoted"})
+	w.do(c).want(200)
+	list := w.do(w.inSession(o, "GET", "/api/v1/approvals", nil)).want(200)
+	body := string(list.body)
+	if !strings.Contains(body, `"act":"set-roles","args":{"roles":"administrator"}`) || !strings.Contains(body, `"act":"set-phone","args":{"phone":"•• 05"}`) ||
+		strings.Contains(body, "+467") {
+		t.Errorf("%s", list.body)
+	}
+}

@@ -71,6 +71,13 @@ type PreviewAsk struct {
 	Owner          string
 }
 
+// newcomers are people who are not there yet: what is demanded of them can be taken
+// away while everybody who is there has a way of their own, or an audience is empty.
+var newcomers = []authn.Shape{
+	{Audience: authn.InternalAudience, Status: authn.Active, Password: true, Email: true, Phone: true},
+	{Audience: authn.ExternalAudience, Status: authn.Active, Password: true, Email: true, Phone: true},
+}
+
 // Compare says what the new document does. It looks at the one that it ends in, if
 // that is to hold later, and calls weaker what is weaker at any time.
 //
@@ -86,6 +93,11 @@ func Compare(a PreviewAsk) (Preview, error) {
 		last = At(n.Document, from)
 	}
 	p.Weakens = a.loosens(old, soon) || a.loosens(old, last)
+	for _, s := range newcomers {
+		u, factors := s.Person()
+		before := Foresee(old, u, factors, a.Traits, a.Now)
+		p.Weakens = p.Weakens || weaker(before, Foresee(soon, u, factors, a.Traits, a.Now)) || weaker(before, Foresee(last, u, factors, a.Traits, from))
+	}
 	for _, text := range slices.Sorted(maps.Keys(a.Shapes)) {
 		n := a.Shapes[text]
 		s, err := authn.ParseShape(text)

@@ -172,3 +172,28 @@ func TestWeakens_rul25(t *testing.T) {
 		}
 	}
 }
+
+// What is demanded of nobody who is there, and of whoever comes next: to take it away
+// weakens, although everybody has a way of their own or the audience has no people.
+func TestWeakensForThoseToCome_rul25(t *testing.T) {
+	enrolled := map[string]int{authn.Shape{Audience: authn.InternalAudience, Status: authn.Active, Roles: []string{"owner"}, Kinds: []authn.Kind{authn.TOTP}, Password: true, Email: true}.String(): 3}
+	required := policy.Document{Format: 1, TwoFactor: policy.Required}
+	for name, tt := range map[string]struct {
+		old    policy.Document
+		change func(*policy.Document)
+		want   bool
+	}{
+		"nothing":                      {required, func(*policy.Document) {}, false},
+		"required no more":             {required, func(d *policy.Document) { d.TwoFactor = policy.On }, true},
+		"required from now on":         {policy.Document{Format: 1, TwoFactor: policy.On}, func(d *policy.Document) { d.TwoFactor = policy.Required }, false},
+		"customers no more":            {policy.Document{Format: 1, TwoFactor: policy.On, External: policy.RequiredThere}, func(d *policy.Document) { d.External = policy.OfferedToThem }, true},
+		"customers from now on":        {policy.Document{Format: 1, TwoFactor: policy.On}, func(d *policy.Document) { d.External = policy.RequiredThere }, false},
+		"no way of their own any more": {policy.Document{Format: 1, TwoFactor: policy.Required, OwnWay: []authn.Audience{authn.InternalAudience}}, func(d *policy.Document) { d.OwnWay = nil }, true},
+	} {
+		next := tt.old
+		tt.change(&next)
+		if got := compare(t, tt.old, next, enrolled).Weakens; got != tt.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}

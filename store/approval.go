@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/keyring"
@@ -26,6 +27,22 @@ func openApproval(l *loaded, a *authn.Approval, sealed []byte) error {
 	}
 	a.Args, a.Reason = v.Args, v.Reason
 	return nil
+}
+
+// loadApprover finds who approved, as they are now: the word of somebody who may
+// not give it any more does not count.
+func loadApprover(tx *Tx, l *loaded, a *authn.Approval) error {
+	if !goodID(a.ApprovedBy) {
+		return nil
+	}
+	var c authn.Company
+	var u authn.User
+	var personKey []byte
+	found, err := tx.one(selectUser.text(tx, false), slices.Concat(companyTargets(&c), userTargets(&u, &personKey)), l.company, a.ApprovedBy)
+	if err == nil && found {
+		a.Approver = &u
+	}
+	return err
 }
 
 // maxWaiting bounds what one person has waiting: each of them is a letter to
@@ -108,10 +125,12 @@ func (s *Store) Approvals(ctx context.Context, company, target, before string, l
 	return list, in("approvals", err)
 }
 
-// ActedOn reports whether the actor, or a key of theirs, did something to the
+// ActedOn reports whether the actor, or a program of theirs, did something to the
 // person since then, and not by mistake of being refused: whoever made or reset
-// somebody does not get their word (ruling 20). What a key did that is there no
-// more counts for everybody: nobody knows whose it was.
+// somebody does not get their word (ruling 20). A key is its owner's and its
+// maker's, who has seen it; an API account is theirs who answer for it. What a key
+// did that is there no more counts for everybody: nobody knows whose it was. So
+// does an import whose events are still being written.
 func (s *Store) ActedOn(ctx context.Context, company, actor, person, since string) (bool, error) {
 	if !goodID(company) || !goodID(actor) || !goodID(person) {
 		return false, nil
@@ -121,8 +140,13 @@ func (s *Store) ActedOn(ctx context.Context, company, actor, person, since strin
 		var id string
 		found, err = tx.one("SELECT id FROM events WHERE company = $1 AND target = $2 AND target <> '' AND id > $3 AND result = 'success' AND type NOT LIKE 'key.%'"+
 			" AND (actor = $4 OR actor LIKE 'key_%' AND target <> $4"+
-			" AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.company = $1 AND k.id = events.actor AND k.user_id <> $4)) LIMIT 1",
+			" AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.company = $1 AND k.id = events.actor AND k.user_id <> $4 AND k.made_by <> $4)"+
+			" OR EXISTS (SELECT 1 FROM api_accounts o WHERE o.company = $1 AND o.user_id = events.actor AND (o.owner = $4 OR o.created_by = $4))) LIMIT 1",
 			[]any{&id}, company, person, clean(since, maxID), actor)
+		if err != nil || found {
+			return err
+		}
+		found, err = tx.one("SELECT id FROM users WHERE company = $1 AND id = $2 AND import_id <> ''", []any{&id}, company, person)
 		return err
 	})
 	return found, in("acted on", err)

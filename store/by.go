@@ -95,5 +95,5 @@ func (s *Store) loadApproval(tx *Tx, k *authn.Keys, lock bool, l *loaded) error 
 		return err
 	}
 	l.Approval = &a
-	return nil
+	return loadApprover(tx, l, &a)
 }

@@ -2,8 +2,11 @@ package web
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
@@ -28,13 +31,7 @@ type waitingRow struct {
 	When          []Part
 	Post, Back    string
 	Approve, Stop bool
-	Repeat        *repeat // who asked can do it now
-}
-
-// repeat is the form that says the same again.
-type repeat struct {
-	Action string
-	Fields []hidden
+	Repeat        bool // who asked can do it now
 }
 
 func (h *Handler) waitingRow(ctx context.Context, v *View, cur session.Current, ap authn.Approval) waitingRow {
@@ -46,12 +43,7 @@ func (h *Handler) waitingRow(ctx context.Context, v *View, cur session.Current, 
 	if own := "admin.act." + ap.Do + "." + ap.Args["method"]; v.texts.Has(own) {
 		row.Act = v.T(own)
 	}
-	switch {
-	case ap.Args["phone"] != "":
-		row.Detail = "•• " + last(ap.Args["phone"], 2)
-	case ap.Args["until"] != "":
-		row.Detail = ap.Args["until"]
-	}
+	row.Detail = h.says(ctx, v, cur, ap)
 	switch state {
 	case "waiting":
 		row.When = v.Rich("admin.approval.waits_until", "When", v.Full(ap.NotBefore))
@@ -67,33 +59,41 @@ func (h *Handler) waitingRow(ctx context.Context, v *View, cur session.Current, 
 	mine := ap.Requester == cur.User.ID
 	row.Approve = state == "waiting" && may && !mine
 	row.Stop = may || mine && directory.Can(cur.Company, cur.User, kind.Permission) || ap.Target == cur.User.ID
-	if state == "ready" && mine && may {
-		row.Repeat = repeatOf(ap)
-	}
+	row.Repeat = state == "ready" && mine && may
 	return row
 }
 
-func last(s string, n int) string {
-	r := []rune(s)
-	return string(r[max(len(r)-n, 0):])
-}
-
-// repeatOf is the form of the act with all that it said.
-func repeatOf(ap authn.Approval) *repeat {
-	action := personPath(ap.Target) + "/do/" + strings.ReplaceAll(ap.Do, "_", "-")
-	f := &repeat{Fields: []hidden{{"reason", ap.Reason}}}
-	for _, name := range []string{"method", "factor"} {
-		if v := ap.Args[name]; v != "" {
-			action += "/" + v
+// says is what an act says beside its name, so that whoever is asked for their word
+// knows what they agree to.
+func (h *Handler) says(ctx context.Context, v *View, cur session.Current, ap authn.Approval) string {
+	var list []string
+	said := directory.Says(ap)
+	for _, name := range slices.Sorted(maps.Keys(said)) {
+		value := said[name]
+		switch name {
+		case "method", "factor", "shown":
+			continue // in the name of the act, or without meaning for people
+		case "audience":
+			value = v.T("people.audience." + value)
+		case "role", "roles":
+			var roles []string
+			for role := range strings.SplitSeq(value, ",") {
+				roles = append(roles, v.roleTitle(cur.Company, strings.TrimSpace(role)))
+			}
+			value = strings.Join(roles, ", ")
+		case "owner":
+			value = h.nameOf(ctx, ap.Company, v, value)
+		case "until":
+			if at, err := time.Parse(time.RFC3339, value); err == nil {
+				value = v.Full(at).Text
+			}
 		}
-	}
-	for _, name := range []string{"phone", "country", "username", "until"} {
-		if v := ap.Args[name]; v != "" {
-			f.Fields = append(f.Fields, hidden{name, v})
+		if said[name] == "" {
+			value = "–"
 		}
+		list = append(list, value)
 	}
-	f.Action = action
-	return f
+	return strings.Join(list, "; ")
 }
 
 // shownApprovals is how many the page lists at once.
@@ -136,6 +136,12 @@ func (h *Handler) postApproval(w http.ResponseWriter, r *http.Request, cur sessi
 	var err error
 	name := "approval_given"
 	switch r.PostForm.Get("do") {
+	case "repeat":
+		var ap authn.Approval
+		var out directory.Outcome
+		if ap, out, err = h.c.Directory.Repeat(r.Context(), who, id); err == nil {
+			return h.repeated(w, r, cur, who, ap, out)
+		}
 	case "approve":
 		_, err = h.c.Directory.Approve(r.Context(), who, id, "")
 	case "stop":
@@ -150,11 +156,27 @@ func (h *Handler) postApproval(w http.ResponseWriter, r *http.Request, cur sessi
 		return h.finish(w, back, name)
 	case e.Code == authn.StepUpRequired:
 		return h.askConfirm(w, "admin", back)
-	case e.Code == authn.Conflict:
+	case e.Code == authn.Conflict && (e.Key == "" || e.Key == "error.approval_over"):
 		httpserve.Record(r, err)
 		return h.finish(w, back, "approval_over")
 	}
 	return err
+}
+
+// repeated shows what an act came to that had waited.
+func (h *Handler) repeated(w http.ResponseWriter, r *http.Request, cur session.Current, who directory.Who, ap authn.Approval, out directory.Outcome) error {
+	done := out.Waits == nil
+	switch {
+	case done && ap.Do == directory.Erase:
+		seeOther(w, strings.Replace(erasePath, "{id}", ap.Target, 1)) // all that is left of the person
+		return nil
+	case done && ap.Do == directory.APIOn:
+		f := apiForm{Role: ap.Args["role"], Networks: ap.Args["networks"], Reason: ap.Reason}
+		return h.drawPersonAPI(w, r, cur, who, ap.Target, f, out, refusedForm{Status: http.StatusOK})
+	}
+	a := actAsked{do: ap.Do, arg: ap.Args["method"]}
+	a.person.User = out.User
+	return h.acted(w, r, cur, a, out)
 }
 
 // waitingView is what the part "waiting" is drawn with.

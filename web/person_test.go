@@ -12,6 +12,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/otp"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
+	"github.com/sallyport-mfa/sallyport/text"
 )
 
 // withRole gives a person roles as the operator would.
@@ -181,4 +182,111 @@ func TestPreparedPages_H2_rul1(t *testing.T) {
 	n.signIn(nadia).get("/account/security").want(200, ".*")
 	n.doc.one(t, "a[href=/account/security/email/"+id+"]")
 	n.get("/account/security/email/"+id).want(200, ".*")
+}
+
+// What was asked for elsewhere than on the page of an act is done as it was asked
+// for, from the list of what waits; whoever gives their word sees what it is, and
+// what became of it is shown.
+func TestWaitingActsOfOtherForms_rul17_rul20(t *testing.T) {
+	s := newServer(t)
+	priya, omar := owner(t, s, s.Company, "priya"), owner(t, s, s.Company, "omar")
+	help := withRole(t, s, s.AddUser(t, s.Company, "help", true), directory.Helpdesk)
+	page := "/admin/people/" + help.ID
+	a, b := newBrowser(t, s), newBrowser(t, s)
+	a.signIn(priya)
+	b.signIn(omar)
+	who := func() directory.Who {
+		t.Helper()
+		token, ok := authn.ParseToken(authn.SessionToken, a.cookie("sallyport_session"))
+		if !ok {
+			t.Fatal("no session")
+		}
+		return directory.Session(token, authn.Client{})
+	}
+	user := func() (authn.User, error) {
+		u, _, err := s.Directory.Lookup(context.Background(), s.Company, help.ID)
+		return u, err
+	}
+	for _, x := range []struct {
+		do, arg, value, shown string
+		done                  func(authn.User) bool
+	}{
+		{directory.SetRoles, "roles", "administrator", "Change the roles", func(u authn.User) bool { return u.Roles[0] == directory.Administrator }},
+		{directory.SetEmail, "email", "new@acme.example", "new@acme.example", func(u authn.User) bool { return u.Email == "new@acme.example" }},
+		{directory.SetPhone, "phone", "+46701740605", "•• 05", func(u authn.User) bool { return u.Phone == "+46701740605" }},
+	} {
+		s.Clock.Advance(time.Second)
+		out, err := s.Directory.Do(context.Background(), who(), directory.PersonAct{Do: x.do, Target: help.ID, Reason: "Asked for", Args: map[string]string{x.arg: x.value}})
+		if err != nil || out.Waits == nil {
+			t.Fatalf("%s: %+v %v", x.do, out, err)
+		}
+		b.get("/admin/approvals").want(200, ".*").shows("#"+out.Waits.ID, x.shown)
+		if words := b.doc.one(t, "main").words(); strings.Contains(words, "admin.act.") || strings.Contains(words, "+467") {
+			t.Errorf("%s: %s", x.do, words)
+		}
+		b.press("#"+out.Waits.ID+" button[value=approve]").want(200, "/admin/approvals")
+		// Nobody else repeats it.
+		if _, _, err := s.Directory.Repeat(context.Background(), directory.TheOperator(s.Company.ID), out.Waits.ID); authn.AsError(err).Code != authn.Forbidden {
+			t.Errorf("somebody else: %v", err)
+		}
+		a.get("/admin/approvals").submit("#"+out.Waits.ID+" .repeat").want(200, page).shows("#notice", "Done")
+		if u, err := user(); err != nil || !x.done(u) {
+			t.Errorf("%s: %+v %v", x.do, u, err)
+		}
+	}
+	// The page of an act does not take what it does not ask for: an address would be
+	// removed, a role taken away.
+	for _, do := range []string{"set-email", "set-roles", "set-locale", "erase", "api-off"} {
+		a.get(page+"/do/"+do).want(404, ".*")
+	}
+	before, err := user()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.get(page+"/do/suspend").want(200, ".*")
+	action, values := a.fill(a.form(mainForm), "reason", "x")
+	for _, do := range []string{"set-email", "set-roles", "set-locale", "erase", "api-off"} {
+		a.send("POST", strings.Replace(action, "suspend", do, 1), values)
+		a.want(404, ".*")
+	}
+	if after, err := user(); err != nil || after.Epoch != before.Epoch || after.Email != before.Email || after.Locale != before.Locale {
+		t.Errorf("%+v %v", after, err)
+	}
+	// Erased: what is left is shown.
+	out, err := s.Directory.EraseUser(context.Background(), who(), help.ID, "help", "Asked for it")
+	if err != nil || out.Waits == nil {
+		t.Fatalf("%+v %v", out, err)
+	}
+	b.get("/admin/approvals").press("#"+out.Waits.ID+" button[value=approve]").want(200, "/admin/approvals")
+	a.get("/admin/approvals").submit("#"+out.Waits.ID+" .repeat").want(200, page+"/erase").shows("main", "was erased")
+}
+
+// A page that somebody may not use does nothing while it finds out why.
+func TestLookingAtAnActDoesNothing_H5(t *testing.T) {
+	s := newServer(t)
+	help := withRole(t, s, s.AddUser(t, s.Company, "help", true), directory.Helpdesk)
+	tom := s.AddUser(t, s.Company, "tom", true)
+	b := newBrowser(t, s)
+	b.signIn(help)
+	b.get("/admin/people/"+tom.ID+"/do/suspend").want(403, ".*")
+	list, err := s.Audit.Events(context.Background(), s.Company.ID, authn.EventQuery{Type: "user.suspended", Limit: 10})
+	if err != nil || len(list) != 1 || list[0].Result != authn.Refused || list[0].Target != tom.ID || list[0].Personal.Detail["reason"] != "" {
+		t.Errorf("%+v %v", list, err)
+	}
+}
+
+// Whatever can wait has a name on pages and in letters.
+func TestWaitingActsHaveNames_rul17(t *testing.T) {
+	texts := text.Default()
+	admin := authn.User{Roles: []string{directory.Owner}}
+	for _, do := range directory.Acts() {
+		if !directory.Waits(authn.Company{}, admin, do) {
+			continue
+		}
+		for _, key := range []string{"admin.act." + do, "mail.act.admin." + do} {
+			if !texts.Has(key) {
+				t.Errorf("%s has no text %s", do, key)
+			}
+		}
+	}
 }

@@ -44,10 +44,15 @@ type actAsked struct {
 	person  directory.Person
 }
 
+// elsewhere are the acts that say more than the page of an act asks for: erasing
+// wants the name typed, the others what is to be.
+var elsewhere = map[string]bool{directory.Erase: true, directory.APIOn: true, directory.APIOff: true, directory.SetName: true, directory.SetLocale: true,
+	directory.SetAudience: true, directory.SetLogin: true, directory.SetEmail: true, directory.SetRoles: true}
+
 func (h *Handler) actAsked(r *http.Request, cur session.Current, who directory.Who) (actAsked, error) {
 	a := actAsked{do: strings.ReplaceAll(r.PathValue("act"), "-", "_"), arg: r.PathValue("arg")}
 	var ok bool
-	if a.act, ok = directory.ActOf(a.do); !ok || !h.c.Texts.Has("admin.act."+a.do) {
+	if a.act, ok = directory.ActOf(a.do); !ok || elsewhere[a.do] {
 		return a, authn.NotFound
 	}
 	var err error
@@ -56,10 +61,8 @@ func (h *Handler) actAsked(r *http.Request, cur session.Current, who directory.W
 	}
 	if !directory.May(cur.Company, cur.User, a.person.User, a.do) {
 		// The rules say why, and record it.
-		p := a.plan(nil)
-		p.Reason = "?"
-		_, err := h.c.Directory.Do(r.Context(), who, p)
-		if err == nil || authn.AsError(err).Code != authn.Forbidden {
+		err := h.c.Directory.Refusal(r.Context(), who, a.do, a.person.User.ID)
+		if err == nil {
 			err = authn.Forbidden
 		}
 		return a, err

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,15 +16,16 @@ import (
 
 // approvalView is an act that waits or waited, as machines read it.
 type approvalView struct {
-	ID        string    `json:"id"`
-	Act       string    `json:"act"`
-	Target    string    `json:"target"`
-	Requester string    `json:"requester"`
-	Reason    string    `json:"reason"`
-	State     string    `json:"state"`
-	CreatedAt time.Time `json:"created_at"`
-	NotBefore time.Time `json:"not_before"`
-	ExpiresAt time.Time `json:"expires_at"`
+	ID        string            `json:"id"`
+	Act       string            `json:"act"`
+	Args      map[string]string `json:"args,omitempty"`
+	Target    string            `json:"target"`
+	Requester string            `json:"requester"`
+	Reason    string            `json:"reason"`
+	State     string            `json:"state"`
+	CreatedAt time.Time         `json:"created_at"`
+	NotBefore time.Time         `json:"not_before"`
+	ExpiresAt time.Time         `json:"expires_at"`
 }
 
 func (o *opened) viewApproval(c *cobra.Command, company authn.Company, ap authn.Approval) approvalView {
@@ -32,7 +35,7 @@ func (o *opened) viewApproval(c *cobra.Command, company authn.Company, ap authn.
 		}
 		return id
 	}
-	return approvalView{ap.ID, ap.Do, name(ap.Target), name(ap.Requester), ap.Reason, ap.State(time.Now()), ap.CreatedAt.UTC(), ap.NotBefore.UTC(), ap.ExpiresAt.UTC()}
+	return approvalView{ap.ID, ap.Do, directory.Says(ap), name(ap.Target), name(ap.Requester), ap.Reason, ap.State(time.Now()), ap.CreatedAt.UTC(), ap.NotBefore.UTC(), ap.ExpiresAt.UTC()}
 }
 
 // approvalGroup is the command approval with the flag that its commands share.
@@ -62,6 +65,9 @@ func (a *approvalGroup) list() *cobra.Command {
 					v := o.viewApproval(c, company, ap)
 					views = append(views, v)
 					fmt.Fprintf(&b, "%s  %-9s  %s of %s, asked by %s: %s\n", v.ID, v.State, v.Act, v.Target, v.Requester, v.Reason)
+					for _, arg := range slices.Sorted(maps.Keys(v.Args)) {
+						fmt.Fprintf(&b, "  %s: %q\n", arg, v.Args[arg])
+					}
 				}
 				if len(views) == 0 {
 					b.WriteString("Nothing waits.\n")
