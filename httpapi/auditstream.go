@@ -48,7 +48,7 @@ func streamOf(st provider.StreamState) stream {
 
 // auditStreams is GET /audit/streams.
 func (a *API) auditStreams(w http.ResponseWriter, r *http.Request, c caller) error {
-	list, err := a.Providers.Streams(r.Context(), c.asker())
+	list, err := a.Providers.Streams(r.Context(), c.asker(""))
 	if err != nil {
 		return err
 	}
@@ -62,6 +62,7 @@ func (a *API) auditStreams(w http.ResponseWriter, r *http.Request, c caller) err
 // streamSettings are what a request says; an empty secret keeps the saved one.
 type streamSettings struct {
 	Version int64  `json:"version"`
+	Reason  string `json:"reason"`
 	Host    string `json:"host"`
 	Port    int    `json:"port"`
 	CA      string `json:"ca"`
@@ -93,7 +94,7 @@ func (a *API) setAuditStream(w http.ResponseWriter, r *http.Request, c caller) e
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	st, err := a.Providers.SetStream(r.Context(), c.asker(), channel, in.change())
+	st, err := a.Providers.SetStream(r.Context(), c.asker(in.Reason), channel, in.change())
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,11 @@ func (a *API) removeAuditStream(w http.ResponseWriter, r *http.Request, c caller
 	if err != nil {
 		return err
 	}
-	st, err := a.Providers.RemoveStream(r.Context(), c.asker(), channel, 0)
+	reason, err := reasonOf(r)
+	if err != nil {
+		return err
+	}
+	st, err := a.Providers.RemoveStream(r.Context(), c.asker(reason), channel, 0)
 	if err != nil {
 		return err
 	}
@@ -133,7 +138,7 @@ func (a *API) testAuditStream(w http.ResponseWriter, r *http.Request, c caller) 
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	res, err := a.Providers.TestStream(r.Context(), c.asker(), channel, in.change())
+	res, err := a.Providers.TestStream(r.Context(), c.asker(in.Reason), channel, in.change())
 	if err != nil {
 		return err
 	}

@@ -309,6 +309,9 @@ func (s *Service) setKeep(ctx context.Context, by author, months int) error {
 	if months != 0 && (months < KeepLeast || months > KeepMost) {
 		return &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "months", Code: "out_of_range", Key: "field.months", Args: map[string]any{"Min": KeepLeast, "Max": KeepMost}}}}
 	}
+	if err := by.explain(); err != nil {
+		return err
+	}
 	k := by.keys
 	was, err := s.c.Store.Keep(ctx, k.Company)
 	if err != nil || was.Months == months {
@@ -319,9 +322,9 @@ func (s *Service) setKeep(ctx context.Context, by author, months int) error {
 			return authn.Drop(err)
 		}
 		ev := s.event("audit.retention_changed", keepChannel, rows, by, "")
-		ev.Personal.Detail = map[string]string{"before": strconv.Itoa(was.Months), "after": strconv.Itoa(months)}
+		ev.Personal.Detail["before"], ev.Personal.Detail["after"] = strconv.Itoa(was.Months), strconv.Itoa(months)
 		return authn.Accept(ev, authn.SetKeep{Months: months}, authn.TellOwners{Letter: authn.Letter{Template: "provider_changed", Channel: authn.Email, At: k.Now,
-			Args: map[string]string{"channel": string(keepChannel)}}})
+			Args: by.told(rows, keepChannel)}})
 	})
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)
