@@ -34,7 +34,7 @@ func shown(channel authn.Kind, doc []byte) (list []setting, secrets string, err 
 			return nil, "", fmt.Errorf("provider: stored settings cannot be read")
 		}
 		for i, p := range t.Providers {
-			list = append(list, setting{"provider_" + strconv.Itoa(i+1), strings.Join(strings.Fields(p.Driver+" "+p.Account+" "+p.Region+" "+targetHost(authn.StreamSettings{URL: p.URL})+" "+p.From), " ")})
+			list = append(list, setting{"provider_" + strconv.Itoa(i+1), strings.Join(strings.Fields(p.Driver+" "+ends(p.Account)+" "+p.Region+" "+targetHost(authn.StreamSettings{URL: p.URL})+" "+p.From), " ")})
 			secrets += p.Secret + "\n"
 		}
 		return append(list, setting{"countries", strings.Join(t.Countries, " ")}, setting{"currency", t.Currency}, setting{"price", strconv.FormatInt(t.Price, 10)},
@@ -43,6 +43,14 @@ func shown(channel authn.Kind, doc []byte) (list []setting, secrets string, err 
 	}
 	to, err := decodeStream(doc)
 	return []setting{{"host", targetHost(to)}, {"port", strconv.Itoa(to.Port)}, {"ca", fingerprint(to.CA)}}, to.Secret + to.URL, err
+}
+
+// ends are as much of an account as tells it from another.
+func ends(s string) string {
+	if len(s) <= 8 {
+		return s
+	}
+	return s[:4] + "…" + s[len(s)-4:]
 }
 
 // fingerprint stands for what is long; empty stays empty.
