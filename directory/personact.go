@@ -347,7 +347,7 @@ func (s *Service) wait(w Who, rows *authn.Rows, a Act, p PersonAct, now time.Tim
 	asked.Type = "approval.asked"
 	detail := approvalDetail(ap)
 	told := maps.Clone(detail)
-	told["name"], told["reason"] = rows.By.User.Name, p.Reason
+	maps.Copy(told, Told(w, rows, p.Reason))
 	return authn.Accept(s.actEvent(w, rows, asked, now, authn.Succeeded, detail), authn.NewApproval{Approval: ap},
 		authn.TellOwners{Letter: authn.Letter{Template: "approval_waits", At: now, Args: told}})
 }

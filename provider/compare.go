@@ -80,7 +80,7 @@ func compared(channel authn.Kind, was, is []byte) (map[string]string, error) {
 	return out, nil
 }
 
-// without are the settings that the other list does not hold so.
+// without are the settings that the other list does not hold so; 0 is the usual.
 func without(list, other []setting) string {
 	held := map[setting]bool{}
 	for _, s := range other {
@@ -88,7 +88,7 @@ func without(list, other []setting) string {
 	}
 	var words []string
 	for _, s := range list {
-		if s.value != "" && !held[s] {
+		if s.value != "" && s.value != "0" && !held[s] {
 			words = append(words, s.name+"="+s.value)
 		}
 	}
