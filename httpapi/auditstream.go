@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ type stream struct {
 	Host      string          `json:"host,omitempty"`
 	Port      int             `json:"port,omitempty"`
 	CA        string          `json:"ca,omitempty"`
+	Cert      string          `json:"certificate,omitempty"`
 	URL       string          `json:"url,omitempty"`
 	HasSecret bool            `json:"has_secret"`
 	Seq       int64           `json:"seq,omitempty"` // up to where it was taken
@@ -37,7 +39,7 @@ type stream struct {
 }
 
 func streamOf(st provider.StreamState) stream {
-	s := stream{Kind: streamName(st.Channel), Own: st.Own, Version: st.Version, Health: st.Health, Host: st.Settings.Host, Port: st.Settings.Port, CA: st.Settings.CA, URL: st.Settings.URL,
+	s := stream{Kind: streamName(st.Channel), Own: st.Own, Version: st.Version, Health: st.Health, Host: st.Settings.Host, Port: st.Settings.Port, CA: st.Settings.CA, Cert: st.Settings.Certificate, URL: st.Settings.URL,
 		HasSecret: st.HasSecret, Seq: st.Stream.Seq, Behind: st.Stream.Behind, Oldest: maybe(st.Stream.Oldest), SentAt: maybe(st.Stream.SentAt), Failed: st.Stream.Failed,
 		UpdatedAt: maybe(st.UpdatedAt), UpdatedBy: st.UpdatedBy}
 	if st.Stream.Failed != "" {
@@ -68,11 +70,14 @@ type streamSettings struct {
 	CA      string `json:"ca"`
 	URL     string `json:"url"`
 	Secret  string `json:"secret"`
+	Cert    string `json:"certificate"`
+	Key     string `json:"key"`
 	All     bool   `json:"all"`
 }
 
 func (s streamSettings) change() provider.StreamChange {
-	return provider.StreamChange{From: s.Version, All: s.All, StreamSettings: authn.StreamSettings{Host: s.Host, Port: s.Port, CA: s.CA, URL: s.URL, Secret: s.Secret}}
+	return provider.StreamChange{From: s.Version, All: s.All, StreamSettings: authn.StreamSettings{Host: s.Host, Port: s.Port, CA: s.CA, Certificate: s.Cert, URL: s.URL,
+		Secret: cmp.Or(s.Secret, s.Key)}}
 }
 
 // streamChannel is the kind that the path names; only those that the server has.

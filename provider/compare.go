@@ -42,7 +42,7 @@ func shown(channel authn.Kind, doc []byte) (list []setting, secrets string, err 
 			setting{"day_money", strconv.FormatInt(t.DayMoney, 10)}, setting{"month_money", strconv.FormatInt(t.MonMoney, 10)}), secrets, nil
 	}
 	to, err := decodeStream(doc)
-	return []setting{{"host", targetHost(to)}, {"port", strconv.Itoa(to.Port)}, {"ca", fingerprint(to.CA)}}, to.Secret + to.URL, err
+	return []setting{{"host", targetHost(to)}, {"port", strconv.Itoa(to.Port)}, {"ca", fingerprint(to.CA)}, {"certificate", fingerprint(to.Certificate)}}, to.Secret + to.URL, err
 }
 
 // ends are as much of an account as tells it from another.
