@@ -104,6 +104,9 @@ func (s *Syslog) Cut(n int) {
 
 func (s *Syslog) serve(conn net.Conn) {
 	defer conn.Close()
+	if s.Clients != nil && conn.(*tls.Conn).Handshake() != nil {
+		return // without a certificate that it wants
+	}
 	r := bufio.NewReader(conn)
 	for n := 1; ; n++ {
 		length, err := r.ReadString(' ')

@@ -64,9 +64,9 @@ func TestAuditFindsByName_S34(t *testing.T) {
 	priya := owner(t, s, s.Company, "priya")
 	maya := s.AddUser(t, s.Company, "maya", false)
 	s.AddUser(t, s.Company, "omar", false)
-	s.AddUser(t, s.AddCompany(t, "other", "Other"), "zoe", false)
 	b := newBrowser(t, s)
 	b.signIn(priya)
+	s.AddUser(t, s.AddCompany(t, "other", "Other"), "zoe", false)
 	b.get(auditPage).filter("by", "Priya N").want(200, auditPage)
 	if len(b.doc.all(".events tbody tr")) == 0 {
 		t.Errorf("one hit is not taken: %s", b.doc.words())

@@ -224,15 +224,18 @@ func (a *auditGroup) setStream() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		for name, text := range map[string]*string{ca: &to.CA, certificate: &to.Certificate, key: &secret} {
-			if name == "" {
+		for _, file := range []struct {
+			name string
+			to   *string
+		}{{ca, &to.CA}, {certificate, &to.Certificate}, {key, &secret}} {
+			if file.name == "" {
 				continue
 			}
-			raw, err := os.ReadFile(name)
+			raw, err := os.ReadFile(file.name)
 			if err != nil {
-				return fmt.Errorf("%s: %w", name, unwrapPath(err))
+				return fmt.Errorf("%s: %w", file.name, unwrapPath(err))
 			}
-			*text = string(raw)
+			*file.to = string(raw)
 		}
 		return a.withStreams(c, func(o *opened, company authn.Company) error {
 			list, err := o.providers.StreamsOf(c.Context(), company.ID)
