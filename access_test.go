@@ -151,6 +151,7 @@ var access = map[string]string{
 	"PATCH /api/v1/users/{id}":                         "users.read",
 	"PATCH /api/v1/users/{id}/factors/{factor}":        "factors.manage",
 	"POST /admin/approvals/{approval}":                 own,
+	"POST /admin/audit":                                "audit.read",
 	"POST /admin/audit/streams":                        "providers.write",
 	"POST /admin/branding":                             "branding.write",
 	"POST /admin/people":                               "users.write",

@@ -2,6 +2,7 @@ package authn
 
 import (
 	"context"
+	"strconv"
 	"time"
 )
 
@@ -21,13 +22,16 @@ type StreamSettings struct {
 	Port int    `json:"port,omitempty"` // syslog
 	// CA are certificates, PEM, that the receiver's must lead to; empty: those that
 	// the server trusts (syslog).
-	CA     string `json:"ca,omitempty"`
-	URL    string `json:"url,omitempty"`    // webhook, https
-	Secret string `json:"secret,omitempty"` // webhook; written, never read back
+	CA string `json:"ca,omitempty"`
+	// Certificate is what we show a receiver that asks who we are, PEM, with those it
+	// leads to; empty: nothing (syslog). Secret is then its private key.
+	Certificate string `json:"certificate,omitempty"`
+	URL         string `json:"url,omitempty"`    // webhook, https
+	Secret      string `json:"secret,omitempty"` // of the webhook, or the key; written, never read back
 }
 
 // Target is what the secret is for: with another one it is not used (ruling 32).
-func (s StreamSettings) Target() string { return s.URL }
+func (s StreamSettings) Target() string { return s.URL + " " + s.Host + " " + strconv.Itoa(s.Port) }
 
 // StreamLine is one event as it is sent.
 type StreamLine struct {

@@ -95,6 +95,7 @@ func New(c Config) (*Service, error) {
 type Who struct {
 	Token  authn.Token // of a session
 	Client authn.Client
+	Reason string // why something is changed, for the log; empty: none was given
 }
 
 // State is a company's brand as those see it who may change it.
@@ -150,11 +151,12 @@ type author struct {
 	may    func(*authn.Rows, time.Time) error // asked again in the transaction that writes
 	id     func(*authn.Rows) string
 	client authn.Client
+	reason string
 }
 
 func (s *Service) person(w Who, fresh bool) author {
 	return author{
-		keys: authn.Keys{Company: w.Token.Company, SessionToken: w.Token, Now: s.c.Now(), Browser: w.Client.Browser}, client: w.Client,
+		keys: authn.Keys{Company: w.Token.Company, SessionToken: w.Token, Now: s.c.Now(), Browser: w.Client.Browser}, client: w.Client, reason: w.Reason,
 		id: func(rows *authn.Rows) string { return rows.User.ID },
 		may: func(rows *authn.Rows, now time.Time) error {
 			if err := policy.CheckSession(rows, now); err != nil {
@@ -347,6 +349,9 @@ func (s *Service) read(ctx context.Context, field string, b []byte) ([]byte, err
 
 func (s *Service) save(ctx context.Context, by author, ch Change) (State, error) {
 	st, err := s.state(ctx, by)
+	if err == nil && by.reason != "" {
+		by.reason, err = authn.CleanName("reason", by.reason, directory.ReasonMax)
+	}
 	if err != nil {
 		return State{}, err
 	}
@@ -375,6 +380,9 @@ func (s *Service) save(ctx context.Context, by author, ch Change) (State, error)
 }
 
 func (s *Service) event(rows *authn.Rows, by author, detail map[string]string) authn.Event {
+	if by.reason != "" {
+		detail["reason"] = by.reason
+	}
 	ev := authn.Event{Company: by.keys.Company, ID: authn.NewID(authn.EventID, by.keys.Now, s.c.Random), Type: "branding.changed",
 		Result: authn.Succeeded, Actor: by.id(rows), At: by.keys.Now, Personal: authn.Personal{Agent: by.client.Agent, Detail: detail}}
 	if by.client.Address.IsValid() {

@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -18,6 +19,7 @@ type NewPerson struct {
 	Locale   string
 	Roles    []string // empty: member. Others need roles.write, and what they allow
 	Invite   bool     // mail the invitation now
+	Reason   string   // for the log; empty: none was given
 }
 
 // AddPerson adds a person. With roles that allow something it asks for a recent
@@ -41,7 +43,7 @@ func (s *Service) AddPerson(ctx context.Context, w Who, n NewPerson) (Given, err
 	if n.Invite && u.Email == "" {
 		return Given{}, authn.InvalidField("email", "required", nil)
 	}
-	a := Act{Type: "user.created", Permission: UsersWrite, creates: u.ID}
+	a := Act{Type: "user.created", Permission: UsersWrite, creates: u.ID, Reason: n.Reason}
 	if !slices.Equal(u.Roles, []string{Member}) {
 		a.Permission, a.Fresh = RolesWrite, true
 	}
@@ -56,7 +58,7 @@ func (s *Service) AddPerson(ctx context.Context, w Who, n NewPerson) (Given, err
 		if err := mayGrant(w, rows, u.Roles); err != nil {
 			return authn.Drop(err)
 		}
-		created := s.actEvent(w, rows, a, now, authn.Succeeded, nil)
+		created := s.actEvent(w, rows, a, now, authn.Succeeded, map[string]string{"after": strings.Join(append([]string{string(u.Audience)}, u.Roles...), " ")})
 		created.Target = u.ID
 		v := authn.Accept(created, writes...)
 		if n.Invite {

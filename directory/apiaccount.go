@@ -195,7 +195,7 @@ func planAPIOff(_ context.Context, _ *Service, _ asked) (change, error) {
 		if !u.API {
 			return Done{}, &authn.Error{Code: authn.Conflict, Key: "error.no_api_account"}
 		}
-		detail := map[string]string{"before": strings.Join(u.Roles, " ")}
+		detail := map[string]string{"before": strings.Join(u.Roles, " "), "after": Member}
 		u.API, u.Roles, u.PasswordChangedAt = false, []string{Member}, time.Time{}
 		writes := append(deleteFactors(rows), authn.ForgetBrowsers{All: true}, authn.EndAPIKeys{}, authn.EndAPIAccount{})
 		if f := rows.FactorOf(authn.Password, authn.Confirmed); f != nil {

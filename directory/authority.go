@@ -349,6 +349,15 @@ func actorOf(w Who, rows *authn.Rows) string {
 	return rows.By.User.ID
 }
 
+// Told is what a letter to the owners says of who did something, and why: Letter.Args.
+func Told(w Who, rows *authn.Rows, reason string) map[string]string {
+	args := map[string]string{"by": Operator, "reason": reason}
+	if !w.Actor.Operator && rows.By != nil {
+		args["by"], args["name"] = "admin", rows.By.User.Name
+	}
+	return args
+}
+
 func (s *Service) actEvent(w Who, rows *authn.Rows, a Act, now time.Time, r authn.Result, detail map[string]string) authn.Event {
 	ev := authn.Event{Company: w.Company, ID: authn.NewID(authn.EventID, now, s.c.Random), Type: a.Type, Actor: actorOf(w, rows), Result: r, At: now,
 		Personal: authn.Personal{Agent: w.Client.Agent, Detail: map[string]string{}}}

@@ -23,11 +23,12 @@ type Touched struct {
 }
 
 // Bulk does an act that takes no arguments to each of up to 200 people; Remind,
-// too, where do is "remind". Each is audited by itself. It ends early with the
+// too, where do is "remind". Each is audited by itself, with the reason, which may be
+// empty. It ends early with the
 // error of who asks: Unauthenticated, Forbidden for all, StepUpRequired.
 //
 // Errors: Invalid (fields people, do), those of Check.
-func (s *Service) Bulk(ctx context.Context, w Who, do string, ids []string) ([]Touched, error) {
+func (s *Service) Bulk(ctx context.Context, w Who, do, reason string, ids []string) ([]Touched, error) {
 	a, ok := ActOf(do)
 	if do == RemindPeople {
 		a, ok = Act{Type: "user.reminded", Permission: UsersWrite}, true
@@ -40,6 +41,12 @@ func (s *Service) Bulk(ctx context.Context, w Who, do string, ids []string) ([]T
 	case len(ids) > MaxBulk:
 		return nil, &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "people", Code: "too_many", Key: "field.too_many_people", Args: map[string]any{"Max": MaxBulk}}}}
 	}
+	if reason != "" {
+		if _, err := authn.CleanName("reason", reason, ReasonMax); err != nil {
+			return nil, err
+		}
+	}
+	a.Reason = reason
 	if _, err := s.Check(ctx, w, a.Permission); err != nil {
 		return nil, err
 	}
@@ -61,7 +68,7 @@ func (s *Service) Bulk(ctx context.Context, w Who, do string, ids []string) ([]T
 			t.User, t.Err = s.remindOne(ctx, w, a, id)
 		default:
 			var out Outcome
-			out, t.Err = s.Do(ctx, w, PersonAct{Do: do, Target: id})
+			out, t.Err = s.Do(ctx, w, PersonAct{Do: do, Target: id, Reason: reason})
 			t.User, t.Waits = out.User, out.Waits != nil
 		}
 		switch e := authn.AsError(t.Err); {

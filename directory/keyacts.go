@@ -323,15 +323,15 @@ func (s *Service) aboutKey(ctx context.Context, w Who, which, typ, reason string
 // another key (decision 0013).
 //
 // Errors: those of Act; Invalid (field name), Conflict (name taken).
-func (s *Service) RenameKey(ctx context.Context, w Who, which, name string) (authn.APIKey, error) {
+func (s *Service) RenameKey(ctx context.Context, w Who, which, name, reason string) (authn.APIKey, error) {
 	name, err := authn.CleanName("name", name, maxKeyName)
 	if err != nil {
 		return authn.APIKey{}, err
 	}
-	return s.aboutKey(ctx, w, which, "key.renamed", "", func(_ *authn.Rows, k *authn.APIKey) (Done, error) {
+	return s.aboutKey(ctx, w, which, "key.renamed", reason, func(_ *authn.Rows, k *authn.APIKey) (Done, error) {
 		was := k.Name
 		k.Name = name
-		return Done{Detail: map[string]string{"key": k.ID, "name": name, "before": was}, Writes: []authn.Write{authn.PutAPIKey{Key: *k}}}, nil
+		return Done{Detail: map[string]string{"key": k.ID, "name": name, "before": was, "after": name}, Writes: []authn.Write{authn.PutAPIKey{Key: *k}}}, nil
 	})
 }
 
@@ -340,7 +340,7 @@ func (s *Service) RenameKey(ctx context.Context, w Who, which, name string) (aut
 // Errors: those of Act.
 func (s *Service) RemoveKey(ctx context.Context, w Who, which, reason string) (authn.APIKey, error) {
 	return s.aboutKey(ctx, w, which, "key.removed", reason, func(_ *authn.Rows, k *authn.APIKey) (Done, error) {
-		return Done{Detail: map[string]string{"key": k.ID, "name": k.Name}, Writes: []authn.Write{authn.EndAPIKey{ID: k.ID}}}, nil
+		return Done{Detail: map[string]string{"key": k.ID, "name": k.Name, "before": strings.Join(k.Scopes, " ")}, Writes: []authn.Write{authn.EndAPIKey{ID: k.ID}}}, nil
 	})
 }
 
@@ -383,8 +383,10 @@ func (s *Service) RollKey(ctx context.Context, w Who, which string, r Roll) (aut
 		if k.ExpiresAt.Before(k.OldUntil) {
 			k.OldUntil = k.ExpiresAt
 		}
+		was := k.ExpiresAt
 		k.ExpiresAt, k.Told = end, told(end.Sub(now))
 		detail := keyDetail(*k)
+		detail["before"], detail["after"] = was.UTC().Format(time.RFC3339), detail["until"]
 		detail["old_until"] = k.OldUntil.UTC().Format(time.RFC3339)
 		return Done{Detail: detail, Writes: []authn.Write{authn.RollAPIKey{Key: *k, Token: token}}}, nil
 	})

@@ -251,7 +251,7 @@ func TestKeysByPeople_S36_rul21(t *testing.T) {
 	give(t, w, priya.User, directory.Owner)
 	must(t, use(second))
 	must(t, func() error {
-		_, err := w.Directory.RenameKey(t.Context(), directory.TheOperator(w.Company.ID), k.ID, "another name")
+		_, err := w.Directory.RenameKey(t.Context(), directory.TheOperator(w.Company.ID), k.ID, "another name", "")
 		return err
 	}())
 	_, err = w.Directory.RemoveKey(t.Context(), directory.TheOperator(w.Company.ID), "another name", "over")

@@ -264,18 +264,18 @@ func TestBulk(t *testing.T) {
 		}
 		return strings.Join(out, " ")
 	}
-	list, err := o.Directory.Bulk(ctx, who, directory.RemindPeople, []string{due.ID, due.ID, mute.ID, olga.ID, stranger.ID, "x"})
+	list, err := o.Directory.Bulk(ctx, who, directory.RemindPeople, "", []string{due.ID, due.ID, mute.ID, olga.ID, stranger.ID, "x"})
 	if got := why(list); err != nil || got != "done error.remind_no_address error.forbidden.owner error.not_found error.not_found" {
 		t.Errorf("%s %v", got, err)
 	}
 	if mail := o.Mail(t, due.Email); len(mail) != 1 || !strings.Contains(mail[0].Subject, "second step") {
 		t.Errorf("%v", mail)
 	}
-	list, err = o.Directory.Bulk(ctx, who, directory.RemindPeople, []string{due.ID})
+	list, err = o.Directory.Bulk(ctx, who, directory.RemindPeople, "", []string{due.ID})
 	if got := why(list); err != nil || got != "error.remind_today" {
 		t.Errorf("%s %v", got, err)
 	}
-	list, err = o.Directory.Bulk(ctx, who, directory.RequireTwo, []string{due.ID, mute.ID})
+	list, err = o.Directory.Bulk(ctx, who, directory.RequireTwo, "", []string{due.ID, mute.ID})
 	if got := why(list); err != nil || got != "done done" {
 		t.Errorf("%s %v", got, err)
 	}
@@ -283,11 +283,11 @@ func TestBulk(t *testing.T) {
 		t.Error("not required")
 	}
 	for do, ids := range map[string][]string{directory.Suspend: {due.ID}, directory.RemindPeople: nil, directory.RequireTwo: make([]string, 201)} {
-		if _, err := o.Directory.Bulk(ctx, who, do, ids); code(err) != authn.Invalid {
+		if _, err := o.Directory.Bulk(ctx, who, do, "", ids); code(err) != authn.Invalid {
 			t.Errorf("%s: %v", do, err)
 		}
 	}
-	if _, err := o.Directory.Bulk(ctx, o.sitting(o.member(o.Company, "hal", "helpdesk")), directory.RemindPeople, []string{due.ID}); code(err) != authn.Forbidden {
+	if _, err := o.Directory.Bulk(ctx, o.sitting(o.member(o.Company, "hal", "helpdesk")), directory.RemindPeople, "", []string{due.ID}); code(err) != authn.Forbidden {
 		t.Error(err)
 	}
 }

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // PersonAct is one thing that an administrator does about a person, as data: so
@@ -305,7 +307,7 @@ func (s *Service) changed(w Who, rows *authn.Rows, a Act, now time.Time, kind pe
 		writes = append(writes, authn.EndSessions{}, authn.EndAttempts{})
 	}
 	out.User, out.Waits = u, nil
-	v := authn.Accept(s.actEvent(w, rows, a, now, authn.Succeeded, done.Detail), writes...)
+	v := authn.Accept(s.actEvent(w, rows, a, now, authn.Succeeded, compared(*rows.User, u, done.Detail)), writes...)
 	for _, ev := range done.More {
 		v = v.And(ev)
 	}
@@ -325,6 +327,38 @@ func agreed(rows *authn.Rows, kind personAct, now time.Time) bool {
 		mayTouch(&authn.Rows{Company: rows.Company, User: rows.User, By: &authn.Rows{Company: rows.Company, User: u}}, Act{}) == nil
 }
 
+// compared adds to a detail what an act changed of the person, before and after,
+// where its plan does not say so itself. Of an address and a number it says as much
+// as their owner knows them by: the log outlives them.
+func compared(was, is authn.User, detail map[string]string) map[string]string {
+	if detail["before"] != "" || detail["after"] != "" {
+		return detail
+	}
+	list := func(u authn.User) []string {
+		until := ""
+		if !u.ExemptUntil.IsZero() {
+			until = u.ExemptUntil.UTC().Format(time.RFC3339)
+		}
+		return []string{string(u.Status), masked(authn.Email, u.Email), masked(authn.SMS, u.Phone), until, strconv.FormatBool(u.RequireTwoFactor), u.Preferred}
+	}
+	before, after := list(was), list(is)
+	for i := range before {
+		if before[i] != after[i] {
+			out := map[string]string{"before": before[i], "after": after[i]}
+			maps.Copy(out, detail)
+			return out
+		}
+	}
+	return detail
+}
+
+func masked(k authn.Kind, to string) string {
+	if to == "" {
+		return ""
+	}
+	return policy.Mask(k, to)
+}
+
 // wait writes down that the act is asked for, or says that it is already. The
 // owners are told, and the person, who can stop it. Where a word was given that
 // does not count any more, it is asked for anew.
@@ -342,7 +376,7 @@ func (s *Service) wait(w Who, rows *authn.Rows, a Act, kind personAct, p PersonA
 	asked.Type = "approval.asked"
 	detail := approvalDetail(ap)
 	told := maps.Clone(detail)
-	told["name"], told["reason"] = rows.By.User.Name, p.Reason
+	maps.Copy(told, Told(w, rows, p.Reason))
 	return authn.Accept(s.actEvent(w, rows, asked, now, authn.Succeeded, detail), authn.NewApproval{Approval: ap},
 		authn.TellOwners{Letter: authn.Letter{Template: "approval_waits", At: now, Args: told}})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -57,7 +58,7 @@ func planReset(_ context.Context, _ *Service, a asked) (change, error) {
 	return func(rows *authn.Rows, u *authn.User, _ time.Time) (Done, error) {
 		if id == "" {
 			u.Preferred = ""
-			return Done{Detail: map[string]string{"method": "all"}, Writes: append(deleteFactors(rows), authn.ForgetBrowsers{All: true})}, nil
+			return Done{Detail: map[string]string{"method": "all", "before": waysHeld(rows)}, Writes: append(deleteFactors(rows), authn.ForgetBrowsers{All: true})}, nil
 		}
 		f, err := wayOf(rows, id)
 		if err != nil {
@@ -73,8 +74,21 @@ func planReset(_ context.Context, _ *Service, a asked) (change, error) {
 		}) {
 			writes = append(writes, authn.DeleteFactor{ID: saved.ID})
 		}
-		return Done{Detail: wayDetail(f), Writes: writes}, nil
+		detail := wayDetail(f)
+		detail["before"] = string(f.State)
+		return Done{Detail: detail, Writes: writes}, nil
 	}, nil
+}
+
+// waysHeld are the kinds of a person's ways to verify.
+func waysHeld(rows *authn.Rows) string {
+	var kinds []string
+	for _, f := range rows.Factors {
+		if _, err := wayOf(rows, f.ID); err == nil {
+			kinds = append(kinds, string(f.Kind))
+		}
+	}
+	return strings.Join(kinds, " ")
 }
 
 // planState puts a way to sleep, or wakes it: no right answer is needed for the
@@ -92,9 +106,11 @@ func planState(to authn.FactorState) plan {
 			case !f.Kind.Own(), f.State != authn.Confirmed && f.State != authn.Asleep, f.State == to:
 				return Done{}, &authn.Error{Code: authn.Conflict, Key: "error.factor_state"}
 			}
+			detail := wayDetail(f)
+			detail["before"], detail["after"] = string(f.State), string(to)
 			f.State = to
 			a.out.Factor = &f
-			return Done{Detail: wayDetail(f), Writes: []authn.Write{authn.PutFactor{Factor: f}, authn.ForgetBrowsers{All: true}}}, nil
+			return Done{Detail: detail, Writes: []authn.Write{authn.PutFactor{Factor: f}, authn.ForgetBrowsers{All: true}}}, nil
 		}, nil
 	}
 }
@@ -150,7 +166,7 @@ func planHelpCode(_ context.Context, s *Service, a asked) (change, error) {
 		a.out.Code, a.out.ExpiresAt = code, now.Add(BypassLives)
 		f := authn.Factor{Company: u.Company, ID: authn.NewID(authn.FactorID, now, s.c.Random), User: u.ID, Kind: authn.BypassCode,
 			State: authn.Confirmed, Epoch: u.Epoch, CreatedAt: now, ConfirmAt: now, ExpiresAt: a.out.ExpiresAt}
-		return Done{Writes: []authn.Write{authn.NewFactor{Factor: f, Secret: secret}}}, nil
+		return Done{Detail: map[string]string{"until": f.ExpiresAt.UTC().Format(time.RFC3339)}, Writes: []authn.Write{authn.NewFactor{Factor: f, Secret: secret}}}, nil
 	}, nil
 }
 
@@ -258,7 +274,7 @@ func planInvite(_ context.Context, s *Service, a asked) (change, error) {
 		after.Epoch++ // as the act leaves it
 		g, writes := s.link(*rows.Company, after, authn.InvitationLink, !shown, now)
 		a.out.Link, a.out.ExpiresAt = g.Token, g.ExpiresAt
-		return Done{Writes: writes}, nil
+		return Done{Detail: map[string]string{"until": g.ExpiresAt.UTC().Format(time.RFC3339)}, Writes: writes}, nil
 	}, nil
 }
 

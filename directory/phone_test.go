@@ -35,7 +35,7 @@ func TestSetPhone_rul2_rul3_C1(t *testing.T) {
 		t.Errorf("%v", events)
 	}
 	told := w.Mail(t, p.Email)
-	if len(told) == 0 || !strings.Contains(told[len(told)-1].Subject, "phone number") || strings.Contains(told[len(told)-1].Text, "174") {
+	if len(told) == 0 || !strings.Contains(told[len(told)-1].Subject, "phone number") || strings.Contains(told[len(told)-1].Text, swedish[3:]) {
 		t.Errorf("%+v", told)
 	}
 	first := w.Clock.Now()

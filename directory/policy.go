@@ -81,6 +81,7 @@ func (s *Service) SavePolicy(ctx context.Context, w Who, ch PolicyChange) (Polic
 	}
 	detail := map[string]string{"two_factor": string(out.Document.TwoFactor), "version": strconv.FormatInt(out.Version, 10),
 		"changed": strings.Join(differ(before, out.Document), ","), "weakens": strconv.FormatBool(out.Preview.Weakens)}
+	detail["before"], detail["after"] = differing(before, out.Document)
 	if ch.UndoOf > 0 {
 		detail["undo_of"] = strconv.FormatInt(ch.UndoOf, 10)
 	}
@@ -95,7 +96,7 @@ func (s *Service) SavePolicy(ctx context.Context, w Who, ch PolicyChange) (Polic
 		done := Done{Detail: detail, Writes: []authn.Write{authn.SetPolicy{Policy: raw, Version: out.Version, Actor: actorOf(w, rows),
 			Reason: ch.Reason, UndoOf: ch.UndoOf, Summary: summary}}}
 		if out.Preview.Weakens {
-			done.Writes = append(done.Writes, authn.TellOwners{Letter: authn.Letter{Template: "policy_changed", Channel: authn.Email, At: now}})
+			done.Writes = append(done.Writes, authn.TellOwners{Letter: authn.Letter{Template: "policy_changed", Channel: authn.Email, At: now, Args: Told(w, rows, ch.Reason)}})
 		}
 		return done, nil
 	})
@@ -255,6 +256,26 @@ func differ(a, b policy.Document) []string {
 	}
 	slices.SortFunc(out, cmp.Compare[string])
 	return out
+}
+
+// differing are the fields of the top level that differ, as JSON. The log keeps the
+// beginning of what is long; the history has the whole documents.
+func differing(a, b policy.Document) (before, after string) {
+	x, y := fieldsOf(a), fieldsOf(b)
+	for name := range x {
+		if reflect.DeepEqual(x[name], y[name]) {
+			delete(x, name)
+			delete(y, name)
+		}
+	}
+	text := func(fields map[string]any) string {
+		doc, err := json.Marshal(fields)
+		if err != nil {
+			return ""
+		}
+		return string(doc)
+	}
+	return text(x), text(y)
 }
 
 func fieldsOf(d policy.Document) map[string]any {

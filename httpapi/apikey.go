@@ -133,7 +133,8 @@ func keyID(r *http.Request) (string, error) {
 // renameAPIKey is PATCH /api-keys/{id}.
 func (a *API) renameAPIKey(w http.ResponseWriter, r *http.Request, m manager) error {
 	var in struct {
-		Name string `json:"name" required:"true"`
+		Name   string `json:"name" required:"true"`
+		Reason string `json:"reason"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
@@ -142,7 +143,7 @@ func (a *API) renameAPIKey(w http.ResponseWriter, r *http.Request, m manager) er
 	if err != nil {
 		return err
 	}
-	k, err := a.Directory.RenameKey(r.Context(), m.who, id, in.Name)
+	k, err := a.Directory.RenameKey(r.Context(), m.who, id, in.Name, in.Reason)
 	return a.writeKey(w, r, m, http.StatusOK, k, authn.Token{}, err)
 }
 
@@ -152,7 +153,11 @@ func (a *API) removeAPIKey(w http.ResponseWriter, r *http.Request, m manager) er
 	if err != nil {
 		return err
 	}
-	if _, err := a.Directory.RemoveKey(r.Context(), m.who, id, ""); err != nil {
+	reason, err := reasonOf(r)
+	if err != nil {
+		return err
+	}
+	if _, err := a.Directory.RemoveKey(r.Context(), m.who, id, reason); err != nil {
 		return err
 	}
 	return httpserve.WriteJSON(w, http.StatusNoContent, nil)

@@ -227,15 +227,16 @@ func (a *API) setAuditRetention(w http.ResponseWriter, r *http.Request, c caller
 		return authn.NotFound
 	}
 	in := struct {
-		Months int `json:"months"`
-	}{notSaid}
+		Months int    `json:"months"`
+		Reason string `json:"reason"`
+	}{Months: notSaid}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
 	if in.Months == notSaid {
 		return authn.InvalidField("months", "required", nil)
 	}
-	if err := a.Providers.SetKeep(r.Context(), c.asker(), in.Months); err != nil {
+	if err := a.Providers.SetKeep(r.Context(), c.asker(in.Reason), in.Months); err != nil {
 		return err
 	}
 	return a.answerRetention(w, r, c.Company.ID)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ type stream struct {
 	Host      string          `json:"host,omitempty"`
 	Port      int             `json:"port,omitempty"`
 	CA        string          `json:"ca,omitempty"`
+	Cert      string          `json:"certificate,omitempty"`
 	URL       string          `json:"url,omitempty"`
 	HasSecret bool            `json:"has_secret"`
 	Seq       int64           `json:"seq,omitempty"` // up to where it was taken
@@ -37,7 +39,7 @@ type stream struct {
 }
 
 func streamOf(st provider.StreamState) stream {
-	s := stream{Kind: streamName(st.Channel), Own: st.Own, Version: st.Version, Health: st.Health, Host: st.Settings.Host, Port: st.Settings.Port, CA: st.Settings.CA, URL: st.Settings.URL,
+	s := stream{Kind: streamName(st.Channel), Own: st.Own, Version: st.Version, Health: st.Health, Host: st.Settings.Host, Port: st.Settings.Port, CA: st.Settings.CA, Cert: st.Settings.Certificate, URL: st.Settings.URL,
 		HasSecret: st.HasSecret, Seq: st.Stream.Seq, Behind: st.Stream.Behind, Oldest: maybe(st.Stream.Oldest), SentAt: maybe(st.Stream.SentAt), Failed: st.Stream.Failed,
 		UpdatedAt: maybe(st.UpdatedAt), UpdatedBy: st.UpdatedBy}
 	if st.Stream.Failed != "" {
@@ -48,7 +50,7 @@ func streamOf(st provider.StreamState) stream {
 
 // auditStreams is GET /audit/streams.
 func (a *API) auditStreams(w http.ResponseWriter, r *http.Request, c caller) error {
-	list, err := a.Providers.Streams(r.Context(), c.asker())
+	list, err := a.Providers.Streams(r.Context(), c.asker(""))
 	if err != nil {
 		return err
 	}
@@ -62,16 +64,20 @@ func (a *API) auditStreams(w http.ResponseWriter, r *http.Request, c caller) err
 // streamSettings are what a request says; an empty secret keeps the saved one.
 type streamSettings struct {
 	Version int64  `json:"version"`
+	Reason  string `json:"reason"`
 	Host    string `json:"host"`
 	Port    int    `json:"port"`
 	CA      string `json:"ca"`
 	URL     string `json:"url"`
 	Secret  string `json:"secret"`
+	Cert    string `json:"certificate"`
+	Key     string `json:"key"`
 	All     bool   `json:"all"`
 }
 
 func (s streamSettings) change() provider.StreamChange {
-	return provider.StreamChange{From: s.Version, All: s.All, StreamSettings: authn.StreamSettings{Host: s.Host, Port: s.Port, CA: s.CA, URL: s.URL, Secret: s.Secret}}
+	return provider.StreamChange{From: s.Version, All: s.All, StreamSettings: authn.StreamSettings{Host: s.Host, Port: s.Port, CA: s.CA, Certificate: s.Cert, URL: s.URL,
+		Secret: cmp.Or(s.Secret, s.Key)}}
 }
 
 // streamChannel is the kind that the path names; only those that the server has.
@@ -93,7 +99,7 @@ func (a *API) setAuditStream(w http.ResponseWriter, r *http.Request, c caller) e
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	st, err := a.Providers.SetStream(r.Context(), c.asker(), channel, in.change())
+	st, err := a.Providers.SetStream(r.Context(), c.asker(in.Reason), channel, in.change())
 	if err != nil {
 		return err
 	}
@@ -106,7 +112,11 @@ func (a *API) removeAuditStream(w http.ResponseWriter, r *http.Request, c caller
 	if err != nil {
 		return err
 	}
-	st, err := a.Providers.RemoveStream(r.Context(), c.asker(), channel, 0)
+	reason, err := reasonOf(r)
+	if err != nil {
+		return err
+	}
+	st, err := a.Providers.RemoveStream(r.Context(), c.asker(reason), channel, 0)
 	if err != nil {
 		return err
 	}
@@ -133,7 +143,7 @@ func (a *API) testAuditStream(w http.ResponseWriter, r *http.Request, c caller) 
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	res, err := a.Providers.TestStream(r.Context(), c.asker(), channel, in.change())
+	res, err := a.Providers.TestStream(r.Context(), c.asker(in.Reason), channel, in.change())
 	if err != nil {
 		return err
 	}

@@ -98,11 +98,13 @@ func (a *API) brands(f func(http.ResponseWriter, *http.Request, caller) error, p
 	}, params...)
 }
 
-func (c caller) brander() branding.Who { return branding.Who{Token: c.Token, Client: c.client} }
+func (c caller) brander(reason string) branding.Who {
+	return branding.Who{Token: c.Token, Client: c.client, Reason: reason}
+}
 
 // branding is GET /branding.
 func (a *API) branding(w http.ResponseWriter, r *http.Request, c caller) error {
-	st, err := a.Branding.Brand(r.Context(), c.brander())
+	st, err := a.Branding.Brand(r.Context(), c.brander(""))
 	if err != nil {
 		return err
 	}
@@ -114,12 +116,13 @@ func (a *API) branding(w http.ResponseWriter, r *http.Request, c caller) error {
 func (a *API) setBranding(w http.ResponseWriter, r *http.Request, c caller) error {
 	var in struct {
 		brandTexts
-		Version int64 `json:"version"`
+		Version int64  `json:"version"`
+		Reason  string `json:"reason"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	st, err := a.Branding.Save(r.Context(), c.brander(), branding.Change{From: in.Version, Support: in.Support, Brand: authn.Brand{Accent: in.Accent, HelpText: in.HelpText,
+	st, err := a.Branding.Save(r.Context(), c.brander(in.Reason), branding.Change{From: in.Version, Support: in.Support, Brand: authn.Brand{Accent: in.Accent, HelpText: in.HelpText,
 		HelpLink: in.HelpLink, PrivacyLink: in.PrivacyLink, TermsLink: in.TermsLink, MailName: in.MailName, SMSName: in.SMSName}})
 	if err != nil {
 		return err
@@ -131,7 +134,7 @@ func (a *API) setBranding(w http.ResponseWriter, r *http.Request, c caller) erro
 func (a *API) setLogo(kind string) func(http.ResponseWriter, *http.Request, caller) error {
 	return func(w http.ResponseWriter, r *http.Request, c caller) error {
 		// Before the bytes are read: they are many.
-		if err := a.Branding.Ready(r.Context(), c.brander()); err != nil {
+		if err := a.Branding.Ready(r.Context(), c.brander("")); err != nil {
 			return err
 		}
 		b, err := httpserve.ReadFile(r, "image/png", "image/jpeg", "image/webp")
@@ -144,18 +147,23 @@ func (a *API) setLogo(kind string) func(http.ResponseWriter, *http.Request, call
 		if len(b) == 0 {
 			return authn.InvalidField(kind, "required", nil)
 		}
-		return a.changeLogo(w, r, c, kind, branding.Picture{Bytes: b})
+		// A picture has no room for a reason, and addresses stand in the logs of proxies.
+		return a.changeLogo(w, r, c, kind, branding.Picture{Bytes: b}, "")
 	}
 }
 
 // removeLogo is DELETE /branding/logo and /branding/logo-dark.
 func (a *API) removeLogo(kind string) func(http.ResponseWriter, *http.Request, caller) error {
 	return func(w http.ResponseWriter, r *http.Request, c caller) error {
-		return a.changeLogo(w, r, c, kind, branding.Picture{Remove: true})
+		reason, err := reasonOf(r)
+		if err != nil {
+			return err
+		}
+		return a.changeLogo(w, r, c, kind, branding.Picture{Remove: true}, reason)
 	}
 }
 
-func (a *API) changeLogo(w http.ResponseWriter, r *http.Request, c caller, kind string, p branding.Picture) error {
+func (a *API) changeLogo(w http.ResponseWriter, r *http.Request, c caller, kind string, p branding.Picture, reason string) error {
 	var from int64
 	if q := r.URL.Query(); q.Has("version") {
 		var err error
@@ -163,7 +171,7 @@ func (a *API) changeLogo(w http.ResponseWriter, r *http.Request, c caller, kind 
 			return authn.InvalidField("version", "invalid", nil)
 		}
 	}
-	st, err := a.Branding.SetLogo(r.Context(), c.brander(), kind, p, from)
+	st, err := a.Branding.SetLogo(r.Context(), c.brander(reason), kind, p, from)
 	if err != nil {
 		return err
 	}

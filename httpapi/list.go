@@ -4,7 +4,20 @@ import (
 	"net/http"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 )
+
+// reasonOf is why something is taken away: {"reason": "…"}, or no body at all.
+func reasonOf(r *http.Request) (string, error) {
+	var in struct {
+		Reason string `json:"reason"`
+	}
+	if r.ContentLength == 0 {
+		return "", nil
+	}
+	err := httpserve.Decode(r, &in)
+	return in.Reason, err
+}
 
 // Limits of a list.
 const (

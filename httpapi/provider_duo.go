@@ -33,6 +33,7 @@ func answerDuo(w http.ResponseWriter, st provider.DuoState, err error) error {
 // duoSettings are what a request says; an empty secret key keeps the saved one.
 type duoSettings struct {
 	Version int64  `json:"version"`
+	Reason  string `json:"reason"`
 	IKey    string `json:"ikey"`
 	SKey    string `json:"skey"`
 	Host    string `json:"host"`
@@ -45,7 +46,7 @@ func (d duoSettings) change() provider.DuoChange {
 
 // duoProvider is GET /providers/duo.
 func (a *API) duoProvider(w http.ResponseWriter, r *http.Request, c caller) error {
-	st, err := a.Providers.Duo(r.Context(), c.asker())
+	st, err := a.Providers.Duo(r.Context(), c.asker(""))
 	return answerDuo(w, st, err)
 }
 
@@ -58,13 +59,17 @@ func (a *API) setDuoProvider(w http.ResponseWriter, r *http.Request, c caller) e
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	st, err := a.Providers.SetDuo(r.Context(), c.asker(), in.change())
+	st, err := a.Providers.SetDuo(r.Context(), c.asker(in.Reason), in.change())
 	return answerDuo(w, st, err)
 }
 
 // removeDuoProvider is DELETE /providers/duo.
 func (a *API) removeDuoProvider(w http.ResponseWriter, r *http.Request, c caller) error {
-	st, err := a.Providers.RemoveDuo(r.Context(), c.asker(), 0)
+	reason, err := reasonOf(r)
+	if err != nil {
+		return err
+	}
+	st, err := a.Providers.RemoveDuo(r.Context(), c.asker(reason), 0)
 	return answerDuo(w, st, err)
 }
 
@@ -96,7 +101,7 @@ func (a *API) testDuoProvider(w http.ResponseWriter, r *http.Request, c caller) 
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	res, err := a.Providers.TestDuo(r.Context(), c.asker(), in.change())
+	res, err := a.Providers.TestDuo(r.Context(), c.asker(in.Reason), in.change())
 	if err != nil {
 		return err
 	}

@@ -39,6 +39,7 @@ func mailProviderOf(st provider.State) mailProvider {
 // mailSettings are what a request says; an empty password keeps the saved one.
 type mailSettings struct {
 	Version  int64  `json:"version"`
+	Reason   string `json:"reason"`
 	Host     string `json:"host"`
 	Port     int    `json:"port"`
 	TLS      string `json:"tls"`
@@ -53,14 +54,17 @@ func (m mailSettings) change() provider.Change {
 		Username: m.Username, Password: m.Password, From: m.From, FromName: m.FromName}}
 }
 
-func (c caller) asker() provider.Who { return provider.Who{Token: c.Token, Client: c.client} }
+// asker is who asks, with the reason of a change.
+func (c caller) asker(reason string) provider.Who {
+	return provider.Who{Token: c.Token, Client: c.client, Reason: reason}
+}
 
 // mailProvider is GET /providers/email.
 func (a *API) mailProvider(w http.ResponseWriter, r *http.Request, c caller) error {
 	if !a.Providers.HasMail() {
 		return authn.NotFound
 	}
-	st, err := a.Providers.Mail(r.Context(), c.asker())
+	st, err := a.Providers.Mail(r.Context(), c.asker(""))
 	if err != nil {
 		return err
 	}
@@ -76,7 +80,7 @@ func (a *API) setMailProvider(w http.ResponseWriter, r *http.Request, c caller) 
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	st, err := a.Providers.SetMail(r.Context(), c.asker(), in.change())
+	st, err := a.Providers.SetMail(r.Context(), c.asker(in.Reason), in.change())
 	if err != nil {
 		return err
 	}
@@ -88,7 +92,11 @@ func (a *API) removeMailProvider(w http.ResponseWriter, r *http.Request, c calle
 	if !a.Providers.HasMail() {
 		return authn.NotFound
 	}
-	st, err := a.Providers.RemoveMail(r.Context(), c.asker(), 0)
+	reason, err := reasonOf(r)
+	if err != nil {
+		return err
+	}
+	st, err := a.Providers.RemoveMail(r.Context(), c.asker(reason), 0)
 	if err != nil {
 		return err
 	}
@@ -131,7 +139,7 @@ func (a *API) testMailProvider(w http.ResponseWriter, r *http.Request, c caller)
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	res, err := a.Providers.Test(r.Context(), c.asker(), in.change(), in.To)
+	res, err := a.Providers.Test(r.Context(), c.asker(in.Reason), in.change(), in.To)
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,8 @@ func (a *API) smsProviderOf(st provider.TextState, words wording) smsProvider {
 // smsSettings are what a request says; a provider without a secret keeps the saved
 // one of the same account.
 type smsSettings struct {
-	Version   int64 `json:"version"`
+	Version   int64  `json:"version"`
+	Reason    string `json:"reason"`
 	Providers []struct {
 		Driver  string `json:"driver"`
 		Account string `json:"account"`
@@ -145,7 +146,7 @@ func (a *API) smsProvider(w http.ResponseWriter, r *http.Request, c caller) erro
 	if !a.Providers.HasTexts() {
 		return authn.NotFound
 	}
-	st, err := a.Providers.Texts(r.Context(), c.asker())
+	st, err := a.Providers.Texts(r.Context(), c.asker(""))
 	return a.answerSMS(w, r, c, st, err)
 }
 
@@ -158,7 +159,7 @@ func (a *API) setSMSProvider(w http.ResponseWriter, r *http.Request, c caller) e
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	st, err := a.Providers.SetTexts(r.Context(), c.asker(), in.change())
+	st, err := a.Providers.SetTexts(r.Context(), c.asker(in.Reason), in.change())
 	return a.answerSMS(w, r, c, st, err)
 }
 
@@ -167,7 +168,11 @@ func (a *API) removeSMSProvider(w http.ResponseWriter, r *http.Request, c caller
 	if !a.Providers.HasTexts() {
 		return authn.NotFound
 	}
-	st, err := a.Providers.RemoveTexts(r.Context(), c.asker(), 0)
+	reason, err := reasonOf(r)
+	if err != nil {
+		return err
+	}
+	st, err := a.Providers.RemoveTexts(r.Context(), c.asker(reason), 0)
 	return a.answerSMS(w, r, c, st, err)
 }
 
@@ -197,7 +202,7 @@ func (a *API) testSMSProvider(w http.ResponseWriter, r *http.Request, c caller) 
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	res, err := a.Providers.TestTexts(r.Context(), c.asker(), in.change(), in.Provider, in.To, in.Country)
+	res, err := a.Providers.TestTexts(r.Context(), c.asker(in.Reason), in.change(), in.Provider, in.To, in.Country)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,11 @@ func (a *API) saveRole(w http.ResponseWriter, r *http.Request, m manager) error 
 
 // removeRole is DELETE /roles/{name}.
 func (a *API) removeRole(w http.ResponseWriter, r *http.Request, m manager) error {
-	if err := a.Directory.RemoveRole(r.Context(), m.who, r.PathValue("name"), ""); err != nil {
+	reason, err := reasonOf(r)
+	if err != nil {
+		return err
+	}
+	if err := a.Directory.RemoveRole(r.Context(), m.who, r.PathValue("name"), reason); err != nil {
 		return err
 	}
 	return httpserve.WriteJSON(w, http.StatusNoContent, nil)

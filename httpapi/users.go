@@ -100,12 +100,13 @@ func (a *API) addUser(w http.ResponseWriter, r *http.Request, m manager) error {
 		Locale   string   `json:"locale"`
 		Roles    []string `json:"roles"`
 		Invite   bool     `json:"invite"`
+		Reason   string   `json:"reason"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
 	g, err := a.Directory.AddPerson(r.Context(), m.who, directory.NewPerson{Login: in.Login, Email: in.Email, Name: in.Name,
-		Audience: authn.Audience(in.Audience), Locale: in.Locale, Roles: in.Roles, Invite: in.Invite})
+		Audience: authn.Audience(in.Audience), Locale: in.Locale, Roles: in.Roles, Invite: in.Invite, Reason: in.Reason})
 	if err != nil {
 		return listing(err, "locale", a.Locales)
 	}
@@ -199,11 +200,12 @@ func (a *API) bulkUsers(w http.ResponseWriter, r *http.Request, m manager) error
 	var in struct {
 		Do     string   `json:"do" required:"true"`
 		People []string `json:"people"`
+		Reason string   `json:"reason"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	list, err := a.Directory.Bulk(r.Context(), m.who, in.Do, in.People)
+	list, err := a.Directory.Bulk(r.Context(), m.who, in.Do, in.Reason, in.People)
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ const (
 	// PolicySoon: one that is to come asks more of its reader.
 	PolicySoon authn.Template = "policy_soon"
 	// KeyEnds: a key or an API account ends soon; KeyMade: there is a key that acts for
-	// the reader, or it has another token.
+	// the reader, or it has another token, another name, or was taken away.
 	KeyEnds authn.Template = "key_ends"
 	KeyMade authn.Template = "key_made"
 	// APIOn and APIOff: the reader's account is a program's from now on, or no more.
@@ -128,6 +128,12 @@ var events = map[string]told{
 	"provider.changed":             {template: ProviderChanged, anybody: true},
 	"key.created":                  {template: KeyMade},
 	"key.rolled":                   {template: KeyMade},
+	"key.renamed":                  {template: KeyMade},
+	"key.removed":                  {template: KeyMade},
+	"user.name_changed":            {template: AccountChanged},
+	"user.locale_changed":          {template: AccountChanged},
+	"user.audience_changed":        {template: AccountChanged},
+	"user.exported":                {template: AccountChanged},
 	"api_account.on":               {template: APIOn},
 	"api_account.off":              {template: APIOff},
 }
@@ -191,20 +197,29 @@ type shape struct {
 	sms    bool   // can also go as a text message
 	from   bool   // tells of what begins at the argument "from", RFC 3339, which is the When of the body
 	names  string // the fact that Args["name"] is; empty: who did it
+	why    bool   // shows the reason that whoever acted gave
 }
 
+// unexplained are the events whose letters leave the reason out. A mailbox may be in
+// other hands, and of these acts that is often the reason: it would tell who is there
+// that they were noticed.
+var unexplained = map[string]bool{"user.suspended": true, "user.left": true, "user.signed_out": true}
+
+// Two templates about an administrator's act show no reason. HelpCodeIssued: it says
+// how a caller was checked, while the code still opens something. EmailChanged goes
+// to the address before, which may be somebody else's now.
 var shapes = map[authn.Template]shape{
 	NewBrowser:           {wasnt: true},
 	MethodOn:             {wasnt: true},
 	MethodReplaced:       {wasnt: true},
 	MethodOff:            {wasnt: true},
 	MethodLocked:         {wasnt: true},
-	MethodsReset:         {wasnt: true},
+	MethodsReset:         {wasnt: true, why: true},
 	PasswordChanged:      {wasnt: true},
 	PasswordSet:          {wasnt: true},
 	PasswordKnown:        {wasnt: true},
 	EmailChanged:         {wasnt: true},
-	PhoneChanged:         {wasnt: true},
+	PhoneChanged:         {wasnt: true, why: true},
 	BackupCodesMade:      {wasnt: true},
 	BackupCodeUsed:       {wasnt: true, plural: "left"},
 	HelpCodeIssued:       {wasnt: true},
@@ -212,30 +227,30 @@ var shapes = map[authn.Template]shape{
 	ManyWrong:            {wasnt: true, plural: "tries"},
 	Secured:              {},
 	HelpAsked:            {wasnt: true},
-	TwoFactorRequired:    {},
-	TwoFactorNotRequired: {},
+	TwoFactorRequired:    {why: true},
+	TwoFactorNotRequired: {why: true},
 	InvitationAccepted:   {wasnt: true},
 	AccountErased:        {},
-	LoginChanged:         {wasnt: true},
-	RolesChanged:         {wasnt: true},
+	LoginChanged:         {wasnt: true, why: true},
+	RolesChanged:         {wasnt: true, why: true},
 	SetUpReminder:        {},
-	AccountChanged:       {wasnt: true, choose: "type"},
-	ApprovalAsked:        {wasnt: true},
-	ApprovalGiven:        {wasnt: true},
-	ApprovalCancelled:    {wasnt: true},
-	ApprovalWaits:        {admin: true},
+	AccountChanged:       {wasnt: true, choose: "type", why: true},
+	ApprovalAsked:        {wasnt: true, why: true},
+	ApprovalGiven:        {wasnt: true, why: true},
+	ApprovalCancelled:    {wasnt: true, why: true},
+	ApprovalWaits:        {admin: true, why: true},
 	HelpAskedAdmin:       {admin: true},
 	SecuredAdmin:         {admin: true},
-	ProviderChanged:      {admin: true, choose: "channel"},
+	ProviderChanged:      {admin: true, choose: "channel", why: true},
 	TextsWarning:         {admin: true, choose: "scope"},
 	TextsStopped:         {admin: true, choose: "scope"},
-	PolicyChanged:        {admin: true},
+	PolicyChanged:        {admin: true, why: true},
 	PolicySoon:           {choose: "days", from: true},
 	CompanyRecovered:     {admin: true},
 	KeyEnds:              {admin: true, choose: "what", names: "key"},
-	KeyMade:              {wasnt: true, names: "key"},
-	APIOn:                {},
-	APIOff:               {},
+	KeyMade:              {wasnt: true, names: "key", choose: "type", why: true},
+	APIOn:                {why: true},
+	APIOff:               {why: true},
 	Code:                 {code: true, sms: true},
 	CodeSetup:            {code: true, sms: true},
 	CodeStepUp:           {code: true, sms: true},

@@ -333,9 +333,6 @@ func (w *writer) facts(sh shape) []fact {
 	by := clean(args["name"], maxName)
 	if sh.names != "" {
 		add(sh.names, []part{{Text: by, Name: true}})
-		if at, err := time.Parse(time.RFC3339, args["until"]); err == nil {
-			add("until", []part{{Text: w.when(at)}})
-		}
 		by = ""
 	}
 	switch {
@@ -344,7 +341,27 @@ func (w *writer) facts(sh shape) []fact {
 	case args["by"] == "operator" || args["by"] == "admin":
 		add("by", w.rich("mail.by."+args["by"], nil))
 	}
+	if label := w.whose(sh); label != "" {
+		add(label, []part{{Text: clean(args["reason"], maxReasonShown), Name: true}})
+	}
 	return list
+}
+
+// maxReasonShown is how many characters of a reason a message shows.
+const maxReasonShown = 200
+
+// whose is the label of the reason: it says whose words these are. Empty: there is
+// none, or it is not for the reader.
+func (w *writer) whose(sh shape) string {
+	args := w.l.Args
+	if !sh.why || clean(args["reason"], maxReasonShown) == "" || unexplained[args["type"]] {
+		return ""
+	}
+	switch args["by"] {
+	case "admin", operator:
+		return "reason_" + args["by"]
+	}
+	return ""
 }
 
 // valid says how long the code works, counted from when it was made, so that

@@ -33,6 +33,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -165,6 +166,7 @@ type Change struct {
 type Who struct {
 	Token  authn.Token // of a session
 	Client authn.Client
+	Reason string // why something is changed, for the log and the owners; empty: none was given
 }
 
 // allowed says whether the session's person may do anything here.
@@ -200,11 +202,29 @@ type author struct {
 	may    func(*authn.Rows, time.Time) error // asked again in the transaction that writes
 	id     func(*authn.Rows) string           // what events and settings call them
 	client authn.Client
+	reason string
 }
 
 // owner is the person of a session.
 func (s *Service) owner(w Who) author {
-	return author{keys: s.keys(w), may: s.fresh, id: func(rows *authn.Rows) string { return rows.User.ID }, client: w.Client}
+	return author{keys: s.keys(w), may: s.fresh, id: func(rows *authn.Rows) string { return rows.User.ID }, client: w.Client, reason: w.Reason}
+}
+
+// explain wants a reason that can be kept.
+func (by *author) explain() (err error) {
+	if by.reason != "" {
+		by.reason, err = authn.CleanName("reason", by.reason, directory.ReasonMax)
+	}
+	return err
+}
+
+// told is what a letter to the owners says.
+func (by author) told(rows *authn.Rows, channel authn.Kind) map[string]string {
+	args := map[string]string{"channel": string(channel), "by": directory.Operator, "reason": by.reason}
+	if !by.keys.SessionToken.IsZero() {
+		args["by"], args["name"] = "admin", rows.User.Name
+	}
+	return args
 }
 
 func (s *Service) view(ctx context.Context, w Who, may func(*authn.Rows, time.Time) error) (authn.Rows, error) {
@@ -406,6 +426,9 @@ type saving struct {
 // save stores the next version of a channel's settings, and tells all owners.
 func (s *Service) save(ctx context.Context, by author, channel authn.Kind, from int64, change func(authn.Provider) (saving, error)) (authn.Provider, error) {
 	k := by.keys
+	if err := by.explain(); err != nil {
+		return authn.Provider{}, err
+	}
 	p, err := s.c.Store.Provider(ctx, k.Company, channel)
 	if err != nil {
 		return p, fmt.Errorf("provider: %w", err)
@@ -427,13 +450,18 @@ func (s *Service) save(ctx context.Context, by author, channel authn.Kind, from 
 		// before the first: else whoever made that would hear of it alone.
 		next.Previous, next.PreviousUntil = p.Settings, k.Now.Add(TellFor)
 	}
+	changed, err := compared(channel, p.Settings, to.doc)
+	if err != nil {
+		return p, err
+	}
 	err = s.c.Store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		if err := by.may(rows, k.Now); err != nil {
 			return authn.Drop(err)
 		}
 		next.UpdatedBy = by.id(rows)
 		ev := s.event("provider.changed", channel, rows, by, to.host)
-		told := authn.Letter{Template: "provider_changed", Channel: authn.Email, At: k.Now, Args: map[string]string{"channel": string(channel)}}
+		maps.Copy(ev.Personal.Detail, changed)
+		told := authn.Letter{Template: "provider_changed", Channel: authn.Email, At: k.Now, Args: by.told(rows, channel)}
 		if channel == authn.Email {
 			told.Via = viaPrevious
 		}
@@ -451,6 +479,9 @@ func (s *Service) event(typ string, channel authn.Kind, rows *authn.Rows, by aut
 		Actor: by.id(rows), At: now, Personal: authn.Personal{Agent: by.client.Agent, Detail: map[string]string{"channel": string(channel)}}}
 	if host != "" {
 		ev.Personal.Detail["host"] = host
+	}
+	if by.reason != "" {
+		ev.Personal.Detail["reason"] = by.reason
 	}
 	if by.client.Address.IsValid() {
 		ev.Personal.Address = by.client.Address.String()
@@ -495,6 +526,9 @@ func (s *Service) Test(ctx context.Context, w Who, ch Change, to string) (Result
 // spendTest pays for one test, and puts on record what is tried before it is.
 func (s *Service) spendTest(ctx context.Context, by author, channel authn.Kind, host string, writes ...authn.Write) error {
 	k := by.keys
+	if err := by.explain(); err != nil {
+		return err
+	}
 	until, ok, err := s.c.Store.SpendTest(ctx, k.Company, channel, k.Now, testWindow, TestsPerHour)
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)

@@ -122,7 +122,8 @@ func (s *Service) mergeStream(channel authn.Kind, p authn.Provider, ch StreamCha
 	}
 	to := authn.StreamSettings{URL: strings.TrimSpace(ch.URL), Secret: ch.Secret}
 	if channel == authn.AuditSyslog {
-		to = authn.StreamSettings{Host: strings.ToLower(strings.TrimSpace(ch.Host)), Port: ch.Port, CA: strings.TrimSpace(ch.CA)}
+		to = authn.StreamSettings{Host: strings.ToLower(strings.TrimSpace(ch.Host)), Port: ch.Port, CA: strings.TrimSpace(ch.CA),
+			Certificate: strings.TrimSpace(ch.Certificate), Secret: strings.TrimSpace(ch.Secret)}
 		if to.Port == 0 {
 			to.Port = syslogPort
 		}
@@ -132,17 +133,20 @@ func (s *Service) mergeStream(channel authn.Kind, p authn.Provider, ch StreamCha
 		return to, err
 	}
 	again := false
-	if to.Secret == "" && saved.Secret != "" {
+	// Without a certificate there is no key.
+	if to.Secret == "" && saved.Secret != "" && (channel != authn.AuditSyslog || to.Certificate != "") {
 		if again = saved.Target() != to.Target(); !again {
 			to.Secret = saved.Secret
 		}
 	}
 	fields := sender.Check(to)
-	if len(to.CA) > maxCA {
-		fields = append(fields, authn.Field{Name: "ca", Code: "too_long", Args: map[string]any{"Max": maxCA}})
+	for name, pem := range map[string]string{"ca": to.CA, "certificate": to.Certificate, "key": to.Secret} {
+		if len(pem) > maxCA {
+			fields = append(fields, authn.Field{Name: name, Code: "too_long", Args: map[string]any{"Max": maxCA}})
+		}
 	}
 	for i := range fields {
-		if again && fields[i].Name == "secret" {
+		if again && (fields[i].Name == "secret" || fields[i].Name == "key") {
 			fields[i].Code, fields[i].Key = "again", "field.again_secret"
 		}
 	}
@@ -309,6 +313,9 @@ func (s *Service) setKeep(ctx context.Context, by author, months int) error {
 	if months != 0 && (months < KeepLeast || months > KeepMost) {
 		return &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "months", Code: "out_of_range", Key: "field.months", Args: map[string]any{"Min": KeepLeast, "Max": KeepMost}}}}
 	}
+	if err := by.explain(); err != nil {
+		return err
+	}
 	k := by.keys
 	was, err := s.c.Store.Keep(ctx, k.Company)
 	if err != nil || was.Months == months {
@@ -319,9 +326,9 @@ func (s *Service) setKeep(ctx context.Context, by author, months int) error {
 			return authn.Drop(err)
 		}
 		ev := s.event("audit.retention_changed", keepChannel, rows, by, "")
-		ev.Personal.Detail = map[string]string{"before": strconv.Itoa(was.Months), "after": strconv.Itoa(months)}
+		ev.Personal.Detail["before"], ev.Personal.Detail["after"] = strconv.Itoa(was.Months), strconv.Itoa(months)
 		return authn.Accept(ev, authn.SetKeep{Months: months}, authn.TellOwners{Letter: authn.Letter{Template: "provider_changed", Channel: authn.Email, At: k.Now,
-			Args: map[string]string{"channel": string(keepChannel)}}})
+			Args: by.told(rows, keepChannel)}})
 	})
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)

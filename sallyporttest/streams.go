@@ -48,6 +48,8 @@ type Syslog struct {
 	Host string
 	Port int
 	CA   string // PEM of its certificate
+	// Clients issue the certificates that it demands from the next Up on; nil: none.
+	Clients *x509.CertPool
 
 	mu       sync.Mutex
 	messages []string
@@ -70,6 +72,10 @@ func NewSyslog(t testing.TB) *Syslog {
 func (s *Syslog) Up(t testing.TB) {
 	t.Helper()
 	c, _ := testTLS()
+	if s.Clients != nil {
+		c = c.Clone()
+		c.ClientCAs, c.ClientAuth = s.Clients, tls.RequireAndVerifyClientCert
+	}
 	ln, err := tls.Listen("tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port)), c)
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +104,9 @@ func (s *Syslog) Cut(n int) {
 
 func (s *Syslog) serve(conn net.Conn) {
 	defer conn.Close()
+	if s.Clients != nil && conn.(*tls.Conn).Handshake() != nil {
+		return // without a certificate that it wants
+	}
 	r := bufio.NewReader(conn)
 	for n := 1; ; n++ {
 		length, err := r.ReadString(' ')

@@ -246,16 +246,17 @@ func (h *Handler) postKey(w http.ResponseWriter, r *http.Request, cur session.Cu
 	form := r.PostForm
 	switch form.Get("do") {
 	case "end":
-		if _, err = h.c.Directory.RemoveKey(r.Context(), who, k.ID, ""); err == nil {
+		if _, err = h.c.Directory.RemoveKey(r.Context(), who, k.ID, form.Get("reason")); err == nil {
 			return h.finish(w, keysPath, "key_ended")
 		}
 	case "rename":
-		if _, err = h.c.Directory.RenameKey(r.Context(), who, k.ID, form.Get("name")); err == nil {
+		if _, err = h.c.Directory.RenameKey(r.Context(), who, k.ID, form.Get("name"), form.Get("reason")); err == nil {
 			return h.finish(w, keysPath+"/"+k.ID, "key_renamed")
 		}
 	case "roll":
 		var token authn.Token
-		rolled, token, err := h.c.Directory.RollKey(r.Context(), who, k.ID, directory.Roll{Overlap: daysOf(form.Get("overlap"), overlaps, time.Hour), Life: daysOf(form.Get("expires"), directory.KeyDays(), 24*time.Hour)})
+		rolled, token, err := h.c.Directory.RollKey(r.Context(), who, k.ID, directory.Roll{Reason: form.Get("reason"),
+			Overlap: daysOf(form.Get("overlap"), overlaps, time.Hour), Life: daysOf(form.Get("expires"), directory.KeyDays(), 24*time.Hour)})
 		if err == nil {
 			return h.drawKey(w, r, cur, rolled, token, "", refusedForm{Status: http.StatusOK})
 		}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/audit"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
+	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/session"
 )
 
@@ -31,6 +33,17 @@ type auditPage struct {
 	Searched                 *Part  // the search stopped there
 	Months                   int    // that events are kept; 0: for ever
 	Streams                  bool   // the person may see where events are sent
+	Choose                   []whoChoice
+	Verified                 *verified // nil: it was not checked just now
+}
+
+// whoChoice are people whom a name fits, each with the address of the same search
+// for that person alone.
+type whoChoice struct {
+	Field  string // "person" or "by"
+	Typed  string
+	People []auditName
+	More   bool // there are others
 }
 
 // auditRow is one event, for administrators.
@@ -65,19 +78,29 @@ func (h *Handler) personPath(id string) string {
 }
 
 func (h *Handler) getAudit(w http.ResponseWriter, r *http.Request, cur session.Current, _ directory.Who) error {
-	v := h.personal(r, cur)
+	return h.drawAudit(w, r, h.personal(r, cur), cur, http.StatusOK, nil, nil)
+}
+
+// drawAudit draws the log as the address says; wrong is what is wrong beside that.
+func (h *Handler) drawAudit(w http.ResponseWriter, r *http.Request, v *View, cur session.Current, status int, checked *verified, wrong map[string]string) error {
 	p, q, err := h.auditQuery(r, v, cur)
 	if err != nil {
 		return err
 	}
+	p.Verified = checked
 	keep, err := h.c.Audit.Keep(r.Context(), cur.Company.ID)
 	if err != nil {
 		return err
 	}
 	p.Months, p.Streams = keep.Months, h.c.Providers.HasStreams() && directory.Can(cur.Company, cur.User, directory.ProvidersWrite)
-	status := http.StatusOK
+	filtered := len(p.Errors) == 0 && len(p.Choose) == 0
 	if len(p.Errors) > 0 {
-		status, v.Failed = http.StatusUnprocessableEntity, true
+		status = http.StatusUnprocessableEntity
+	}
+	maps.Copy(p.Errors, wrong)
+	v.Failed = len(p.Errors) > 0
+	if !filtered {
+		p.Chosen = true
 	} else if err := h.auditFind(r, v, cur, &p, q); err != nil {
 		return err
 	}
@@ -100,10 +123,10 @@ func (h *Handler) auditQuery(r *http.Request, v *View, cur session.Current) (aud
 		q.Before = before
 	}
 	var err error
-	if q.Target, err = h.whoIs(r, v, cur, p.Person, p.Errors, "person"); err != nil {
+	if q.Target, err = h.whoIs(r, v, cur, p.Person, &p, "person"); err != nil {
 		return p, q, err
 	}
-	if q.Actor, err = h.whoIs(r, v, cur, p.By, p.Errors, "by"); err != nil {
+	if q.Actor, err = h.whoIs(r, v, cur, p.By, &p, "by"); err != nil {
 		return p, q, err
 	}
 	for _, d := range []struct {
@@ -144,17 +167,57 @@ func clipTo(s string, most int) string {
 }
 
 // whoIs turns what was typed into an id: a login, an e-mail address, the id of a
-// person or key, or the operator.
-func (h *Handler) whoIs(r *http.Request, v *View, cur session.Current, typed string, errs map[string]string, field string) (string, error) {
+// person or key, the operator, or the name of somebody. Where it fits several people,
+// the administrator chooses.
+func (h *Handler) whoIs(r *http.Request, v *View, cur session.Current, typed string, p *auditPage, field string) (string, error) {
 	if typed == "" || authn.CheckID(authn.UserID, typed) || field == "by" && (authn.CheckID(authn.KeyID, typed) || strings.EqualFold(typed, operator)) {
 		return strings.ToLower(typed), nil // the log outlives people
 	}
 	u, _, err := h.c.Directory.Lookup(r.Context(), cur.Company, typed)
-	if authn.AsError(err).Code == authn.NotFound {
-		errs[field] = v.T("admin.audit.nobody", "Company", cur.Company.Name)
-		return "", nil
+	if err == nil || authn.AsError(err).Code != authn.NotFound {
+		return u.ID, err
 	}
-	return u.ID, err
+	found, err := h.named(r, cur, typed)
+	if err != nil {
+		return "", err
+	}
+	switch len(found.People) {
+	case 0:
+		p.Errors[field] = v.T("admin.audit.nobody", "Company", cur.Company.Name)
+		return "", nil
+	case 1:
+		return found.People[0].User.ID, nil
+	}
+	c := whoChoice{Field: field, Typed: typed, More: found.Next != ""}
+	for _, one := range found.People {
+		again := r.URL.Query()
+		again.Set(field, one.User.ID)
+		again.Del("before")
+		label := one.User.Name
+		if label != one.User.Login {
+			label += " (" + one.User.Login + ")"
+		}
+		c.People = append(c.People, auditName{label, auditPath + "?" + again.Encode()})
+	}
+	p.Choose = append(p.Choose, c)
+	return "", nil
+}
+
+// whoMost is how many people a name is shown for.
+const whoMost = 10
+
+// named finds people by the beginnings of words of their names, for those who may
+// search for people.
+func (h *Handler) named(r *http.Request, cur session.Current, typed string) (directory.PeoplePage, error) {
+	if !directory.Can(cur.Company, cur.User, directory.UsersRead) {
+		return directory.PeoplePage{}, nil
+	}
+	found, err := h.c.Directory.People(r.Context(), directory.Session(cur.Token, httpserve.ClientOf(r)),
+		directory.PeopleQuery{Filters: map[string]string{directory.FilterSearch: typed}, Limit: whoMost})
+	if authn.AsError(err).Code == authn.Invalid {
+		return directory.PeoplePage{}, nil // no words to search for
+	}
+	return found, err
 }
 
 // auditFind fills in the events and the addresses of other pages.

@@ -123,9 +123,9 @@ func (h *Handler) postStreams(w http.ResponseWriter, r *http.Request, cur sessio
 	}
 	version, _ := strconv.ParseInt(f.Get("version"), 10, 64) // 0: whatever there is
 	typed := &streamForm{Name: f.Get("kind"), Port: f.Get("port"), Version: version, All: f.Get("all") == "yes",
-		Form: authn.StreamSettings{Host: f.Get("host"), CA: f.Get("ca"), URL: f.Get("url")}}
+		Form: authn.StreamSettings{Host: f.Get("host"), CA: f.Get("ca"), Certificate: f.Get("certificate"), URL: f.Get("url")}}
 	ch := provider.StreamChange{StreamSettings: typed.Form, All: typed.All, From: version}
-	ch.Secret = f.Get("secret")
+	ch.Secret = f.Get("secret") + f.Get("key") // one form has one of them
 	if typed.Port != "" {
 		var err error
 		if ch.Port, err = strconv.Atoi(typed.Port); err != nil {

@@ -217,7 +217,7 @@ type touchedRow struct{ ID, Name, Login, Why string }
 func (h *Handler) postPeople(w http.ResponseWriter, r *http.Request, cur session.Current, who directory.Who) error {
 	back, _ := url.ParseQuery(strings.TrimPrefix(r.PostForm.Get("query"), "?"))
 	do := r.PostForm.Get("do")
-	list, err := h.c.Directory.Bulk(r.Context(), who, do, r.PostForm["person"])
+	list, err := h.c.Directory.Bulk(r.Context(), who, do, r.PostForm.Get("reason"), r.PostForm["person"])
 	// The list is shown again to those who may see it.
 	if e := authn.AsError(err); err != nil && e.Code == authn.Invalid && directory.Can(cur.Company, cur.User, directory.UsersRead) {
 		httpserve.Record(r, err)

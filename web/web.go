@@ -197,6 +197,7 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("GET "+duoAdminPath, h.admin(directory.ProvidersWrite, plainly(h.getDuoAdmin)))
 	m.Handle("POST "+duoAdminPath, h.admin(directory.ProvidersWrite, plainly(h.postDuoAdmin)))
 	m.Handle("GET "+auditPath, h.admin(directory.AuditRead, h.getAudit))
+	m.Handle("POST "+auditPath, h.admin(directory.AuditRead, h.postAudit))
 	m.Handle("GET "+streamsPath, h.admin(directory.ProvidersWrite, h.getStreams))
 	m.Handle("POST "+streamsPath, h.admin(directory.ProvidersWrite, h.postStreams))
 

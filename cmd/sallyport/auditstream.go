@@ -89,7 +89,8 @@ type streamView struct {
 	Health    string     `json:"health"`
 	Host      string     `json:"host,omitempty"`
 	Port      int        `json:"port,omitempty"`
-	CA        bool       `json:"ca,omitempty"` // certificates of the company's own are trusted
+	CA        bool       `json:"ca,omitempty"`          // certificates of the company's own are trusted
+	Cert      bool       `json:"certificate,omitempty"` // it shows one
 	URL       string     `json:"url,omitempty"`
 	HasSecret bool       `json:"has_secret"`
 	Seq       int64      `json:"seq,omitempty"`
@@ -104,7 +105,7 @@ type streamView struct {
 }
 
 func viewStream(st provider.StreamState) streamView {
-	v := streamView{Kind: streamName(st.Channel), Own: st.Own, Health: string(st.Health), Host: st.Settings.Host, Port: st.Settings.Port, CA: st.Settings.CA != "", URL: st.Settings.URL, HasSecret: st.HasSecret,
+	v := streamView{Kind: streamName(st.Channel), Own: st.Own, Health: string(st.Health), Host: st.Settings.Host, Port: st.Settings.Port, CA: st.Settings.CA != "", Cert: st.Settings.Certificate != "", URL: st.Settings.URL, HasSecret: st.HasSecret,
 		Seq: st.Stream.Seq, Behind: st.Stream.Behind, Oldest: moment(st.Stream.Oldest), SentAt: moment(st.Stream.SentAt), Failed: st.Stream.Failed,
 		Version: st.Version, UpdatedAt: moment(st.UpdatedAt), UpdatedBy: st.UpdatedBy}
 	if st.Stream.Failed != "" {
@@ -181,11 +182,11 @@ func (a *auditGroup) showStreams() *cobra.Command {
 func (a *auditGroup) setStream() *cobra.Command {
 	var s secretFlags
 	var to authn.StreamSettings
-	var ca string
+	var ca, certificate, key string
 	var all bool
 	c := &cobra.Command{
 		Use: "set syslog|webhook", Short: "Set where a company's events are sent", ValidArgs: []string{"syslog", "webhook"}, Args: cobra.ExactArgs(1),
-		Long: "Sets where a company's events are sent; what is not given stays. syslog is RFC 5424 over TLS (RFC 5425): a host, a port (6514), and perhaps the certificates that the receiver's leads to. " +
+		Long: "Sets where a company's events are sent; what is not given stays. syslog is RFC 5424 over TLS (RFC 5425): a host, a port (6514), and perhaps the certificates that the receiver's leads to, and a certificate of your own with its key. " +
 			"webhook is an https address that takes signed batches of JSON lines; its secret comes from a prompt, standard input or a file.\n\n" +
 			"A new stream begins with the next event, or with the oldest one that is kept with --all. The owners are told, and the event log has it. docs/operating.md says what is sent.",
 		Example: "  sallyport audit stream set syslog --company acme --host siem.acme.example --ca siem-ca.pem\n" +
@@ -195,16 +196,20 @@ func (a *auditGroup) setStream() *cobra.Command {
 	f.StringVar(&to.Host, "host", "", "host of the receiver (syslog)")
 	f.IntVar(&to.Port, "port", 6514, "its port (syslog)")
 	f.StringVar(&ca, "ca", "", "file with the certificates, PEM, that the receiver's leads to; \"\": those that this machine trusts (syslog)")
+	f.StringVar(&certificate, "certificate", "", "file with our certificate, PEM, for a receiver that asks for one; \"\": none (syslog)")
+	f.StringVar(&key, "key", "", "file with its private key, PEM, without a passphrase (syslog)")
 	f.StringVar(&to.URL, "url", "", "https address (webhook)")
 	f.BoolVar(&all, "all", false, "begin with the oldest event that is kept, not with the next")
-	c.MarkFlagFilename("ca")
+	for _, name := range []string{"ca", "certificate", "key"} {
+		c.MarkFlagFilename(name)
+	}
 	s.register(c)
 	c.RunE = does(func(c *cobra.Command, args []string) error {
 		kind, err := streamKind(args)
 		if err != nil {
 			return err
 		}
-		own := map[authn.Kind][]string{authn.AuditSyslog: {"host", "port", "ca"}, authn.AuditWebhook: {"url", "secret-stdin", "secret-file"}}
+		own := map[authn.Kind][]string{authn.AuditSyslog: {"host", "port", "ca", "certificate", "key"}, authn.AuditWebhook: {"url", "secret-stdin", "secret-file"}}
 		for k, names := range own {
 			for _, name := range names {
 				if k != kind && f.Changed(name) {
@@ -213,18 +218,24 @@ func (a *auditGroup) setStream() *cobra.Command {
 			}
 		}
 		if !slices.ContainsFunc(own[kind], f.Changed) {
-			return misuse("say what to change: --host, --port or --ca of syslog; --url or the secret of webhook")
+			return misuse("say what to change: --host, --port, --ca, --certificate or --key of syslog; --url or the secret of webhook")
 		}
 		secret, err := s.read(a.program, f.Changed("url"))
 		if err != nil {
 			return err
 		}
-		if ca != "" {
-			raw, err := os.ReadFile(ca)
-			if err != nil {
-				return fmt.Errorf("%s: %w", ca, unwrapPath(err))
+		for _, file := range []struct {
+			name string
+			to   *string
+		}{{ca, &to.CA}, {certificate, &to.Certificate}, {key, &secret}} {
+			if file.name == "" {
+				continue
 			}
-			to.CA = string(raw)
+			raw, err := os.ReadFile(file.name)
+			if err != nil {
+				return fmt.Errorf("%s: %w", file.name, unwrapPath(err))
+			}
+			*file.to = string(raw)
 		}
 		return a.withStreams(c, func(o *opened, company authn.Company) error {
 			list, err := o.providers.StreamsOf(c.Context(), company.ID)
@@ -237,7 +248,7 @@ func (a *auditGroup) setStream() *cobra.Command {
 					ch.StreamSettings, ch.From = st.Settings, st.Version
 				}
 			}
-			for name, change := range map[string]func(){"host": func() { ch.Host = to.Host }, "port": func() { ch.Port = to.Port }, "ca": func() { ch.CA = to.CA }, "url": func() { ch.URL = to.URL }} {
+			for name, change := range map[string]func(){"host": func() { ch.Host = to.Host }, "port": func() { ch.Port = to.Port }, "ca": func() { ch.CA = to.CA }, "certificate": func() { ch.Certificate = to.Certificate }, "url": func() { ch.URL = to.URL }} {
 				if f.Changed(name) {
 					change()
 				}

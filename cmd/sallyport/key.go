@@ -277,7 +277,7 @@ func (k *keyGroup) rename() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if key, err = o.directory.RenameKey(c.Context(), directory.TheOperator(company.ID), key.ID, args[1]); err != nil {
+				if key, err = o.directory.RenameKey(c.Context(), directory.TheOperator(company.ID), key.ID, args[1], ""); err != nil {
 					return err
 				}
 				return k.show(map[string]any{"id": key.ID, "name": key.Name}, "The key is called %s now.\n", key.Name)

@@ -29,13 +29,14 @@
 //   - Somebody between: the certificate must be right for the host. Who can cut
 //     connections can make a syslog batch look taken, since many receivers close without
 //     close_notify; the receiver sees the gap by number and hash.
-//   - The secret is never sent, nor in any error.
+//   - The secret, or the key of our certificate, is never sent, nor in any error.
 //   - Control characters: JSON has none, and the type of an event is a word of ours.
 package auditstream
 
 import (
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"unicode/utf16"
 
@@ -53,6 +54,7 @@ func failure(stage string, err error) *authn.SendError {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	var alert tls.AlertError
+	var op *net.OpError
 	switch {
 	case errors.As(err, &refused):
 		e.Reason = "forbidden_address"
@@ -60,6 +62,8 @@ func failure(stage string, err error) *authn.SendError {
 		e.Reason = "timeout"
 	case errors.As(err, &certificate):
 		e.Stage, e.Reason = "encrypt", "certificate"
+	case errors.As(err, &op) && op.Op == "remote error" && strings.Contains(op.Err.Error(), "certificate"):
+		e.Stage, e.Reason = "encrypt", "client_certificate"
 	case errors.As(err, &record), errors.As(err, &alert):
 		e.Stage = "encrypt"
 	}

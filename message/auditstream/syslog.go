@@ -35,7 +35,8 @@ type Syslog struct {
 
 var _ authn.StreamSender = (*Syslog)(nil)
 
-// Check: host is needed; port is 1 to 65535; ca, if there is one, is PEM.
+// Check: host is needed; port is 1 to 65535; ca, if there is one, is PEM; so are
+// certificate and key, and they belong to each other.
 func (s *Syslog) Check(to authn.StreamSettings) []authn.Field {
 	var f []authn.Field
 	switch {
@@ -52,7 +53,26 @@ func (s *Syslog) Check(to authn.StreamSettings) []authn.Field {
 	if to.CA != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(to.CA)) {
 		f = append(f, authn.Field{Name: "ca", Code: "invalid"})
 	}
-	return f
+	return append(f, checkPair(to)...)
+}
+
+// checkPair wants both of certificate and key, of each other, or neither. Keys under
+// a passphrase are not read.
+func checkPair(to authn.StreamSettings) []authn.Field {
+	switch {
+	case to.Certificate == "" && to.Secret == "":
+		return nil
+	case to.Certificate == "":
+		return []authn.Field{{Name: "certificate", Code: "required"}}
+	case !x509.NewCertPool().AppendCertsFromPEM([]byte(to.Certificate)):
+		return []authn.Field{{Name: "certificate", Code: "invalid"}}
+	case to.Secret == "":
+		return []authn.Field{{Name: "key", Code: "required"}}
+	}
+	if _, err := tls.X509KeyPair([]byte(to.Certificate), []byte(to.Secret)); err != nil {
+		return []authn.Field{{Name: "key", Code: "invalid", Key: "field.key_of_certificate"}}
+	}
+	return nil
 }
 
 // isHost reports an address, or a name in ASCII.
@@ -79,7 +99,15 @@ func (s *Syslog) Send(ctx context.Context, to authn.StreamSettings, b authn.Stre
 			return failure("encrypt", errors.New("no certificates"))
 		}
 	}
-	conn := tls.Client(raw, &tls.Config{ServerName: to.Host, MinVersion: tls.VersionTLS12, RootCAs: roots})
+	config := &tls.Config{ServerName: to.Host, MinVersion: tls.VersionTLS12, RootCAs: roots}
+	if to.Certificate != "" {
+		pair, err := tls.X509KeyPair([]byte(to.Certificate), []byte(to.Secret))
+		if err != nil {
+			return failure("encrypt", errors.New("no key of the certificate")) // err may say too much
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	conn := tls.Client(raw, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return failure("encrypt", err)
 	}

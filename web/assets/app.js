@@ -238,3 +238,6 @@ for (const pick of document.querySelectorAll('input[type=color][data-for]')) {
   pick.addEventListener('input', () => { text.value = pick.value; });
   text.addEventListener('input', read);
 }
+
+// A long event log is checked in parts: the next one begins by itself.
+document.querySelector('form[data-go-on]')?.requestSubmit();
