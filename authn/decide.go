@@ -260,6 +260,14 @@ type (
 		Step int64 // of the confirming code: it does not also sign in (ruling 11)
 		// ProbationUntil: set up with a bypass code; zero: not.
 		ProbationUntil time.Time
+		Round          int // Factor.Round from now on
+	}
+	// ConfirmAgain makes the active factor ID count again in a round that policy has
+	// allowed its kind again (ruling 2); nothing, if it does already.
+	ConfirmAgain struct {
+		ID    string
+		Round int
+		At    time.Time
 	}
 	// PutFactor changes Name, State and Data.
 	PutFactor struct{ Factor Factor }
@@ -399,6 +407,7 @@ func (KnowBrowser) write()    {}
 func (ForgetBrowsers) write() {}
 func (NewFactor) write()      {}
 func (ActivateFactor) write() {}
+func (ConfirmAgain) write()   {}
 func (PutFactor) write()      {}
 func (DeleteFactor) write()   {}
 func (SetPassword) write()    {}

@@ -134,6 +134,7 @@ func (s *Service) planPolicy(ctx context.Context, w Who, ch PolicyChange, now ti
 	if err != nil {
 		return fail(err)
 	}
+	doc = doc.Following(policy.At(old, now))
 	if err := doc.Contradictions(s.traits(c)); err != nil {
 		return fail(err)
 	}

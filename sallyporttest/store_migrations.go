@@ -53,6 +53,7 @@ var undo = map[int][]string{
 		"ALTER TABLE factors DROP COLUMN set_by", "DROP INDEX approvals_requester", "DROP INDEX approvals_target",
 		"CREATE INDEX approvals_target ON approvals (company, target)",
 	},
+	15: {"ALTER TABLE factors DROP COLUMN round"},
 }
 
 // backTo takes back every migration after the one of that number.

@@ -320,7 +320,7 @@ func (h *Handler) policyLookOf(v *View, cur session.Current, ch directory.Policy
 	if ask != policy.AskDenied {
 		ask = policy.Foresee(out.Document, cur.User, cur.Factors, traits, at).Ask
 	}
-	p.You, p.YouGood = "admin.policy.you."+string(ask), ask == policy.AskOwn
+	p.You, p.YouGood = "admin.policy.you."+string(ask), ask == policy.AskOwn || ask == policy.AskAgain
 	if t := out.Preview.Groups[policy.GroupStranded]; t != nil && t.People > 0 {
 		for _, why := range []policy.Denial{policy.Stranded, policy.TooWeak, policy.NoContact, policy.NewOne, policy.NoCodes} {
 			if n := t.Denied[why]; n > 0 {
