@@ -269,6 +269,9 @@ type (
 		Round int
 		At    time.Time
 	}
+	// MoveInvited moves the place up to which people were invited whom a policy
+	// strands; Conflict if it is not at From any more. Days is not looked at.
+	MoveInvited struct{ From, To Reminders }
 	// PutFactor changes Name, State and Data.
 	PutFactor struct{ Factor Factor }
 	// DeleteFactor removes a factor and its secret.
@@ -408,6 +411,7 @@ func (ForgetBrowsers) write() {}
 func (NewFactor) write()      {}
 func (ActivateFactor) write() {}
 func (ConfirmAgain) write()   {}
+func (MoveInvited) write()    {}
 func (PutFactor) write()      {}
 func (DeleteFactor) write()   {}
 func (SetPassword) write()    {}

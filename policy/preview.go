@@ -42,6 +42,9 @@ type Tally struct {
 	Roles          map[string]int         `json:"roles,omitempty"`
 	Methods        map[authn.Kind]int     `json:"methods,omitempty"` // that they have; a person can have several
 	Denied         map[Denial]int         `json:"denied,omitempty"`  // stranded only
+	// Invited are those of Stranded, newly so, who get an invitation by e-mail: they
+	// have an address that codes can go to, and no administrative rights.
+	Invited int `json:"invited,omitempty"`
 	// Awaited are the ways to be confirmed again, in that group: a person can have
 	// several.
 	Awaited map[authn.Kind]int `json:"awaited,omitempty"`
@@ -122,6 +125,9 @@ func Compare(a PreviewAsk) (Preview, error) {
 			switch g {
 			case GroupStranded:
 				t.Denied[after.Denied] += n
+				if s.Email && !admin && !slices.Contains(was, g) {
+					t.Invited += n
+				}
 			case GroupAgain:
 				for _, f := range ToConfirm(last, u, factors, a.Traits) {
 					t.Awaited[f.Kind] += n

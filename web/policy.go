@@ -328,6 +328,9 @@ func (h *Handler) policyLookOf(v *View, cur session.Current, ch directory.Policy
 			}
 		}
 	}
+	if t := out.Preview.Groups[policy.GroupStranded]; t != nil && t.Invited > 0 {
+		p.Stranded = append(p.Stranded, v.Rich("admin.policy.stranded.invited", "Count", t.Invited))
+	}
 	if t := out.Preview.Groups[policy.GroupAsleep]; t != nil && t.New > 0 {
 		p.Asleep = v.Rich("admin.policy.asleep", "Count", t.New)
 	}
