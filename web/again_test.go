@@ -45,7 +45,7 @@ func TestConfirmAgainPages_rul2(t *testing.T) {
 			b.submit(mainForm, "code", s.LastCode(t, omarNumber)).want(200, "/continue")
 			b.get("/account/security").shows("#banner[data-banner=again]", "").shows("#app .pill", "")
 			s.Clock.Advance(2 * time.Minute)
-			b.get("/account/confirm?for=again_totp").submit(beginForm).want(200, "/account/confirm/att_.*").press(sendButton)
+			b.get("/account/confirm?for=again_totp").submit(beginForm).want(200, "/account/confirm/att_.*").press("button[name=do]")
 			b.submit(mainForm, "code", s.LastCode(t, omarNumber)).want(200, "/account/confirm/att_.*")
 			b.submit(mainForm, "code", s.Code(t, omar.Secret)).want(200, "/account/security")
 			if len(b.doc.all("#banner[data-banner=again]")) != 0 {
