@@ -70,6 +70,7 @@ func (s *Server) Run(ctx context.Context) error {
 			s.job(ctx, "refusals", s.SignIn.FlushRefusals)
 			s.job(ctx, "refusals of keys", s.Directory.FlushRefusals)
 			s.job(ctx, "reminders", s.Directory.RemindPolicies)
+			s.job(ctx, "stranded", s.Directory.InviteStranded)
 			s.job(ctx, "ends of keys", s.Directory.TellEnds)
 		}
 	}

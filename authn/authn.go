@@ -231,6 +231,10 @@ type Factor struct {
 	// did. A pending one of these is confirmed by the person; only an authenticator
 	// app is confirmed where it was begun, with the person there.
 	SetBy string
+	// Round is how often its kind had been allowed again, after policy had taken it
+	// away, when the person last confirmed it; less than policy says: to be confirmed
+	// again before it counts (ruling 2).
+	Round int
 }
 
 // HandedOver reports whether somebody else has seen what the factor's codes are

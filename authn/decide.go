@@ -260,7 +260,18 @@ type (
 		Step int64 // of the confirming code: it does not also sign in (ruling 11)
 		// ProbationUntil: set up with a bypass code; zero: not.
 		ProbationUntil time.Time
+		Round          int // Factor.Round from now on
 	}
+	// ConfirmAgain makes the active factor ID count again in a round that policy has
+	// allowed its kind again (ruling 2); nothing, if it does already.
+	ConfirmAgain struct {
+		ID    string
+		Round int
+		At    time.Time
+	}
+	// MoveInvited moves the place up to which people were invited whom a policy
+	// strands; Conflict if it is not at From any more. Days is not looked at.
+	MoveInvited struct{ From, To Reminders }
 	// PutFactor changes Name, State and Data.
 	PutFactor struct{ Factor Factor }
 	// DeleteFactor removes a factor and its secret.
@@ -399,6 +410,8 @@ func (KnowBrowser) write()    {}
 func (ForgetBrowsers) write() {}
 func (NewFactor) write()      {}
 func (ActivateFactor) write() {}
+func (ConfirmAgain) write()   {}
+func (MoveInvited) write()    {}
 func (PutFactor) write()      {}
 func (DeleteFactor) write()   {}
 func (SetPassword) write()    {}

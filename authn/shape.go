@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -29,6 +30,9 @@ type Shape struct {
 	Saved                bool   // has backup codes left
 	Kinds                []Kind // ways of their own that are active, sorted, each once
 	Asleep               []Kind // those that sleep, the same
+	// Rounds are the greatest Factor.Round of each of Kinds, and of backup codes if
+	// Saved, where that is not 0.
+	Rounds map[Kind]int
 }
 
 const (
@@ -52,15 +56,27 @@ func ShapeOf(u User, factors []Factor, now time.Time) Shape {
 	}
 	s.TakenBack = s.HadFactor && s.Secured && u.SecuredAt.Sub(u.HadFactorAt) < NotMeLives
 	usable := false
+	round := func(f Factor) {
+		if f.Round > s.Rounds[f.Kind] {
+			if s.Rounds == nil {
+				s.Rounds = map[Kind]int{}
+			}
+			s.Rounds[f.Kind] = f.Round
+		}
+	}
 	for _, f := range factors {
 		switch {
 		case f.Kind == Password:
 			s.Password = s.Password || f.State == Confirmed
 		case f.Kind == BackupCode:
-			s.Saved = s.Saved || f.State == Confirmed && f.Left > 0
+			if f.State == Confirmed && f.Left > 0 {
+				s.Saved = true
+				round(f)
+			}
 		case !f.Kind.Own() || !shapeWord.MatchString(string(f.Kind)):
 		case f.State == Confirmed:
 			s.Kinds = append(s.Kinds, f.Kind)
+			round(f)
 			usable = usable || f.Counts[Stranger].Tries < ShareStranger
 		case f.State == Asleep:
 			s.Asleep = append(s.Asleep, f.Kind)
@@ -108,7 +124,22 @@ func (s Shape) String() string {
 			flags = append(flags, f.letter)
 		}
 	}
-	return strings.Join([]string{shapeVersion, string(s.Audience), string(s.Status), string(flags), strings.Join(s.Roles, ","), words(s.Kinds), words(s.Asleep)}, ".")
+	return strings.Join([]string{shapeVersion, string(s.Audience), string(s.Status), string(flags), strings.Join(s.Roles, ","), s.words(), words(s.Asleep)}, ".")
+}
+
+// words are the kinds that are active, with the rounds of those that have one, and
+// the backup codes where they do.
+func (s Shape) words() string {
+	kinds := slices.Clone(s.Kinds)
+	if s.Saved && s.Rounds[BackupCode] > 0 {
+		kinds = append(kinds, BackupCode)
+	}
+	for i, k := range kinds {
+		if n := s.Rounds[k]; n > 0 {
+			kinds[i] += Kind("-" + strconv.Itoa(n))
+		}
+	}
+	return words(kinds)
 }
 
 func words(kinds []Kind) string {
@@ -136,8 +167,21 @@ func ParseShape(text string) (Shape, error) {
 		return strings.Split(text, ",")
 	}
 	s.Roles = sorted(list(parts[4]))
-	for _, k := range list(parts[5]) {
-		s.Kinds = append(s.Kinds, Kind(k))
+	for _, word := range list(parts[5]) {
+		k, round, rounds := strings.Cut(word, "-")
+		n, err := strconv.Atoi(round)
+		if rounds && (err != nil || n < 1) {
+			return Shape{}, fmt.Errorf("authn: %.20q is no shape", text)
+		}
+		if Kind(k) != BackupCode {
+			s.Kinds = append(s.Kinds, Kind(k))
+		}
+		if rounds {
+			if s.Rounds == nil {
+				s.Rounds = map[Kind]int{}
+			}
+			s.Rounds[Kind(k)] = n
+		}
 	}
 	for _, k := range list(parts[6]) {
 		s.Asleep = append(s.Asleep, Kind(k))
@@ -195,11 +239,15 @@ func (s Shape) Person() (User, []Factor) {
 			f.Counts[Stranger] = Count{Tries: ShareStranger}
 		}
 	}
+	for i := range factors {
+		factors[i].Round = s.Rounds[factors[i].Kind]
+	}
 	for _, k := range s.Asleep {
 		add(k, Asleep)
 	}
 	if s.Saved {
-		add(BackupCode, Confirmed).Left = 1
+		f := add(BackupCode, Confirmed)
+		f.Left, f.Round = 1, s.Rounds[BackupCode]
 	}
 	return u, factors
 }

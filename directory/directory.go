@@ -151,14 +151,18 @@ func (s *Service) Companies(ctx context.Context) ([]authn.Company, error) {
 //
 // Errors: Invalid (fields policy.…), Conflict.
 func (s *Service) SetPolicy(ctx context.Context, company string, doc policy.Document, from int64) error {
-	raw, err := doc.Encode()
-	if err != nil {
-		return err
-	}
 	now := s.c.Now()
 	return s.c.Store.Decide(ctx, authn.Keys{Company: company, Now: now}, func(rows *authn.Rows) authn.Verdict {
 		if rows.Company.PolicyVersion != from {
 			return authn.Drop(&authn.Error{Code: authn.Conflict, Key: "error.policy_moved"})
+		}
+		old, err := policy.Current(*rows.Company, now)
+		if err != nil {
+			return authn.Drop(fmt.Errorf("directory: policy: %w", err))
+		}
+		raw, err := doc.Following(old).Encode()
+		if err != nil {
+			return authn.Drop(err)
 		}
 		ev := s.operator("policy.changed", now)
 		ev.Company = company

@@ -169,6 +169,10 @@ func (s *Service) handedOver(w Who, rows *authn.Rows, a Act, match authn.Match, 
 		return authn.Refuse(refusal, s.actEvent(w, rows, a, now, authn.Refused, detail),
 			authn.Settle{Outcome: authn.Wrong, PausedUntil: lockout.PausedUntil(now, rows.Charged.Count.Tries)})
 	}
+	doc, err := policy.Current(*rows.Company, now)
+	if err != nil {
+		return authn.Drop(fmt.Errorf("directory: hand over: %w", err))
+	}
 	u := *rows.User
 	u.Epoch++
 	if u.HadFactorAt.IsZero() {
@@ -176,6 +180,6 @@ func (s *Service) handedOver(w Who, rows *authn.Rows, a Act, match authn.Match, 
 	}
 	*out = u
 	return authn.Accept(s.actEvent(w, rows, a, now, authn.Succeeded, detail),
-		authn.Settle{Outcome: authn.Right}, authn.ActivateFactor{ID: f.ID, At: now, Step: match.Step},
+		authn.Settle{Outcome: authn.Right}, authn.ActivateFactor{ID: f.ID, At: now, Step: match.Step, Round: doc.AllowedAgain[f.Kind]},
 		authn.PutUser{User: u}, authn.EndSessions{}, authn.EndAttempts{}, authn.ForgetBrowsers{All: true})
 }

@@ -27,6 +27,7 @@ const (
 	StandsSuspended Standing = "suspended"
 	StandsLocked    Standing = "locked" // wrong answers have used up every way of theirs
 	StandsAPI       Standing = "api"    // a program's account
+	StandsAgain     Standing = "again"  // has ways, and has to confirm each again before it counts
 	StandsOn        Standing = "on"     // has a way of their own
 	StandsExempt    Standing = "exempt" // until User.ExemptUntil
 	StandsDue       Standing = "due"    // policy demands one, and they have none
@@ -60,7 +61,7 @@ func Filters() []string {
 var choices = map[string][]string{
 	FilterStatus:   {string(authn.Active), string(authn.Suspended)},
 	FilterSetUp:    {"yes", "no", "due"},
-	FilterState:    {"locked", "exempt", "api"},
+	FilterState:    {"locked", "exempt", "api", "confirm_again"},
 	FilterAudience: {string(authn.InternalAudience), string(authn.ExternalAudience)},
 	FilterMethod:   {"none", string(authn.TOTP), string(authn.SMS), string(authn.Email), string(authn.Duo), string(authn.WebAuthn), string(authn.BackupCode)},
 }
@@ -111,7 +112,7 @@ func (s *Service) People(ctx context.Context, w Who, q PeopleQuery) (PeoplePage,
 
 func (s *Service) people(ctx context.Context, c authn.Company, q PeopleQuery) (PeoplePage, error) {
 	out := PeoplePage{Company: c}
-	doc, err := policy.Parse(c.Policy)
+	doc, err := policy.Current(c, s.c.Now())
 	if err != nil {
 		return out, fmt.Errorf("directory: policy of %s: %w", c.ID, err)
 	}
@@ -182,7 +183,8 @@ func fitsOne(doc policy.Document, s authn.Shape, filter, value string) bool {
 		}
 		return len(s.Kinds) == 0
 	case FilterState:
-		return value == "locked" && s.Locked || value == "exempt" && s.Exempt || value == "api" && s.API
+		return value == "locked" && s.Locked || value == "exempt" && s.Exempt || value == "api" && s.API ||
+			value == "confirm_again" && slices.ContainsFunc(s.Kinds, func(k authn.Kind) bool { return awaits(doc, s, k) })
 	case FilterRole:
 		return slices.Contains(s.Roles, value) || value == Member && len(s.Roles) == 0
 	}
@@ -196,6 +198,15 @@ func due(doc policy.Document, s authn.Shape) bool {
 	return s.Status == authn.Active && !s.API && !s.Exempt && len(s.Kinds) == 0 && policy.Demanded(doc, u)
 }
 
+// awaits reports whether people of a shape have to confirm their way of a kind
+// again.
+func awaits(doc policy.Document, s authn.Shape, k authn.Kind) bool {
+	u, factors := s.Person()
+	return slices.ContainsFunc(factors, func(f authn.Factor) bool {
+		return f.Kind == k && f.State == authn.Confirmed && doc.Offers(k) && doc.Awaits(f)
+	}) && !doc.Sleeps(u)
+}
+
 func standing(doc policy.Document, s authn.Shape) Standing {
 	switch {
 	case s.Status != authn.Active:
@@ -204,6 +215,8 @@ func standing(doc policy.Document, s authn.Shape) Standing {
 		return StandsLocked
 	case s.API:
 		return StandsAPI
+	case len(s.Kinds) > 0 && !slices.ContainsFunc(s.Kinds, func(k authn.Kind) bool { return !awaits(doc, s, k) }):
+		return StandsAgain
 	case len(s.Kinds) > 0:
 		return StandsOn
 	case s.Exempt:
@@ -222,7 +235,7 @@ func (s *Service) Summary(ctx context.Context, w Who) (map[Standing]int64, error
 	if err != nil {
 		return nil, err
 	}
-	doc, err := policy.Parse(seen.Company.Policy)
+	doc, err := policy.Current(seen.Company, s.c.Now())
 	if err != nil {
 		return nil, fmt.Errorf("directory: policy of %s: %w", seen.Company.ID, err)
 	}
@@ -266,7 +279,7 @@ func (s *Service) Listed(ctx context.Context, w Who, id string) (Listed, []authn
 
 // ListedOf is somebody of a company as lists show them.
 func ListedOf(c authn.Company, u authn.User, factors []authn.Factor, now time.Time) (Listed, error) {
-	doc, err := policy.Parse(c.Policy)
+	doc, err := policy.Current(c, now)
 	if err != nil {
 		return Listed{}, fmt.Errorf("directory: policy of %s: %w", c.ID, err)
 	}

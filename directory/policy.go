@@ -24,6 +24,9 @@ type PolicyStore interface {
 	PolicyVersion(ctx context.Context, company string, version int64) (authn.PolicyVersion, error)
 	People(ctx context.Context, company, after string, limit int) ([]authn.Person, error)
 	Reminders(ctx context.Context, company string) (authn.Reminders, error)
+	// Invitations is how far the people of a company were looked at whom a policy
+	// strands; it moves by authn.MoveInvited.
+	Invitations(ctx context.Context, company string) (authn.Reminders, error)
 	Remind(ctx context.Context, k authn.Keys, from, to authn.Reminders, letters []authn.Letter) error
 }
 
@@ -135,6 +138,7 @@ func (s *Service) planPolicy(ctx context.Context, w Who, ch PolicyChange, now ti
 	if err != nil {
 		return fail(err)
 	}
+	doc = doc.Following(policy.At(old, now))
 	if err := doc.Contradictions(s.traits(c)); err != nil {
 		return fail(err)
 	}

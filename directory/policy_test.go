@@ -266,3 +266,86 @@ func TestRemindPolicies_pages(t *testing.T) {
 		t.Errorf("%d letters, %v", st.Waiting, err)
 	}
 }
+
+// Whom a save strands gets an invitation, once for each change, wherever the work
+// was interrupted; and the preview says how many (rul-2).
+func TestInviteStranded_rul2(t *testing.T) {
+	w := sallyporttest.NewServer(t)
+	_, priya := owner(t, w, w.Company, "priya")
+	w.UseTexts(t, w.Company)
+	const people = 250 // more than a page
+	stranded := map[string]bool{}
+	for i := range people {
+		u, err := w.Directory.CreateUser(t.Context(), w.Company, directory.NewUser{Login: fmt.Sprintf("u%03d", i), Email: fmt.Sprintf("u%03d@acme.example", i), Verified: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%60 == 0 {
+			w.AddPhone(t, u, fmt.Sprintf("+4670174%04d", i))
+			stranded[u.ID] = true
+		}
+	}
+	noMail, err := w.Directory.CreateUser(t.Context(), w.Company, directory.NewUser{Login: "nomail"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.AddPhone(t, noMail, "+46701740988")
+	zoe := w.AddUser(t, w.AddCompany(t, "beta", "Beta"), "zoe", true)
+	run := func() {
+		t.Helper()
+		for range 2 {
+			if err := w.Directory.InviteStranded(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	invited := func() map[string]int {
+		t.Helper()
+		events, err := w.Store.Events(t.Context(), w.Company.ID, authn.EventQuery{Type: "user.invited"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[string]int{}
+		for _, e := range events {
+			if e.Personal.Detail["reason"] == "policy" {
+				out[e.Target]++
+			}
+		}
+		return out
+	}
+	apps := policy.Document{Format: 1, TwoFactor: policy.Required, Methods: []authn.Kind{authn.TOTP, authn.Duo}}
+	saved, err := w.Directory.SavePolicy(t.Context(), priya, save(apps, 1))
+	if err != nil || saved.Preview.Groups[policy.GroupStranded].People != len(stranded)+1 || saved.Preview.Groups[policy.GroupStranded].Invited != len(stranded) {
+		t.Fatalf("%+v %v", saved.Preview.Groups[policy.GroupStranded], err)
+	}
+	run()
+	got := invited()
+	for id := range stranded {
+		if got[id] != 1 {
+			t.Errorf("%s got %d invitations", id, got[id])
+		}
+	}
+	if other, err := w.Store.Events(t.Context(), zoe.Company, authn.EventQuery{Type: "user.invited"}); err != nil || len(other) != 0 {
+		t.Errorf("another company: %+v %v", other, err)
+	}
+	if len(got) != len(stranded) {
+		t.Errorf("%d invitations, want %d", len(got), len(stranded))
+	}
+	// A save that strands nobody more invites nobody again.
+	apps.GraceDays = 7
+	if _, err := w.Directory.SavePolicy(t.Context(), priya, save(apps, 2)); err != nil {
+		t.Fatal(err)
+	}
+	run()
+	if again := invited(); len(again) != len(stranded) {
+		t.Errorf("%v", again)
+	}
+	for _, n := range invited() {
+		if n != 1 {
+			t.Errorf("%d invitations of one person", n)
+		}
+	}
+	if at, err := w.Store.Invitations(t.Context(), w.Company.ID); err != nil || !at.Done {
+		t.Errorf("%+v %v", at, err)
+	}
+}

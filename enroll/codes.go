@@ -49,8 +49,12 @@ func (s *Service) keep(rows *authn.Rows, codes *set, epoch int64, now time.Time)
 	if err != nil {
 		return authn.Factor{}, nil, fmt.Errorf("enroll: backup codes: %w", err)
 	}
+	doc, err := policy.Current(*rows.Company, now)
+	if err != nil {
+		return authn.Factor{}, nil, fmt.Errorf("enroll: backup codes: %w", err)
+	}
 	f := authn.Factor{
-		Company: rows.Company.ID, ID: authn.NewID(authn.FactorID, now, s.random), User: rows.User.ID, Kind: authn.BackupCode,
+		Company: rows.Company.ID, ID: authn.NewID(authn.FactorID, now, s.random), User: rows.User.ID, Kind: authn.BackupCode, Round: doc.AllowedAgain[authn.BackupCode],
 		State: authn.Confirmed, Epoch: epoch, Attempt: asker(rows), CreatedAt: now, ConfirmAt: now, Left: len(codes.saved),
 	}
 	return f, []authn.Write{authn.NewFactor{Factor: f, Secret: shown}, authn.NewCodes{Factor: f.ID, Codes: codes.saved}}, nil

@@ -157,6 +157,11 @@ func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.
 	if rows.FactorOf(f.Kind, authn.Confirmed) != nil {
 		typ = "factor.replaced"
 	}
+	doc, err := policy.Current(*rows.Company, now)
+	if err != nil {
+		return authn.Drop(fmt.Errorf("enroll: %w", err))
+	}
+	f.Round = doc.AllowedAgain[f.Kind]
 	f.State, f.ConfirmAt, f.LastStep, f.ExpiresAt = authn.Confirmed, now, match.Step, time.Time{}
 	if rows.Attempt != nil && opened(rows.Attempt.Proofs) {
 		f.ProbationUntil = now.Add(probationLasts)
@@ -165,7 +170,7 @@ func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.
 	if f.Kind.Sent() {
 		writes = append(writes, authn.ConsumeChallenges{Factor: f.ID})
 	}
-	writes = append(writes, authn.ActivateFactor{ID: f.ID, At: now, Step: match.Step, ProbationUntil: f.ProbationUntil})
+	writes = append(writes, authn.ActivateFactor{ID: f.ID, At: now, Step: match.Step, ProbationUntil: f.ProbationUntil, Round: f.Round})
 	if rows.User.HadFactorAt.IsZero() {
 		rows.User.HadFactorAt = now
 	}

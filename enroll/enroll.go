@@ -240,7 +240,9 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) (policy.Document, error
 	// Whoever holds a factor proves a factor, also while policy lets it sleep: else
 	// the password alone could remove it.
 	err = policy.Fresh(rows, s.mustHold(doc, rows), doc.Lifetimes(s.life).StepUpAge, now)
-	if err != nil && policy.Enrolled(rows.Factors) && len(policy.Second(doc, *rows.User, rows.Factors, s.traits(rows.Company))) == 0 {
+	traits := s.traits(rows.Company)
+	if err != nil && policy.Enrolled(rows.Factors) &&
+		len(policy.Second(doc, *rows.User, rows.Factors, traits))+len(policy.ToConfirm(doc, *rows.User, rows.Factors, traits)) == 0 {
 		err = &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
 	}
 	return doc, err

@@ -43,12 +43,14 @@ type notSent struct {
 // way is one way to go on. With a state of need_enrolment it is a kind that may
 // be set up.
 type way struct {
-	Method      authn.Kind `json:"method"`
-	Factor      string     `json:"factor,omitempty"`
-	Name        string     `json:"name,omitempty"`
-	SentTo      string     `json:"sent_to,omitempty"`
-	Preferred   bool       `json:"preferred,omitempty"`
-	Fallback    bool       `json:"fallback,omitempty"`
+	Method    authn.Kind `json:"method"`
+	Factor    string     `json:"factor,omitempty"`
+	Name      string     `json:"name,omitempty"`
+	SentTo    string     `json:"sent_to,omitempty"`
+	Preferred bool       `json:"preferred,omitempty"`
+	Fallback  bool       `json:"fallback,omitempty"`
+	// Again: to be confirmed again, together with another proof; then it counts as before.
+	Again       bool       `json:"confirm_again,omitempty"`
 	Locked      bool       `json:"locked,omitempty"`
 	PausedUntil *time.Time `json:"paused_until,omitempty"`
 	// Of the code that is out.
@@ -97,7 +99,7 @@ func (a *API) show(r *http.Request, st signin.Status) (attempt, error) {
 }
 
 func wayOf(o policy.Offer, st signin.Status) way {
-	out := way{Method: o.Kind, Factor: o.Factor, Name: o.Name, SentTo: o.SentTo, Preferred: o.Preferred, Fallback: o.Fallback,
+	out := way{Method: o.Kind, Factor: o.Factor, Name: o.Name, SentTo: o.SentTo, Preferred: o.Preferred, Fallback: o.Fallback, Again: o.Again,
 		Locked: o.Locked, PausedUntil: maybe(o.PausedUntil)}
 	if o.Kind.Remote() {
 		out.Duo = outsideOf(st.Sent, o.Factor)

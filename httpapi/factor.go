@@ -16,18 +16,26 @@ import (
 
 // factor is one way to verify of the person who asks. It holds nothing secret.
 type factor struct {
-	ID          string            `json:"id"`
-	Method      authn.Kind        `json:"method"`
-	Name        string            `json:"name,omitempty"`
-	State       authn.FactorState `json:"state"`
-	SentTo      string            `json:"sent_to,omitempty"`
-	Preferred   *bool             `json:"preferred,omitempty"` // nil: not for a sign-in to know
-	Locked      bool              `json:"locked"`
-	Left        *int              `json:"left,omitempty"`
-	CreatedAt   time.Time         `json:"created_at"`
-	ConfirmedAt *time.Time        `json:"confirmed_at,omitempty"`
-	LastUsedAt  *time.Time        `json:"last_used_at,omitempty"`
-	ExpiresAt   *time.Time        `json:"expires_at,omitempty"`
+	ID        string            `json:"id"`
+	Method    authn.Kind        `json:"method"`
+	Name      string            `json:"name,omitempty"`
+	State     authn.FactorState `json:"state"`
+	SentTo    string            `json:"sent_to,omitempty"`
+	Preferred *bool             `json:"preferred,omitempty"` // nil: not for a sign-in to know
+	Locked    bool              `json:"locked"`
+	// Again: it counts once the person has confirmed it again (ruling 2).
+	Again       bool       `json:"confirm_again,omitempty"`
+	Left        *int       `json:"left,omitempty"`
+	CreatedAt   time.Time  `json:"created_at"`
+	ConfirmedAt *time.Time `json:"confirmed_at,omitempty"`
+	LastUsedAt  *time.Time `json:"last_used_at,omitempty"`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+}
+
+// awaits reports whether a factor has to be confirmed again in a company.
+func (a *API) awaits(c authn.Company, u authn.User, f authn.Factor) bool {
+	doc, err := policy.Current(c, a.Now())
+	return err == nil && len(policy.ToConfirm(doc, u, []authn.Factor{f}, a.traits(c))) > 0
 }
 
 func factorOf(f authn.Factor, u authn.User, lane authn.Lane) factor {
@@ -49,8 +57,9 @@ func factorOf(f authn.Factor, u authn.User, lane authn.Lane) factor {
 }
 
 // ofCaller is a factor of whoever asks; first is the one that sign-in offers first.
-func ofCaller(f authn.Factor, c caller, first *authn.Factor) factor {
+func (a *API) ofCaller(f authn.Factor, c caller, first *authn.Factor) factor {
 	out, is := factorOf(f, c.User, c.Lane), first != nil && first.ID == f.ID
+	out.Again = a.awaits(c.Company, c.User, f)
 	out.Preferred = &is
 	return out
 }
@@ -102,7 +111,7 @@ func (a *API) factors(w http.ResponseWriter, r *http.Request, c caller) error {
 	var all []factor
 	for _, f := range c.Factors {
 		if a.listed(f, c) {
-			all = append(all, ofCaller(f, c, first))
+			all = append(all, a.ofCaller(f, c, first))
 		}
 	}
 	slices.SortFunc(all, func(x, y factor) int { return strings.Compare(x.ID, y.ID) })
@@ -290,7 +299,7 @@ func (a *API) confirmFactor(w http.ResponseWriter, r *http.Request, s setter) er
 		if err != nil {
 			return err
 		}
-		f := ofCaller(done.Factor, c, first)
+		f := a.ofCaller(done.Factor, c, first)
 		out.Factor = &f
 	}
 	return httpserve.WriteJSON(w, http.StatusOK, out)
@@ -335,7 +344,7 @@ func (a *API) changeFactor(w http.ResponseWriter, r *http.Request, c caller) err
 	if err != nil {
 		return err
 	}
-	return httpserve.WriteJSON(w, http.StatusOK, ofCaller(f, c, first))
+	return httpserve.WriteJSON(w, http.StatusOK, a.ofCaller(f, c, first))
 }
 
 // maxFactorName is the length that enroll.Rename allows.

@@ -209,7 +209,7 @@ func (a *API) factor(w http.ResponseWriter, r *http.Request, s setter) error {
 			if err != nil {
 				return err
 			}
-			return httpserve.WriteJSON(w, http.StatusOK, ofCaller(f, *c, first))
+			return httpserve.WriteJSON(w, http.StatusOK, a.ofCaller(f, *c, first))
 		}
 	}
 	p, err := a.Enroll.Show(r.Context(), s.Who, id)

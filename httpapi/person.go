@@ -25,10 +25,10 @@ type theirFactor struct {
 	Probation   *time.Time `json:"probation_until,omitempty"`
 }
 
-func (a *API) theirFactorOf(f authn.Factor, u authn.User) theirFactor {
+func (a *API) theirFactorOf(c authn.Company, f authn.Factor, u authn.User) theirFactor {
 	out := theirFactor{factor: factorOf(f, u, authn.Stranger), SetBy: f.SetBy, MustReplace: f.State == authn.Confirmed && f.HandedOver()}
 	is := u.Preferred == f.ID
-	out.Preferred = &is
+	out.Preferred, out.Again = &is, a.awaits(c, u, f)
 	now := a.Now()
 	for _, c := range f.Counts {
 		if c.Paused(now) && (out.Paused == nil || c.PausedUntil.After(*out.Paused)) {
@@ -72,7 +72,7 @@ func (a *API) theirFactors(w http.ResponseWriter, r *http.Request, m manager) er
 	all := []theirFactor{}
 	for _, f := range factors {
 		if theirs(f) {
-			all = append(all, a.theirFactorOf(f, u))
+			all = append(all, a.theirFactorOf(m.company, f, u))
 		}
 	}
 	return httpserve.WriteJSON(w, http.StatusOK, page[theirFactor]{Items: all}) // a person has few

@@ -10,6 +10,7 @@ import (
 const (
 	NewBrowser           authn.Template = "new_browser"
 	MethodOn             authn.Template = "method_on"
+	MethodAgain          authn.Template = "method_again"
 	MethodReplaced       authn.Template = "method_replaced"
 	MethodOff            authn.Template = "method_off"
 	MethodLocked         authn.Template = "method_locked"
@@ -90,6 +91,7 @@ var events = map[string]told{
 	"session.new_browser":          {template: NewBrowser},
 	"factor.confirmed":             {template: MethodOn},
 	"factor.replaced":              {template: MethodReplaced},
+	"factor.confirmed_again":       {template: MethodAgain},
 	"factor.removed":               {template: MethodOff},
 	"factor.locked":                {template: MethodLocked, refused: true},
 	"factor.refused":               {template: ManyWrong, refused: true}, // at some counts only
@@ -212,6 +214,7 @@ var shapes = map[authn.Template]shape{
 	NewBrowser:           {wasnt: true},
 	MethodOn:             {wasnt: true},
 	MethodReplaced:       {wasnt: true},
+	MethodAgain:          {wasnt: true},
 	MethodOff:            {wasnt: true},
 	MethodLocked:         {wasnt: true},
 	MethodsReset:         {wasnt: true, why: true},

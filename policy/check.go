@@ -14,6 +14,9 @@ var roleForm = regexp.MustCompile(`^[a-z0-9_-]{1,40}$`)
 // ways are what Document.Methods may hold.
 var ways = []authn.Kind{authn.TOTP, authn.SMS, authn.Email, authn.Duo, authn.WebAuthn, authn.BackupCode}
 
+// maxRounds bounds Document.AllowedAgain.
+const maxRounds = 1 << 30
+
 // findings are the fields of a document that are wrong.
 type findings struct {
 	prefix string
@@ -96,6 +99,11 @@ func (d Document) find(f *findings) {
 	for i, k := range d.Methods {
 		if !slices.Contains(ways, k) || slices.Contains(d.Methods[:i], k) {
 			f.wrong("methods", "not_one_of", nil)
+		}
+	}
+	for k, n := range d.AllowedAgain {
+		if !slices.Contains(ways, k) || n < 1 || n > maxRounds {
+			f.wrong("allowed_again", "invalid", nil)
 		}
 	}
 	if len(d.Methods) > 0 && !slices.ContainsFunc(d.Methods, authn.Kind.Own) {

@@ -94,6 +94,12 @@ type Document struct {
 	PauseSeconds        int `json:"pause_seconds,omitempty"`         // the first; each further one doubles
 	LongestPauseSeconds int `json:"longest_pause_seconds,omitempty"` // where that ends
 
+	// AllowedAgain counts, for each of Methods, how often it was allowed after the
+	// policy before had not allowed it. It is kept by whoever saves (Following), and
+	// what a person sends of it is not looked at. A way that was confirmed in an earlier
+	// round has to be confirmed again before it counts (ruling 2).
+	AllowedAgain map[authn.Kind]int `json:"allowed_again,omitempty"`
+
 	// Next is what takes the place of this document from a time on.
 	Next *Next `json:"next,omitempty"`
 
@@ -219,16 +225,6 @@ func (d Document) Lifetimes(server Lifetimes) Lifetimes {
 // way of one's own and no backup code is not the document's to say.
 func (d Document) Offers(k authn.Kind) bool {
 	return len(d.Methods) == 0 || !k.Own() && k != authn.BackupCode || slices.Contains(d.Methods, k)
-}
-
-// Only is traits without the kinds that the document does not offer.
-func (d Document) Only(traits func(authn.Kind) (authn.Traits, bool)) func(authn.Kind) (authn.Traits, bool) {
-	return func(k authn.Kind) (authn.Traits, bool) {
-		if !d.Offers(k) {
-			return authn.Traits{}, false
-		}
-		return traits(k)
-	}
 }
 
 // audience is what the document says of the person's audience.

@@ -35,6 +35,9 @@ type Need struct {
 	Handed bool
 	// Denied says why, with Denied.
 	Denied Denial
+	// Again are the ids of factors that count again by what was proven: whoever
+	// completes writes it down (ruling 2).
+	Again []string
 }
 
 // Denial is why nobody can be let in. Its text is the catalogue's "denied." + Denial.
@@ -57,6 +60,7 @@ type Offer struct {
 	SentTo      string // masked; for codes that are sent
 	Fallback    bool   // stands in until the person has a way of their own
 	Recovery    bool
+	Again       bool // to be confirmed again, together with another proof
 	Preferred   bool
 	Locked      bool
 	PausedUntil time.Time // zero, or later than now
@@ -76,6 +80,8 @@ type Asked struct {
 	Now      time.Time
 	// BrowserFactor is what was used last in this browser: it is offered first.
 	BrowserFactor string
+	// Again is the kind of way that a step-up is to confirm again; empty: none.
+	Again authn.Kind
 	// Traits of a kind; false for one that this server does not offer. What the
 	// document does not offer need not be left out.
 	Traits func(authn.Kind) (authn.Traits, bool)
@@ -129,58 +135,11 @@ func Second(d Document, u authn.User, factors []authn.Factor, traits func(authn.
 	}
 	var out []authn.Factor
 	for _, f := range factors {
-		if _, offered := d.Only(traits)(f.Kind); offered && f.State == authn.Confirmed && f.Kind.Own() {
+		if _, offered := d.Only(traits)(f.Kind); offered && f.State == authn.Confirmed && f.Kind.Own() && !d.Awaits(f) {
 			out = append(out, f)
 		}
 	}
 	return out
-}
-
-// Fallbacks are the channels by which a code would reach the person until they
-// have a way of their own, the usual one first (requirement C1); none: why.
-func Fallbacks(d Document, u authn.User, factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool), now time.Time) ([]authn.Kind, Denial) {
-	switch {
-	case Enrolled(factors), !u.HadFactorAt.IsZero() && (Demanded(d, u) || u.SecuredAt.Sub(u.HadFactorAt) >= NotMeLives || u.SecuredAt.IsZero()):
-		return nil, Stranded
-	case d.Minimum(u) != AnyStrength:
-		return nil, TooWeak
-	}
-	var kinds []authn.Kind
-	why := NoContact
-	add := func(k authn.Kind, changed time.Time) {
-		if _, offered := traits(k); !offered {
-			return
-		}
-		if !changed.IsZero() && now.Sub(changed) < ContactRests {
-			why = NewOne
-			return
-		}
-		kinds = append(kinds, k)
-	}
-	if d.SMSFallback && u.Phone != "" && !u.PhoneTrustedAt.IsZero() {
-		add(authn.SMS, u.PhoneChangedAt)
-	}
-	switch {
-	case d.NoEmailFallback:
-		if !d.SMSFallback {
-			why = NoCodes
-		}
-	case u.EmailReaches():
-		add(authn.Email, u.EmailChangedAt)
-	}
-	if len(kinds) > 0 {
-		why = ""
-	}
-	return kinds, why
-}
-
-// Contact is where codes of a channel go that stand in until a person has a way
-// of their own.
-func Contact(k authn.Kind, u authn.User) string {
-	if k == authn.SMS {
-		return u.Phone
-	}
-	return u.Email
 }
 
 // shown is what the proofs of an attempt come to.
@@ -193,6 +152,10 @@ type shown struct {
 	handed bool // something that somebody else has seen the key of
 	// kinds are those that show something of the person's own, for who must prove two.
 	kinds []authn.Kind
+	// again are the ways to be confirmed again that were proven; beside: so was
+	// something else that was not known.
+	again  []authn.Proof
+	beside bool
 }
 
 func (s *shown) count(k authn.Kind) {
@@ -209,6 +172,11 @@ func (a Asked) shown(least Strength) shown {
 		s.opened = s.opened || t.OpensSetUp
 		s.bypass = s.bypass || p.Kind == authn.BypassCode
 		switch {
+		case a.awaits(p.Factor):
+			if !a.handedOver(p.Factor) {
+				s.again = append(s.again, p)
+			}
+			continue
 		case a.handedOver(p.Factor):
 			s.handed = true
 		case t.Possession || t.PhishingResistant:
@@ -221,6 +189,16 @@ func (a Asked) shown(least Strength) shown {
 		case t.OutOfBand && !t.OpensSetUp:
 			s.sent = s.sent || a.reaches(p.Kind)
 			if least == AnyStrength && a.has(p.Kind) {
+				s.count(p.Kind)
+			}
+		}
+		s.beside = s.beside || a.beside(p)
+	}
+	if s.beside {
+		for _, p := range s.again {
+			if least.Meets(p.Traits) {
+				s.own = s.own || p.Traits.Possession || p.Traits.PhishingResistant
+				s.sent = s.sent || p.Traits.OutOfBand
 				s.count(p.Kind)
 			}
 		}
@@ -253,6 +231,11 @@ func (a Asked) has(k authn.Kind) bool {
 func Evaluate(a Asked) Need {
 	a.ways = a.Document.Only(a.Traits)
 	need := Need{Why: Why(a.Document, a.User, a.Factors)}
+	if s := a.shown(AnyStrength); s.beside {
+		for _, p := range s.again {
+			need.Again = append(need.Again, p.Factor)
+		}
+	}
 	if a.Purpose == authn.StepUp {
 		// What somebody else has seen the key of confirms nothing.
 		a.Factors = slices.DeleteFunc(slices.Clone(a.Factors), authn.Factor.HandedOver)
@@ -361,6 +344,9 @@ func (a Asked) offer(need *Need, least Strength, s shown) {
 		return
 	}
 	var denied Denial
+	if !own && a.offerAgain(need, least, s) {
+		own = true
+	}
 	if !own {
 		var kinds []authn.Kind
 		kinds, denied = Fallbacks(a.Document, a.User, a.Factors, a.Traits, a.Now)
@@ -386,9 +372,20 @@ func (a Asked) stepUp(need *Need) {
 			need.Offers = append(need.Offers, o)
 		}
 	}
+	var again []Offer
+	if a.Again != "" {
+		again = a.toConfirm(AnyStrength, a.Again)
+	} else if len(need.Offers) == 0 { // nothing else that is held could be proven
+		again = a.toConfirm(OwnPossession, "")
+	}
+	if len(again) > 0 && !slices.ContainsFunc(need.Again, func(id string) bool { return a.Again == "" || a.factor(id).Kind == a.Again }) {
+		a.confirmAgain(need, s, again)
+		return
+	}
 	switch {
-	case s.own:
-		need.State = authn.Complete
+	case s.own, a.Again != "" && len(need.Again) > 0:
+		need.State, need.Offers = authn.Complete, nil
+		return
 	case len(need.Offers) > 0:
 		need.State = authn.NeedFactor
 		if !usable {
@@ -449,7 +446,7 @@ func (a Asked) active(k authn.Kind) *authn.Factor {
 	for i := range a.Factors {
 		f := &a.Factors[i]
 		over := !f.ExpiresAt.IsZero() && (!a.Now.Before(f.ExpiresAt) || f.Epoch != a.User.Epoch)
-		if f.Kind == k && f.State == authn.Confirmed && !over {
+		if f.Kind == k && f.State == authn.Confirmed && !over && !a.Document.Awaits(*f) {
 			return f
 		}
 	}

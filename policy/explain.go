@@ -26,6 +26,7 @@ const (
 	TwoProofs       Reason = "two_proofs"
 	UserRequired    Reason = "user_required"
 	HasFactor       Reason = "has_factor"
+	ConfirmAgain    Reason = "confirm_again" // some of that has to be confirmed again
 	AccountSecured  Reason = "account_secured"
 	MinimumStrength Reason = "minimum_strength"
 	OwnWayAsked     Reason = "own_way"
@@ -152,6 +153,9 @@ func Explain(d Document, u authn.User, factors []authn.Factor, traits func(authn
 	}
 	why := necessary(d, u, factors)
 	out = append(out, why...)
+	if len(ToConfirm(d, u, factors, traits)) > 0 {
+		out = append(out, Because{Rule: ConfirmAgain})
+	}
 	o := Foresee(d, u, factors, traits, now)
 	if least, role := d.strictest(u); least != AnyStrength && len(why) > 0 {
 		out = append(out, Because{Rule: MinimumStrength, Role: role, Strength: least})
@@ -174,6 +178,7 @@ const (
 	AskNothing Ask = "nothing"       // the password is enough
 	AskCode    Ask = "fallback_code" // a code to a contact stands in
 	AskOwn     Ask = "own_way"       // a way of their own
+	AskAgain   Ask = "confirm_again" // one that has to be confirmed again, and a code to a contact
 	AskSetUp   Ask = "set_up"        // and then to set one up
 	AskDenied  Ask = "denied"        // nobody can let them in but an administrator
 )
@@ -199,7 +204,7 @@ func Foresee(d Document, u authn.User, factors []authn.Factor, traits func(authn
 	factors = slices.DeleteFunc(slices.Clone(factors), func(f authn.Factor) bool { return f.Kind == authn.BypassCode })
 	a := Asked{Document: d, User: u, Factors: factors, Purpose: authn.SignIn, Lane: authn.Stranger, Now: now, Traits: traits,
 		Proofs: []authn.Proof{{Kind: authn.Password, Traits: authn.Traits{Knowledge: true}, At: now}}}
-	o := Outcome{Ask: AskNothing}
+	o, again := Outcome{Ask: AskNothing}, false
 	for range len(ways) + 2 {
 		need := Evaluate(a)
 		switch need.State {
@@ -207,8 +212,14 @@ func Foresee(d Document, u authn.User, factors []authn.Factor, traits func(authn
 			next := weakest(need.Offers, traits)
 			t, _ := traits(next.Kind)
 			o.Kinds, o.Ask = append(o.Kinds, next.Kind), AskOwn
-			if next.Fallback {
+			switch {
+			case next.Again:
+				again = true
+			case next.Fallback:
 				o.Ask, t.Possession = AskCode, false
+			}
+			if again {
+				o.Ask = AskAgain
 			}
 			o.weight += weigh(t)
 			a.Proofs = append(a.Proofs, authn.Proof{Kind: next.Kind, Factor: next.Factor, Traits: t, At: now})

@@ -18,6 +18,7 @@ const (
 	GroupSetUp    Group = "set_up"        // asked to set up a way, or another one, at their next sign-in
 	GroupCode     Group = "fallback_code" // a code to a contact stands in
 	GroupOwn      Group = "own_way"       // asked for a way of their own that they have
+	GroupAgain    Group = "confirm_again" // asked to confirm a way again that was taken away and is allowed again
 	GroupNothing  Group = "nothing"       // the password is enough
 	GroupExempt   Group = "exempt"        // of whom policy demands nothing, for a time
 	GroupAPI      Group = "api_account"
@@ -28,7 +29,7 @@ const (
 
 // Groups are all of them, in the order in which they are shown.
 func Groups() []Group {
-	return []Group{GroupSetUp, GroupCode, GroupOwn, GroupNothing, GroupExempt, GroupAPI, GroupWeakened, GroupAsleep, GroupStranded}
+	return []Group{GroupSetUp, GroupCode, GroupOwn, GroupAgain, GroupNothing, GroupExempt, GroupAPI, GroupWeakened, GroupAsleep, GroupStranded}
 }
 
 // Tally are the people of one group.
@@ -41,6 +42,12 @@ type Tally struct {
 	Roles          map[string]int         `json:"roles,omitempty"`
 	Methods        map[authn.Kind]int     `json:"methods,omitempty"` // that they have; a person can have several
 	Denied         map[Denial]int         `json:"denied,omitempty"`  // stranded only
+	// Invited are those of Stranded, newly so, who get an invitation by e-mail: they
+	// have an address that codes can go to, and no administrative rights.
+	Invited int `json:"invited,omitempty"`
+	// Awaited are the ways to be confirmed again, in that group: a person can have
+	// several.
+	Awaited map[authn.Kind]int `json:"awaited,omitempty"`
 	// Shapes are the texts of their shapes, sorted; which people they are the
 	// directory knows.
 	Shapes []string `json:"-"`
@@ -85,7 +92,7 @@ var newcomers = []authn.Shape{
 func Compare(a PreviewAsk) (Preview, error) {
 	p := Preview{Groups: map[Group]*Tally{}}
 	for _, g := range Groups() {
-		p.Groups[g] = &Tally{Audiences: map[authn.Audience]int{}, Roles: map[string]int{}, Methods: map[authn.Kind]int{}, Denied: map[Denial]int{}}
+		p.Groups[g] = &Tally{Audiences: map[authn.Audience]int{}, Roles: map[string]int{}, Methods: map[authn.Kind]int{}, Denied: map[Denial]int{}, Awaited: map[authn.Kind]int{}}
 	}
 	old, soon, last, from := At(a.Old, a.Now), At(a.New, a.Now), At(a.New, a.Now), a.Now
 	if n := last.Next; n != nil {
@@ -127,8 +134,16 @@ func Compare(a PreviewAsk) (Preview, error) {
 			if !slices.Contains(was, g) {
 				t.New += n
 			}
-			if g == GroupStranded {
+			switch g {
+			case GroupStranded:
 				t.Denied[after.Denied] += n
+				if s.Email && !admin && !slices.Contains(was, g) {
+					t.Invited += n
+				}
+			case GroupAgain:
+				for _, f := range ToConfirm(last, u, factors, a.Traits) {
+					t.Awaited[f.Kind] += n
+				}
 			}
 		}
 	}
@@ -155,7 +170,7 @@ func (t *Tally) add(n int, s authn.Shape, text string, admin, owner bool) {
 
 // groupsOf are the groups of a person under a document.
 func groupsOf(d Document, o Outcome, u authn.User, factors []authn.Factor, traits func(authn.Kind) (authn.Traits, bool), less bool) []Group {
-	out := []Group{map[Ask]Group{AskNothing: GroupNothing, AskCode: GroupCode, AskOwn: GroupOwn, AskSetUp: GroupSetUp, AskDenied: GroupStranded}[o.Ask]}
+	out := []Group{map[Ask]Group{AskNothing: GroupNothing, AskCode: GroupCode, AskOwn: GroupOwn, AskAgain: GroupOwn, AskSetUp: GroupSetUp, AskDenied: GroupStranded}[o.Ask]}
 	switch {
 	case u.API:
 		out = append(out, GroupAPI)
@@ -166,6 +181,9 @@ func groupsOf(d Document, o Outcome, u authn.User, factors []authn.Factor, trait
 		out = append(out, GroupWeakened)
 	}
 	usable := Second(d, u, factors, traits)
+	if again := ToConfirm(d, u, factors, traits); len(again) > 0 {
+		out, usable = append(out, GroupAgain), append(usable, again...)
+	}
 	if slices.ContainsFunc(factors, func(f authn.Factor) bool {
 		return f.Kind.Own() && f.State != authn.Pending && f.State != authn.Fallback &&
 			!slices.ContainsFunc(usable, func(x authn.Factor) bool { return x.ID == f.ID })
@@ -182,7 +200,7 @@ func weaker(before, after Outcome) bool {
 	case after.Ask == AskDenied:
 		return false
 	case before.Ask == AskDenied:
-		return after.Ask != AskOwn
+		return after.Ask != AskOwn && after.Ask != AskAgain
 	}
 	return after.weight < before.weight
 }

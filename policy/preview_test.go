@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"encoding/json"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -26,15 +27,16 @@ func TestPreviewIsWhatHappens_property_G5(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 400 {
 		prev, next := randomDocument(r), randomDocument(r)
+		next = next.Following(prev)
 		at := now
 		if r.IntN(3) == 0 {
 			at = now.Add(time.Hour)
 			later := prev
 			later.Next = &policy.Next{From: at, Document: next}
-			next = later
+			next = later.Following(prev)
 		}
 		shapes, want := map[string]int{}, map[policy.Ask]int{}
-		denied, weakened, owners := map[policy.Denial]int{}, 0, 0
+		denied, weakened, owners, again := map[policy.Denial]int{}, 0, 0, map[authn.Kind]int{}
 		for range 30 {
 			u, factors := randomPerson(r)
 			if at.After(now) && u.ExemptUntil.After(now) {
@@ -43,6 +45,9 @@ func TestPreviewIsWhatHappens_property_G5(t *testing.T) {
 			shapes[authn.ShapeOf(u, factors, now).String()]++
 			o := policy.Foresee(next, u, factors, all, at)
 			want[o.Ask]++
+			for _, f := range policy.ToConfirm(policy.At(next, at), u, factors, all) {
+				again[f.Kind]++
+			}
 			if o.Ask == policy.AskDenied {
 				denied[o.Denied]++
 			} else if slices.Contains(u.Roles, "owner") && policy.Foresee(next, u, factors, all, now).Ask != policy.AskDenied {
@@ -55,11 +60,14 @@ func TestPreviewIsWhatHappens_property_G5(t *testing.T) {
 		}
 		p := compare(t, prev, next, shapes)
 		got := map[policy.Ask]int{policy.AskSetUp: p.Groups[policy.GroupSetUp].People, policy.AskCode: p.Groups[policy.GroupCode].People,
-			policy.AskOwn: p.Groups[policy.GroupOwn].People, policy.AskNothing: p.Groups[policy.GroupNothing].People, policy.AskDenied: p.Groups[policy.GroupStranded].People}
+			policy.AskOwn: p.Groups[policy.GroupOwn].People - want[policy.AskAgain], policy.AskNothing: p.Groups[policy.GroupNothing].People, policy.AskDenied: p.Groups[policy.GroupStranded].People}
 		for ask, n := range got {
 			if want[ask] != n {
 				t.Fatalf("%s: the preview says %d, it happens to %d\n%+v\n%+v", ask, n, want[ask], prev, next)
 			}
+		}
+		if got := p.Groups[policy.GroupAgain].Awaited; len(got)+len(again) > 0 && !maps.Equal(got, again) {
+			t.Fatalf("to be confirmed again: the preview says %v, it is %v\n%+v\n%+v", got, again, prev, next)
 		}
 		for why, n := range denied {
 			if p.Groups[policy.GroupStranded].Denied[why] != n {

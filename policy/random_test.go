@@ -45,6 +45,14 @@ func randomDocument(r *rand.Rand) policy.Document {
 		if r.IntN(2) == 0 {
 			d.Methods = some(r, kinds)
 		}
+		for _, k := range kinds {
+			if r.IntN(4) == 0 {
+				if d.AllowedAgain == nil {
+					d.AllowedAgain = map[authn.Kind]int{}
+				}
+				d.AllowedAgain[k] = 1 + r.IntN(2)
+			}
+		}
 		if r.IntN(3) == 0 {
 			d.RequireRoles = some(r, roles)
 		}
@@ -88,7 +96,7 @@ func randomPerson(r *rand.Rand) (authn.User, []authn.Factor) {
 			continue
 		}
 		f := authn.Factor{ID: "fac_" + string(k), Kind: k, State: pick(r, authn.Confirmed, authn.Confirmed, authn.Confirmed, authn.Asleep, authn.Pending),
-			Left: r.IntN(3), Counts: map[authn.Lane]authn.Count{}}
+			Left: r.IntN(3), Round: r.IntN(3), Counts: map[authn.Lane]authn.Count{}}
 		factors = append(factors, f)
 		if k.Own() && f.State == authn.Confirmed && u.HadFactorAt.IsZero() {
 			u.HadFactorAt = long

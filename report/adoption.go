@@ -154,7 +154,7 @@ func (v view) standing(u authn.User, factors []authn.Factor) Standing {
 		return APIUse
 	}
 	switch policy.Foresee(v.doc, u, factors, v.traits, v.now).Ask {
-	case policy.AskOwn:
+	case policy.AskOwn, policy.AskAgain:
 		return HasWay
 	case policy.AskSetUp:
 		return Missing

@@ -105,6 +105,33 @@ func runFactors(t *testing.T, open opener) {
 		f.State = authn.Confirmed
 		w.want(w.write(p.keys(), authn.PutFactor{Factor: f}), authn.Conflict)
 	})
+	t.Run("rul-2 an active factor is confirmed again, in a later round only", func(t *testing.T) {
+		w := newWorld(t, open)
+		p, q := w.newPerson(w.company, "maya"), w.newPerson(w.company, "omar")
+		later := w.now.Add(time.Hour)
+		w.must(w.write(p.keys(), authn.ConfirmAgain{ID: p.app, Round: 2, At: later}))
+		if f := w.view(p.keys()).Factor(p.app); f.Round != 2 || !f.ConfirmAt.Equal(later) || f.State != authn.Confirmed {
+			t.Errorf("%+v", f)
+		}
+		w.must(w.write(p.keys(), authn.ConfirmAgain{ID: p.app, Round: 1, At: w.now}))
+		w.must(w.write(p.keys(), authn.ConfirmAgain{ID: q.app, Round: 9, At: w.now})) // another's: nothing
+		if f := w.view(p.keys()).Factor(p.app); f.Round != 2 || !f.ConfirmAt.Equal(later) {
+			t.Errorf("%+v", f)
+		}
+		if f := w.view(q.keys()).Factor(q.app); f.Round != 0 {
+			t.Errorf("%+v", f)
+		}
+		next := authn.Factor{ID: w.id(authn.FactorID), Kind: authn.TOTP, State: authn.Pending, ExpiresAt: later}
+		w.must(w.write(p.keys(), authn.NewFactor{Factor: next}))
+		w.must(w.write(p.keys(), authn.ConfirmAgain{ID: next.ID, Round: 3, At: w.now}))
+		if f := w.view(p.keys()).Factor(next.ID); f.State != authn.Pending || f.Round != 0 {
+			t.Errorf("a pending one counts: %+v", f)
+		}
+		w.must(w.write(p.keys(), authn.ActivateFactor{ID: next.ID, At: w.now, Round: 3}))
+		if f := w.view(p.keys()).Factor(next.ID); f.Round != 3 {
+			t.Errorf("%+v", f)
+		}
+	})
 	t.Run("cve-50 only a confirmation makes a pending factor count", func(t *testing.T) {
 		w := newWorld(t, open)
 		p := w.newUser(w.company, "maya")

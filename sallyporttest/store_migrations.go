@@ -17,7 +17,7 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_versions", "tombstones", "imports", "user_words", "people_shapes", "role_holders", "api_accounts", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_invitations", "policy_versions", "tombstones", "imports", "user_words", "people_shapes", "role_holders", "api_accounts", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // undo takes a migration back, by its number; newer ones first.
 var undo = map[int][]string{
@@ -53,6 +53,8 @@ var undo = map[int][]string{
 		"ALTER TABLE factors DROP COLUMN set_by", "DROP INDEX approvals_requester", "DROP INDEX approvals_target",
 		"CREATE INDEX approvals_target ON approvals (company, target)",
 	},
+	15: {"ALTER TABLE factors DROP COLUMN round"},
+	16: {"DROP TABLE policy_invitations"},
 }
 
 // backTo takes back every migration after the one of that number.

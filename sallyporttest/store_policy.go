@@ -95,7 +95,32 @@ func runPolicies(t *testing.T, open opener) {
 			t.Errorf("missing: %v", want)
 		}
 	})
+	t.Run("rul-2 invitations of the stranded move on once", func(t *testing.T) { testInvited(t, newWorld(t, open)) })
 	t.Run("reminders move on once, with their letters", func(t *testing.T) { testReminders(t, newWorld(t, open)) })
+}
+
+// testInvited: the place moves from where it is only, with what is written beside it.
+func testInvited(t *testing.T, w *world) {
+	k := authn.Keys{Company: w.company.ID, Now: w.now}
+	move := func(from, to authn.Reminders) error { return w.write(k, authn.MoveInvited{From: from, To: to}) }
+	at, err := w.Store.Invitations(w.ctx, w.company.ID)
+	w.must(err)
+	if at != (authn.Reminders{Company: w.company.ID}) {
+		t.Fatalf("%+v", at)
+	}
+	first := authn.Reminders{Company: w.company.ID, Rollout: `{"base":1,"version":2}`, After: "usr_1"}
+	w.must(move(at, first))
+	w.want(move(at, first), authn.Conflict)
+	last := first
+	last.After, last.Done = "usr_9", true
+	w.must(move(first, last))
+	w.want(move(first, last), authn.Conflict)
+	if got, err := w.Store.Invitations(w.ctx, w.company.ID); err != nil || got != last {
+		t.Errorf("%+v %v", got, err)
+	}
+	if got, err := w.Store.Invitations(w.ctx, w.newCompany("beta").ID); err != nil || got.Rollout != "" {
+		t.Errorf("another company: %+v %v", got, err)
+	}
 }
 
 func testReminders(t *testing.T, w *world) {

@@ -283,6 +283,8 @@ func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, n
 		}
 	}
 	writes = append(writes, authn.NewSession{Session: sess, Token: token})
+	again, more := s.confirmedAgain(rows, need, c, now)
+	writes = append(writes, more...)
 	for i, w := range writes {
 		if n, ok := w.(authn.NewAttempt); ok {
 			n.Attempt.State = authn.Complete
@@ -292,12 +294,31 @@ func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, n
 	st.Attempt, st.Need, st.Session, st.SessionToken = *a, need, &sess, token
 	detail["acr"] = sess.ACR
 	v := authn.Accept(s.event(typ, authn.Succeeded, rows, c, now, detail), writes...)
+	for _, ev := range again {
+		v = v.And(ev)
+	}
 	if a.Purpose == authn.SignIn && rows.Lane == authn.Stranger && !a.First {
 		// Told to the person: the first time in this browser (ux rule 50).
 		// A moment before, so that the two stand in one order in every list.
 		v = v.And(s.event("session.new_browser", authn.Succeeded, rows, c, now.Add(-time.Millisecond), nil))
 	}
 	return v
+}
+
+// confirmedAgain writes down which ways count again from here on (ruling 2). What
+// the person has stays the same, so their other sessions do.
+func (s *Service) confirmedAgain(rows *authn.Rows, need policy.Need, c authn.Client, now time.Time) (events []authn.Event, writes []authn.Write) {
+	doc, err := policy.Current(*rows.Company, now)
+	if err != nil {
+		return nil, nil // next refused before
+	}
+	for _, id := range need.Again {
+		if f := rows.Factor(id); f != nil {
+			writes = append(writes, authn.ConfirmAgain{ID: id, Round: doc.AllowedAgain[f.Kind], At: now})
+			events = append(events, s.event("factor.confirmed_again", authn.Succeeded, rows, c, now.Add(-time.Millisecond), map[string]string{"method": string(f.Kind), "factor": id}))
+		}
+	}
+	return events, writes
 }
 
 // used is the person's own factor among the proofs, to be offered first in this

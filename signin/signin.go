@@ -264,13 +264,16 @@ func (s *Service) next(rows *authn.Rows, proofs []authn.Proof, now time.Time) (p
 	if err != nil {
 		return policy.Need{}, fmt.Errorf("signin: %w", err)
 	}
-	purpose, lane := authn.SignIn, rows.Lane
-	if rows.Attempt != nil {
-		purpose, lane = rows.Attempt.Purpose, rows.Attempt.Lane
+	purpose, lane, again := authn.SignIn, rows.Lane, authn.Kind("")
+	if a := rows.Attempt; a != nil {
+		purpose, lane = a.Purpose, a.Lane
+		if purpose == authn.StepUp {
+			again = policy.AgainKind(a.Action)
+		}
 	}
 	return policy.Evaluate(policy.Asked{
 		Document: doc, User: *rows.User, Factors: rows.Factors, Proofs: proofs,
-		Purpose: purpose, Lane: lane, Now: now, BrowserFactor: rows.BrowserFactor, Traits: authn.TraitsFor(s.methods, *rows.Company),
+		Purpose: purpose, Lane: lane, Now: now, BrowserFactor: rows.BrowserFactor, Again: again, Traits: authn.TraitsFor(s.methods, *rows.Company),
 	}), nil
 }
 

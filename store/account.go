@@ -16,6 +16,8 @@ func (s *Store) writeAccount(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) er
 		return newFactor(tx, k, l, w)
 	case authn.ActivateFactor:
 		return activateFactor(tx, k, l, w)
+	case authn.ConfirmAgain:
+		return confirmAgain(tx, l, w)
 	case authn.PutFactor:
 		return putFactor(tx, l, w.Factor)
 	case authn.DeleteFactor:
@@ -49,8 +51,8 @@ func (s *Store) writeAccount(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) er
 }
 
 const insertFactor = `INSERT INTO factors (company, user_id, id, kind, state, name, sealed, data, last_step, epoch, attempt,
-	tries_s, paused_s, tries_k, paused_k, created_at, confirmed_at, last_used_at, expires_at, left_over, probation_until, subject, set_by)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, $12, $13, 0, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`
+	tries_s, paused_s, tries_k, paused_k, created_at, confirmed_at, last_used_at, expires_at, left_over, probation_until, subject, set_by, round)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, 0, 0, 0, $12, $13, 0, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`
 
 func newFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.NewFactor) error {
 	f := w.Factor
@@ -82,7 +84,7 @@ func newFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.NewFactor) error {
 	sealed := l.key.Seal(factorPlace(l.company, l.uid, f.ID, f.Kind), w.Secret)
 	n, err := tx.exec(insertFactor, l.company, l.uid, f.ID, string(f.Kind), clean(string(f.State), maxWord), clean(f.Name, maxName),
 		sealed, data, max(f.LastStep, 0), f.Epoch, clean(f.Attempt, maxID), micros(f.CreatedAt), micros(f.ConfirmAt), micros(f.ExpiresAt),
-		max(f.Left, 0), micros(f.ProbationUntil), subject, clean(f.SetBy, maxID))
+		max(f.Left, 0), micros(f.ProbationUntil), subject, clean(f.SetBy, maxID), max(f.Round, 0))
 	if err == nil && n == 0 {
 		err = wantFree(tx, l, f.Kind, subject) // somebody may have got it since
 	}
@@ -161,11 +163,26 @@ func activateFactor(tx *Tx, k *authn.Keys, l *loaded, w authn.ActivateFactor) er
 			return err
 		}
 	}
-	n, err := tx.exec(`UPDATE factors SET state = 'active', confirmed_at = $4, expires_at = 0, probation_until = $6,
+	n, err := tx.exec(`UPDATE factors SET state = 'active', confirmed_at = $4, expires_at = 0, probation_until = $6, round = $7,
 		last_step = CASE WHEN last_step < $5 THEN $5 ELSE last_step END
 		WHERE company = $1 AND user_id = $2 AND id = $3 AND state = 'pending'`,
-		l.company, l.uid, w.ID, micros(w.At), w.Step, micros(w.ProbationUntil))
+		l.company, l.uid, w.ID, micros(w.At), w.Step, micros(w.ProbationUntil), max(w.Round, 0))
 	if err := oneRow(n, err, "the factor to activate is not pending any more"); err != nil {
+		return err
+	}
+	return nowOwn(tx, l, authn.Kind(kind), w.At)
+}
+
+// confirmAgain is for an active factor only: nothing else becomes one by it.
+func confirmAgain(tx *Tx, l *loaded, w authn.ConfirmAgain) error {
+	var kind string
+	found, err := tx.one("SELECT kind FROM factors WHERE company = $1 AND user_id = $2 AND id = $3 AND state = 'active' AND round < $4",
+		[]any{&kind}, l.company, l.uid, clean(w.ID, maxID), w.Round)
+	if err != nil || !found {
+		return err
+	}
+	if _, err := tx.exec("UPDATE factors SET round = $4, confirmed_at = $5 WHERE company = $1 AND user_id = $2 AND id = $3",
+		l.company, l.uid, w.ID, w.Round, micros(w.At)); err != nil {
 		return err
 	}
 	return nowOwn(tx, l, authn.Kind(kind), w.At)
@@ -219,7 +236,7 @@ func setPassword(tx *Tx, l *loaded, w authn.SetPassword) error {
 			l.company, l.uid, id, sealed, micros(w.At))
 	} else {
 		n, err = tx.exec(insertFactor, l.company, l.uid, id, string(authn.Password), string(authn.Confirmed), "",
-			sealed, "", 0, l.epoch, "", micros(w.At), micros(w.At), 0, 0, 0, nil, "")
+			sealed, "", 0, l.epoch, "", micros(w.At), micros(w.At), 0, 0, 0, nil, "", 0)
 	}
 	if err := oneRow(n, err, "there is a factor of that id"); err != nil {
 		return err

@@ -164,6 +164,7 @@ var purges = []struct{ table, key string }{
 	{"audit_anchors", "company"},
 	{"policy_versions", "company, version"},
 	{"policy_reminders", "company"},
+	{"policy_invitations", "company"},
 	{"brand_files", "company, kind"},
 	{"branding", "company"},
 	{"chains", "company"},

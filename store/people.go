@@ -60,7 +60,7 @@ func (l *loaded) noteWrite(k *authn.Keys, w authn.Write) {
 		if w.Factor.State != authn.Pending && (w.Factor.Kind.Own() || w.Factor.Kind == authn.BackupCode) {
 			l.reshape = true
 		}
-	case authn.ActivateFactor, authn.PutFactor, authn.DeleteFactor, authn.NewCodes, authn.SpendCode, authn.SetPassword:
+	case authn.ActivateFactor, authn.ConfirmAgain, authn.PutFactor, authn.DeleteFactor, authn.NewCodes, authn.SpendCode, authn.SetPassword:
 		l.reshape = true
 	}
 }
@@ -79,7 +79,7 @@ func (s *Store) keepLists(tx *Tx, k *authn.Keys, l *loaded) error {
 
 var selectShaped = locking("SELECT u.shape, u.reshape_at, "+userColumns+" FROM users u WHERE u.company = $1 AND u.id = $2", "FOR UPDATE")
 
-const selectShapeFactors = "SELECT f.kind, f.state, f.tries_s, f.left_over FROM factors f WHERE f.company = $1 AND f.user_id = $2"
+const selectShapeFactors = "SELECT f.kind, f.state, f.tries_s, f.left_over, f.round FROM factors f WHERE f.company = $1 AND f.user_id = $2"
 
 // reshape writes the shape of a person as it is now, with their words if asked to,
 // and adds to deltas what that changes of the counts. Somebody of an import that
@@ -97,7 +97,7 @@ func reshape(tx *Tx, company, id string, now time.Time, rewords bool, deltas map
 	err = tx.each(selectShapeFactors, []any{company, id}, func(scan func(...any) error) (bool, error) {
 		var f authn.Factor
 		var tries int
-		err := scan((*string)(&f.Kind), (*string)(&f.State), &tries, &f.Left)
+		err := scan((*string)(&f.Kind), (*string)(&f.State), &tries, &f.Left, &f.Round)
 		f.Counts = map[authn.Lane]authn.Count{authn.Stranger: {Tries: tries}}
 		factors = append(factors, f)
 		return true, err

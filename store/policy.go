@@ -147,3 +147,29 @@ func (s *Store) Remind(ctx context.Context, k authn.Keys, from, to authn.Reminde
 		return nil
 	}))
 }
+
+// Invitations is how far the people of a company were looked at whom a policy
+// strands; the zero value with the company's id if they never were.
+func (s *Store) Invitations(ctx context.Context, company string) (authn.Reminders, error) {
+	r := authn.Reminders{Company: company}
+	if !goodID(company) {
+		return r, authn.NotFound
+	}
+	err := s.b.Read(ctx, func(tx *Tx) error {
+		r = authn.Reminders{Company: company}
+		_, err := tx.one("SELECT change, after_user, done FROM policy_invitations WHERE company = $1", []any{&r.Rollout, &r.After, &r.Done}, company)
+		return err
+	})
+	return r, in("invitations", err)
+}
+
+// maxChange is how long the name of a change can be, in bytes.
+const maxChange = 100
+
+func moveInvited(tx *Tx, k *authn.Keys, w authn.MoveInvited) error {
+	n, err := tx.exec(`INSERT INTO policy_invitations (company, change, after_user, done) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (company) DO UPDATE SET change = $2, after_user = $3, done = $4
+		WHERE policy_invitations.change = $5 AND policy_invitations.after_user = $6`,
+		k.Company, clean(w.To.Rollout, maxChange), clean(w.To.After, maxID), w.To.Done, clean(w.From.Rollout, maxChange), clean(w.From.After, maxID))
+	return oneRow(n, err, "somebody else is inviting them")
+}

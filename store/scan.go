@@ -125,10 +125,10 @@ func sessionTargets(se *authn.Session, idle *int64, token *[]byte) []any {
 }
 
 const factorColumns = "f.company, f.user_id, f.id, f.kind, f.state, f.name, f.data, f.last_step, f.epoch, f.attempt, " +
-	"f.tries_s, f.paused_s, f.tries_k, f.paused_k, f.created_at, f.confirmed_at, f.last_used_at, f.expires_at, f.left_over, f.probation_until, f.set_by"
+	"f.tries_s, f.paused_s, f.tries_k, f.paused_k, f.created_at, f.confirmed_at, f.last_used_at, f.expires_at, f.left_over, f.probation_until, f.set_by, f.round"
 
 func factorTargets(f *authn.Factor, stranger, known *authn.Count) []any {
 	return []any{&f.Company, &f.User, &f.ID, (*string)(&f.Kind), (*string)(&f.State), &f.Name, asBytes{&f.Data}, &f.LastStep,
 		&f.Epoch, &f.Attempt, &stranger.Tries, asTime{&stranger.PausedUntil}, &known.Tries, asTime{&known.PausedUntil},
-		asTime{&f.CreatedAt}, asTime{&f.ConfirmAt}, asTime{&f.LastUsedAt}, asTime{&f.ExpiresAt}, &f.Left, asTime{&f.ProbationUntil}, &f.SetBy}
+		asTime{&f.CreatedAt}, asTime{&f.ConfirmAt}, asTime{&f.LastUsedAt}, asTime{&f.ExpiresAt}, &f.Left, asTime{&f.ProbationUntil}, &f.SetBy, &f.Round}
 }

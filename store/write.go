@@ -42,6 +42,8 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return s.newUser(tx, k, l, w)
 	case authn.SpendBudget, authn.NoteBudget:
 		return nil // written before all others
+	case authn.MoveInvited:
+		return moveInvited(tx, k, w)
 	case authn.SetBranding:
 		return setBranding(tx, l, w)
 	case authn.SetStream:

@@ -102,7 +102,7 @@ var noSuccess = []string{"act_waits", "app_over", "approval_over", "branding_mov
 var done = []string{
 	"act_done", "act_waits", "address", "address_cancelled", "api_off", "app_off", "app_on", "app_over", "app_replaced", "approval_given", "approval_over", "approval_stopped", "branding_moved", "branding_saved", "cancelled", "changed_elsewhere", "codes_made", "codes_over", "codes_saved", "device_ended",
 	"device_named", "duo_off", "duo_on", "duo_removed", "duo_saved", "key_ended", "key_renamed", "mail_moved", "mail_off", "mail_on", "mail_removed", "mail_saved", "not_sent", "others", "password",
-	"person_added", "phone_off", "phone_on", "phone_replaced", "policy_moved", "policy_saved", "profile", "role_removed", "role_saved", "secured", "secured_email", "texts_removed", "texts_saved", "usual",
+	"person_added", "phone_off", "phone_on", "phone_replaced", "policy_moved", "policy_saved", "profile", "role_removed", "role_saved", "secured", "secured_email", "texts_removed", "texts_saved", "usual", "way_again",
 }
 
 // doneCookie stands behind what "?done=" says. The act sets it, so that a link

@@ -33,6 +33,10 @@ func acts() map[string]act {
 		"phone_off":      {action: "sms.turn_off", then: phoneOffPath, label: "page.confirm.for_phone_off"},
 		"duo":            {action: "duo.set_up", then: securityPath, label: "page.confirm.for_duo", run: (*Handler).duoAct},
 		"duo_off":        {action: "duo.turn_off", then: duoOffPath, label: "page.confirm.for_duo_off"},
+		"again_totp":     {action: policy.AgainAction + string(authn.TOTP), then: securityPath, label: "page.confirm.for_again", run: (*Handler).againAct},
+		"again_sms":      {action: policy.AgainAction + string(authn.SMS), then: securityPath, label: "page.confirm.for_again", run: (*Handler).againAct},
+		"again_email":    {action: policy.AgainAction + string(authn.Email), then: securityPath, label: "page.confirm.for_again", run: (*Handler).againAct},
+		"again_duo":      {action: policy.AgainAction + string(authn.Duo), then: securityPath, label: "page.confirm.for_again", run: (*Handler).againAct},
 		"codes":          {action: "backup_codes.make", then: newCodesPath, label: "page.confirm.for_codes"},
 		"password":       {action: "password.change", then: passwordPath, label: "page.confirm.for_password"},
 		"address":        {action: "email.change", then: addressPath, label: "page.confirm.for_address"},
@@ -45,6 +49,11 @@ func acts() map[string]act {
 		"admin":          {action: "admin.act", then: securityPath, label: "page.confirm.for_admin"},
 		"":               {then: securityPath, label: "page.confirm.for_any"},
 	}
+}
+
+// againAct is the end of confirming a way again: what it took was proven.
+func (h *Handler) againAct(w http.ResponseWriter, _ *http.Request, _ signin.Status) error {
+	return h.finish(w, securityPath, "way_again")
 }
 
 // actOf is the act that an attempt was begun for.

@@ -79,7 +79,7 @@ type personRow struct {
 var peopleSizes = [2]int{50, directory.MaxBulk}
 
 // tones are the colours of standings; what needs somebody to act stands out.
-var tones = map[directory.Standing]string{directory.StandsOn: "ok", directory.StandsDue: "warn", directory.StandsLocked: "danger",
+var tones = map[directory.Standing]string{directory.StandsOn: "ok", directory.StandsDue: "warn", directory.StandsAgain: "warn", directory.StandsLocked: "danger",
 	directory.StandsExempt: "info", directory.StandsAPI: "info"}
 
 func mayOf(cur session.Current) mayPeople {

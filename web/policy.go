@@ -324,13 +324,16 @@ func (h *Handler) policyLookOf(v *View, cur session.Current, ch directory.Policy
 	if ask != policy.AskDenied {
 		ask = policy.Foresee(out.Document, cur.User, cur.Factors, traits, at).Ask
 	}
-	p.You, p.YouGood = "admin.policy.you."+string(ask), ask == policy.AskOwn
+	p.You, p.YouGood = "admin.policy.you."+string(ask), ask == policy.AskOwn || ask == policy.AskAgain
 	if t := out.Preview.Groups[policy.GroupStranded]; t != nil && t.People > 0 {
 		for _, why := range []policy.Denial{policy.Stranded, policy.TooWeak, policy.NoContact, policy.NewOne, policy.NoCodes} {
 			if n := t.Denied[why]; n > 0 {
 				p.Stranded = append(p.Stranded, v.Rich("admin.policy.stranded."+string(why), "Count", n))
 			}
 		}
+	}
+	if t := out.Preview.Groups[policy.GroupStranded]; t != nil && t.Invited > 0 {
+		p.Stranded = append(p.Stranded, v.Rich("admin.policy.stranded.invited", "Count", t.Invited))
 	}
 	if t := out.Preview.Groups[policy.GroupAsleep]; t != nil && t.New > 0 {
 		p.Asleep = v.Rich("admin.policy.asleep", "Count", t.New)

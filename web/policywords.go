@@ -171,6 +171,11 @@ func (v *View) headlines(p policy.Preview) [][]Part {
 	say(policy.GroupCode, "code")
 	say(policy.GroupNothing, "nothing")
 	say(policy.GroupAPI, "api")
+	if t := p.Groups[policy.GroupAgain]; t != nil {
+		for _, k := range slices.Sorted(maps.Keys(t.Awaited)) {
+			out = append(out, v.Rich("admin.policy.impact.again", "Count", t.Awaited[k], "Way", v.T("method."+string(k))))
+		}
+	}
 	say(policy.GroupWeakened, "weakened")
 	if len(out) == 0 {
 		out = append(out, v.Rich("admin.policy.impact.as_before", "People", p.People))

@@ -76,6 +76,7 @@ func (h *Handler) shows(k authn.Kind) authn.Traits {
 type rules struct {
 	doc      policy.Document
 	second   []authn.Factor
+	again    []authn.Factor // to be confirmed again before they count
 	demanded bool
 	off      bool // for this person: what they have set up sleeps
 	because  []policy.Reason
@@ -89,7 +90,8 @@ func (h *Handler) rulesOf(cur session.Current) (rules, error) {
 	if err != nil {
 		return rules{}, err
 	}
-	ru := rules{doc: doc, second: policy.Second(doc, cur.User, cur.Factors, h.traits(cur.Company)), demanded: policy.Demanded(doc, cur.User), off: doc.Sleeps(cur.User)}
+	ru := rules{doc: doc, second: policy.Second(doc, cur.User, cur.Factors, h.traits(cur.Company)), again: policy.ToConfirm(doc, cur.User, cur.Factors, h.traits(cur.Company)),
+		demanded: policy.Demanded(doc, cur.User), off: doc.Sleeps(cur.User)}
 	for _, b := range policy.Explain(doc, cur.User, cur.Factors, h.traits(cur.Company), h.c.Now()).Because {
 		// What they have, and that it is off for all, the page says in its own words.
 		if b.Rule != policy.HasFactor && b.Rule != policy.SwitchedOff {
@@ -217,6 +219,14 @@ func (h *Handler) way(v *View, cur session.Current, ru rules, k authn.Kind, id, 
 	if _, here := h.traits(cur.Company)(k); !here || ru.closed(k) {
 		row.ByCompany = true
 		row.Details = append(row.Details, v.Rich("page.security.asleep"))
+		return row, f
+	}
+	if slices.ContainsFunc(ru.again, func(x authn.Factor) bool { return x.ID == f.ID }) {
+		row.Pill, row.Class = v.T("page.security.again"), "warn"
+		row.Details = append(row.Details, v.Rich("page.security.again_text", "Company", cur.Company.Name))
+		row.Actions = append(row.Actions, wayAction{Label: v.T("page.security.again_button"), Name: v.T("page.security.again_button_label", "Way", row.Name),
+			Class: "btn-primary", Action: confirmPath, Field: "for", Value: "again_" + string(k)},
+			wayAction{Label: v.T("page.security.app_off"), Name: v.T("page.security.off_label", "Way", row.Name), Class: "btn-danger", Action: confirmPath, Field: "for", Value: off})
 		return row, f
 	}
 	count := f.Counts[cur.Lane]
@@ -368,6 +378,14 @@ func (h *Handler) codesWay(r *http.Request, v *View, cur session.Current, ru rul
 		row.Actions = append(row.Actions, more)
 		return row, true
 	}
+	if ru.doc.Awaits(*f) {
+		row.Pill, row.Class = v.T("page.security.again"), "warn"
+		row.Details = append(row.Details, v.Rich("page.security.codes_again"))
+		if may {
+			row.Actions = append(row.Actions, more)
+		}
+		return row, true
+	}
 	row.Pill, row.Class = v.T("page.security.codes_left", "Count", f.Left), "ok"
 	switch {
 	case f.Left == 0:
@@ -397,6 +415,10 @@ func (h *Handler) bannerOf(v *View, cur session.Current, ru rules) *banner {
 		if f.Counts[cur.Lane].Tries >= policy.Share(cur.Lane) {
 			return &banner{ID: "locked", Class: "danger", Icon: "warn", Text: v.Rich("page.security.banner_locked", "Way", v.T("page.way."+string(f.Kind)))}
 		}
+	}
+	for _, f := range ru.again {
+		return &banner{ID: "again", Class: "warn", Icon: "warn", Text: v.Rich("page.security.banner_again", "Way", v.T("page.way."+string(f.Kind))),
+			Label: v.T("page.security.again_button"), Post: confirmPath, Name: "for", Value: "again_" + string(f.Kind)}
 	}
 	codes, may := codesOf(cur.Factors), h.mayMakeCodes(ru)
 	if codes != nil && may && codes.Left <= fewCodes {

@@ -20,6 +20,7 @@ type codePage struct {
 	Letters bool // the code has letters
 	App     bool // the code is the app's
 	Others  bool // there are other ways
+	Again   bool // it counts again once it and another proof are given
 	Sent    *sentPart
 	Problem sendProblem
 	Ways    []way // with Problem: what can be used instead
@@ -30,7 +31,7 @@ func lettered(k authn.Kind) bool { return k == authn.BackupCode || k == authn.By
 
 func (h *Handler) drawCode(w http.ResponseWriter, status int, v *View, s step, o policy.Offer, why refusal, problem sendProblem) error {
 	p := codePage{attemptPage: s.page(), Way: wayID(o), Kind: o.Kind, Refusal: why, Letters: lettered(o.Kind), App: o.Kind == appKind,
-		Others: len(s.Need.Offers) > 1, Problem: problem}
+		Others: len(s.Need.Offers) > 1, Problem: problem, Again: o.Again}
 	v.Title = v.T(v.of("page.code.title", o.Kind))
 	switch {
 	case o.Kind.Sent():

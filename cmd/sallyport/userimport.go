@@ -35,7 +35,7 @@ func (u *userGroup) importFile() *cobra.Command {
 	c := &cobra.Command{
 		Use: "import FILE", Short: "Add the people of a file: all of them, or nobody",
 		Long: "Adds the people of a CSV file, or of JSON lines if FILE ends in .jsonl; - is CSV from standard input. If anything in it is wrong, every line that is wrong is told and nobody is added. People who are here already are never changed.\n\n" +
-			"Columns: " + strings.Join(directory.ImportColumns(), ", ") + ". Only login is needed. Roles have commas between them; owner cannot be given. Addresses and numbers count as not verified. A password hash is argon2id in PHC form.",
+			"Columns: " + strings.Join(directory.ImportColumns(), ", ") + ". Only login is needed. Roles have commas between them; owner cannot be given. Addresses and numbers count as not verified. A password hash is argon2id, bcrypt, scrypt or PBKDF2-SHA-256 within bounds (docs/operating.md); the first right sign-in replaces it.",
 		Example: "  sallyport user import people.csv --dry-run\n  sallyport user import --company acme people.jsonl", Args: cobra.ExactArgs(1),
 	}
 	dry := c.Flags().Bool("dry-run", false, "look at everything, and add nobody")

@@ -5,7 +5,8 @@
 // [Method.Shape] refuses what cannot be anybody's password, before anything is
 // charged or hashed. [Method.Verify] enters the gate, hashes once and compares;
 // it runs outside the transaction that charged (ruling 8), as a hash takes
-// 31 ms. A hash of lesser cost is replaced at sign-in (Match.Rehash). To set a
+// 31 ms. A hash of lesser cost, or of another system (foreign.go), is replaced at
+// the first right sign-in (Match.Rehash). To set a
 // password: [Method.Check] says what is wrong with it, [Method.Hash] makes the
 // PHC string, which the store seals under the company's key: that is the pepper
 // (NIST SP 800-63B-4 3.1.1.2; it rotates online, security.md 4.4).
@@ -14,6 +15,8 @@
 //
 //   - Who exists (F5, cve-62): an unknown person's password is hashed with the
 //     same parameters, against a dummy, and is always wrong.
+//   - Imported hashes take their own time until then: whoever measures it learns
+//     that somebody came in by an import, and not who exists besides.
 //   - Memory and processor (cve-22): no hash runs outside the gate, which
 //     weighs its memory. The parameters of a stored hash are bounded before they
 //     are used: a hostile import must not cost 4 GiB (security.md 4.5).
@@ -30,7 +33,6 @@ package password
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -139,15 +141,15 @@ func (m *Method) Verify(ctx context.Context, r authn.Request, a authn.Answer) (a
 	if err := m.Shape(a); err != nil {
 		return authn.Match{Outcome: authn.Void}, err
 	}
-	s := m.dummy
+	var s hashed = m.dummy
 	if r.Secret != nil {
 		var err error
-		if s, err = parse(string(r.Secret), m.floor); err != nil {
+		if s, err = parseAny(string(r.Secret), m.floor); err != nil {
 			return authn.Match{Outcome: authn.Void}, err
 		}
 	}
 	again := s.below(m.params)
-	kib := s.MemoryKiB
+	kib := s.weight()
 	if again {
 		kib = max(kib, m.params.MemoryKiB)
 	}
@@ -157,10 +159,7 @@ func (m *Method) Verify(ctx context.Context, r authn.Request, a authn.Answer) (a
 	}
 	defer leave()
 
-	tag := s.derive(a.Password)
-	// Both operands exist always and are 32 bytes long.
-	same := subtle.ConstantTimeCompare(tag[:], s.tag[:]) == 1
-	if !same || r.Secret == nil {
+	if right := s.right(a.Password); !right || r.Secret == nil {
 		return authn.Match{Outcome: authn.Wrong}, nil
 	}
 	match := authn.Match{Outcome: authn.Right}

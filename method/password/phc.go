@@ -33,7 +33,8 @@ var (
 	// ceiling bounds what one sign-in may cost: 64 MiB and about a second.
 	ceiling = Params{MemoryKiB: 65_536, Time: 10, Threads: 4}
 
-	errPHC = errors.New("password: the stored hash is not an argon2id PHC string")
+	errPHC  = errors.New("password: the stored hash is of no form that is taken")
+	errCost = errors.New("password: the cost of the stored hash is out of bounds")
 )
 
 // within says whether the cost is one that we run. RFC 9106 3.1 demands eight
@@ -132,9 +133,8 @@ func number(s string) (uint32, bool) {
 }
 
 // CheckHash says whether Verify could check a password against a hash that another
-// system made: argon2id in the PHC form, within the floor and the ceiling. Others
-// (bcrypt, scrypt, PBKDF2) are refused: nothing here computes them.
+// system made: argon2id, bcrypt, scrypt or PBKDF2-SHA-256, within bounds of cost.
 func (m *Method) CheckHash(hash string) error {
-	_, err := parse(hash, m.floor)
+	_, err := parseAny(hash, m.floor)
 	return err
 }
