@@ -465,7 +465,7 @@ func TestAccessOfEveryRoute_H5_cve31_cve56_cve58(t *testing.T) {
 	// A proof must be more recent than these are, so that nothing was done.
 	after := d.events()
 	for _, typ := range slices.Sorted(maps.Keys(after)) {
-		if !strings.HasSuffix(typ, "used") && !strings.HasSuffix(typ, ".exported") && after[typ] != before[typ] {
+		if !strings.HasSuffix(typ, "used") && !strings.HasSuffix(typ, ".exported") && typ != "audit.verified" && after[typ] != before[typ] {
 			t.Errorf("knocking did something: %d times %s", after[typ]-before[typ], typ)
 		}
 	}

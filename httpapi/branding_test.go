@@ -38,9 +38,9 @@ func brandTexts() object {
 
 // logoCall is a request with a file.
 func logoCall(method, path, bearer, file string) call {
-	c := call{method: method, path: path, bearer: bearer, header: map[string]string{"Content-Type": "image/png"}}
+	c := call{method: method, path: path, bearer: bearer}
 	if method == "PUT" {
-		c.body = file
+		c.body, c.header = file, map[string]string{"Content-Type": "image/png"}
 	}
 	return c
 }

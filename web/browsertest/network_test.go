@@ -320,7 +320,6 @@ func (n *netWalk) isAProgram() {
 	tb := n.boss
 	tb.press("admin.roles.title")
 	tb.press("admin.roles.new")
-	n.confirms()
 	tb.page("roles/new", 200)
 	tb.fill("name", "reader")
 	tb.fill("title", "Reads the log")
