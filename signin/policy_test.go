@@ -71,13 +71,6 @@ func TestPolicySavedInBetween_rul25_cve43(t *testing.T) {
 	if _, err := w.answer(st, authn.Email, to, browser("b")); code(err) != authn.Invalid {
 		t.Errorf("a code by e-mail, where the role has come to ask for more: %v", err)
 	}
-	// The way is not offered any more.
-	keys := on
-	keys.Methods = []authn.Kind{authn.Email}
-	w.setPolicy(keys)
-	if _, err := w.verify(st, w.Code(t, p.Secret), browser("b")); code(err) != authn.Invalid {
-		t.Errorf("a way that is not offered any more: %v", err)
-	}
 	// Two proofs are asked for: the first does not complete it.
 	w.setPolicy(policy.Document{TwoFactor: policy.On, ProofsByRole: map[string]int{"member": 2}})
 	got, err := w.verify(st, w.Code(t, p.Secret), browser("b"))
@@ -93,6 +86,17 @@ func TestPolicySavedInBetween_rul25_cve43(t *testing.T) {
 	w.setPolicy(policy.Document{TwoFactor: policy.On, ProofsByRole: map[string]int{"member": 2}})
 	if _, err := w.Sessions.Check(t.Context(), token, browser("b")); code(err) != authn.Unauthenticated {
 		t.Errorf("a session of one proof, where two are asked for: %v", err)
+	}
+	// The way is not offered any more. It comes last: allowed again, it would have to
+	// be confirmed again (ruling 2).
+	w.setPolicy(on)
+	st = w.mustBegin(p, browser("b"))
+	keys := on
+	keys.Methods = []authn.Kind{authn.Email}
+	w.setPolicy(keys)
+	w.Clock.Advance(30 * time.Second)
+	if _, err := w.verify(st, w.Code(t, p.Secret), browser("b")); code(err) != authn.Invalid {
+		t.Errorf("a way that is not offered any more: %v", err)
 	}
 }
 

@@ -32,7 +32,6 @@ var adminSections = []adminSection{
 	{"texts", textsPath, "message", "admin.texts.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasTexts() }},
 	{"duo", duoAdminPath, "shield", "method.duo", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasDuo() }},
 	{"mail", providerPath, "mail", "admin.mail.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasMail() }},
-	{"branding", brandingPath, "brush", "admin.branding.nav", directory.BrandingWrite, nil},
 }
 
 // adminNav are the sections that somebody may see.
