@@ -79,7 +79,7 @@ type lookPreview struct {
 }
 
 func brander(r *http.Request, cur session.Current) branding.Who {
-	return branding.Who{Token: cur.Token, Client: httpserve.ClientOf(r)}
+	return branding.Who{Token: cur.Token, Client: httpserve.ClientOf(r), Reason: r.PostForm.Get("reason")}
 }
 
 func (h *Handler) getBranding(w http.ResponseWriter, r *http.Request, cur session.Current, _ directory.Who) error {

@@ -52,7 +52,7 @@ type mailRecord struct {
 }
 
 func asker(r *http.Request, cur session.Current) provider.Who {
-	return provider.Who{Token: cur.Token, Client: httpserve.ClientOf(r)}
+	return provider.Who{Token: cur.Token, Client: httpserve.ClientOf(r), Reason: r.PostForm.Get("reason")}
 }
 
 func (h *Handler) getProvider(w http.ResponseWriter, r *http.Request, cur session.Current) error {

@@ -304,7 +304,7 @@ func (h *Handler) drawNewPerson(w http.ResponseWriter, r *http.Request, status i
 func (h *Handler) postNewPerson(w http.ResponseWriter, r *http.Request, cur session.Current, who directory.Who) error {
 	form := r.PostForm
 	n := directory.NewPerson{Login: form.Get("login"), Email: form.Get("email"), Name: form.Get("name"), Audience: authn.Audience(form.Get("audience")),
-		Roles: form["roles"], Invite: true}
+		Roles: form["roles"], Invite: true, Reason: form.Get("reason")}
 	_, err := h.c.Directory.AddPerson(r.Context(), who, n)
 	if e := authn.AsError(err); err != nil && len(e.Fields) > 0 {
 		httpserve.Record(r, err)

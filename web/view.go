@@ -34,6 +34,7 @@ type View struct {
 	Person    *person
 	Styles    string // a further stylesheet of this page; empty: none
 	Refresh   int    // seconds until the page is loaded again where there is no script; 0: never
+	Reason    string // for what an administrator does, as it was typed
 	Data      any
 
 	client   authn.Client // who asks
@@ -93,7 +94,7 @@ func (h *Handler) personal(r *http.Request, cur session.Current) *View {
 		v.language(h.c.Texts.Match("", cur.User.Locale))
 	}
 	v.inCompany(cur.Company)
-	v.Shape, v.Form = Sheet, h.c.Cookies.FormToken(r)
+	v.Shape, v.Form, v.Reason = Sheet, h.c.Cookies.FormToken(r), r.PostForm.Get("reason")
 	v.Person = &person{Name: cur.User.Name, Login: cur.User.Login, Initials: initials(cur.User.Name)}
 	v.Person.CanSync, v.Person.Replaces = h.canSync(cur)
 	v.Person.Admin = h.adminNav(cur)
