@@ -48,6 +48,8 @@ type policyChange struct {
 func (in policyChange) change() (directory.PolicyChange, error) {
 	ch := directory.PolicyChange{From: in.Version, UndoOf: in.UndoOf, Reason: in.Reason}
 	switch {
+	case in.Version == 0:
+		return ch, authn.InvalidField("version", "required", nil) // "conflict" would blame somebody else
 	case in.UndoOf != 0 && in.Document != nil:
 		return ch, authn.InvalidField("undo_of", "invalid", nil)
 	case in.UndoOf != 0:

@@ -117,6 +117,10 @@ func TestPolicyRefusals_G3(t *testing.T) {
 	if v := w.policyVersion("acme"); v != 1 {
 		t.Errorf("version %d", v)
 	}
+	for _, c := range []call{{method: "POST", path: "/api/v1/policy/preview"}, {method: "PUT", path: "/api/v1/policy"}} {
+		c.bearer, c.body = priya, object{"document": doc(nil), "reason": "without the version that it was made from"}
+		w.do(c).field("version", "required")
+	}
 }
 
 // The first look, a save that tells what it does, the history, undo; two at once;
