@@ -101,6 +101,13 @@
     if (cut && e.tagName !== 'INPUT' && !e.matches('.menu summary') && e.scrollWidth > e.clientWidth + 1) say('cut off', brief(e) + ' ' + e.scrollWidth + ' of ' + e.clientWidth);
   }
 
+  // Who the password belongs to comes before it, for those who keep passwords.
+  for (const f of document.forms) {
+    const fields = [...f.elements].filter(e => ['text', 'email', 'tel', 'password'].includes(e.type));
+    const first = fields.findIndex(e => ['current-password', 'new-password'].includes(e.autocomplete));
+    if (first >= 0 && !fields.slice(0, first).some(e => e.autocomplete === 'username')) say('autocomplete', 'no user name before ' + brief(fields[first]));
+  }
+
   // The document.
   if (document.querySelectorAll('h1').length !== 1) say('h1', document.querySelectorAll('h1').length);
   if (document.querySelectorAll('main').length !== 1) say('main', document.querySelectorAll('main').length);
