@@ -349,8 +349,8 @@ func (s *Service) read(ctx context.Context, field string, b []byte) ([]byte, err
 
 func (s *Service) save(ctx context.Context, by author, ch Change) (State, error) {
 	st, err := s.state(ctx, by)
-	if err == nil && by.reason != "" {
-		by.reason, err = authn.CleanName("reason", by.reason, directory.ReasonMax)
+	if err == nil {
+		by.reason, err = directory.CleanReason(by.reason)
 	}
 	if err != nil {
 		return State{}, err

@@ -173,10 +173,8 @@ func (s *Service) Act(ctx context.Context, w Who, a Act, f func(*authn.Rows) (Do
 // act is Act where f gives the whole verdict.
 func (s *Service) act(ctx context.Context, w Who, a Act, f func(*authn.Rows, time.Time) authn.Verdict) error {
 	var err error
-	if a.Reason != "" {
-		if a.Reason, err = authn.CleanName("reason", a.Reason, ReasonMax); err != nil {
-			return err
-		}
+	if a.Reason, err = CleanReason(a.Reason); err != nil {
+		return err
 	}
 	k, err := s.actKeys(w, a)
 	if err != nil {
@@ -347,6 +345,15 @@ func actorOf(w Who, rows *authn.Rows) string {
 		return rows.By.Key.ID
 	}
 	return rows.By.User.ID
+}
+
+// CleanReason makes a reason fit to be kept, as authn.CleanName does; it may be
+// empty. Errors: Invalid (field reason).
+func CleanReason(s string) (string, error) {
+	if s == "" {
+		return "", nil
+	}
+	return authn.CleanName("reason", s, ReasonMax)
 }
 
 // Told is what a letter to the owners says of who did something, and why: Letter.Args.

@@ -23,9 +23,9 @@ type Touched struct {
 }
 
 // Bulk does an act that takes no arguments to each of up to 200 people; Remind,
-// too, where do is "remind". Each is audited by itself, with the reason, which may be
-// empty. It ends early with the
-// error of who asks: Unauthenticated, Forbidden for all, StepUpRequired.
+// too, where do is "remind". Each is audited by itself, with the reason, which may
+// be empty. It ends early with the error of who asks: Unauthenticated, Forbidden
+// for all, StepUpRequired.
 //
 // Errors: Invalid (fields people, do), those of Check.
 func (s *Service) Bulk(ctx context.Context, w Who, do, reason string, ids []string) ([]Touched, error) {
@@ -41,10 +41,8 @@ func (s *Service) Bulk(ctx context.Context, w Who, do, reason string, ids []stri
 	case len(ids) > MaxBulk:
 		return nil, &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "people", Code: "too_many", Key: "field.too_many_people", Args: map[string]any{"Max": MaxBulk}}}}
 	}
-	if reason != "" {
-		if _, err := authn.CleanName("reason", reason, ReasonMax); err != nil {
-			return nil, err
-		}
+	if _, err := CleanReason(reason); err != nil {
+		return nil, err
 	}
 	a.Reason = reason
 	if _, err := s.Check(ctx, w, a.Permission); err != nil {

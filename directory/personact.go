@@ -68,8 +68,9 @@ type plan func(context.Context, *Service, asked) (change, error)
 type personAct struct {
 	permission Permission
 	event      string
-	// gentle acts take nothing away from anybody, and nobody has to agree. Nor for the
-	// end of an API account: it cannot stop what is done with a secret that was stolen.
+	// gentle acts wait for nobody's word: they take nothing away from anybody. The end
+	// of an API account does not wait either, or a stolen secret would be good for
+	// another day.
 	gentle bool
 	// keeps: the person stays signed in, and no epoch is raised.
 	keeps       bool
@@ -209,14 +210,11 @@ func (p *PersonAct) check(w Who) (personAct, error) {
 			return kind, authn.InvalidField(name, "unknown", nil)
 		}
 	}
-	if p.Reason == "" {
-		if !kind.unexplained && !w.Actor.Operator {
-			return kind, authn.InvalidField("reason", "required", nil)
-		}
-		return kind, nil
+	if p.Reason == "" && !kind.unexplained && !w.Actor.Operator {
+		return kind, authn.InvalidField("reason", "required", nil)
 	}
 	var err error
-	p.Reason, err = authn.CleanName("reason", p.Reason, ReasonMax)
+	p.Reason, err = CleanReason(p.Reason)
 	return kind, err
 }
 

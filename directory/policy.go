@@ -117,10 +117,8 @@ func (s *Service) planPolicy(ctx context.Context, w Who, ch PolicyChange, now ti
 	fail := func(err error) (PolicySaved, policy.Document, error) {
 		return PolicySaved{}, policy.Document{}, fmt.Errorf("directory: policy: %w", err)
 	}
-	if ch.Reason != "" {
-		if _, err := authn.CleanName("reason", ch.Reason, ReasonMax); err != nil {
-			return fail(err)
-		}
+	if _, err := CleanReason(ch.Reason); err != nil {
+		return fail(err)
 	}
 	seen, err := s.Check(ctx, w, PolicyWrite)
 	if err != nil {

@@ -32,12 +32,6 @@ type factor struct {
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
 }
 
-// awaits reports whether a factor has to be confirmed again in a company.
-func (a *API) awaits(c authn.Company, u authn.User, f authn.Factor) bool {
-	doc, err := policy.Current(c, a.Now())
-	return err == nil && len(policy.ToConfirm(doc, u, []authn.Factor{f}, a.traits(c))) > 0
-}
-
 func factorOf(f authn.Factor, u authn.User, lane authn.Lane) factor {
 	out := factor{
 		ID: f.ID, Method: f.Kind, Name: f.Name, State: f.State,
@@ -59,7 +53,7 @@ func factorOf(f authn.Factor, u authn.User, lane authn.Lane) factor {
 // ofCaller is a factor of whoever asks; first is the one that sign-in offers first.
 func (a *API) ofCaller(f authn.Factor, c caller, first *authn.Factor) factor {
 	out, is := factorOf(f, c.User, c.Lane), first != nil && first.ID == f.ID
-	out.Again = a.awaits(c.Company, c.User, f)
+	out.Again = policy.ToConfirmNow(c.Company, c.User, f, a.traits(c.Company), a.Now())
 	out.Preferred = &is
 	return out
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/internal/qrcode"
+	"github.com/sallyport-mfa/sallyport/policy"
 )
 
 // theirFactor is one way to verify of somebody else, for who helps them. It holds
@@ -28,7 +29,7 @@ type theirFactor struct {
 func (a *API) theirFactorOf(c authn.Company, f authn.Factor, u authn.User) theirFactor {
 	out := theirFactor{factor: factorOf(f, u, authn.Stranger), SetBy: f.SetBy, MustReplace: f.State == authn.Confirmed && f.HandedOver()}
 	is := u.Preferred == f.ID
-	out.Preferred, out.Again = &is, a.awaits(c, u, f)
+	out.Preferred, out.Again = &is, policy.ToConfirmNow(c, u, f, a.traits(c), a.Now())
 	now := a.Now()
 	for _, c := range f.Counts {
 		if c.Paused(now) && (out.Paused == nil || c.PausedUntil.After(*out.Paused)) {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 )
@@ -71,6 +72,14 @@ func ToConfirm(d Document, u authn.User, factors []authn.Factor, traits func(aut
 		}
 	}
 	return out
+}
+
+// ToConfirmNow reports whether one way has to be confirmed again under the policy of
+// a company as it is at now. A policy that cannot be read asks for nothing here:
+// under it nobody proves anything (Current).
+func ToConfirmNow(c authn.Company, u authn.User, f authn.Factor, traits func(authn.Kind) (authn.Traits, bool), now time.Time) bool {
+	d, err := Current(c, now)
+	return err == nil && len(ToConfirm(d, u, []authn.Factor{f}, traits)) > 0
 }
 
 // awaits reports whether a proof is of a factor that has to be confirmed again.

@@ -212,9 +212,7 @@ func (s *Service) owner(w Who) author {
 
 // explain wants a reason that can be kept.
 func (by *author) explain() (err error) {
-	if by.reason != "" {
-		by.reason, err = authn.CleanName("reason", by.reason, directory.ReasonMax)
-	}
+	by.reason, err = directory.CleanReason(by.reason)
 	return err
 }
 

@@ -140,9 +140,9 @@ func (s *Service) mergeStream(channel authn.Kind, p authn.Provider, ch StreamCha
 		}
 	}
 	fields := sender.Check(to)
-	for name, pem := range map[string]string{"ca": to.CA, "certificate": to.Certificate, "key": to.Secret} {
-		if len(pem) > maxCA {
-			fields = append(fields, authn.Field{Name: name, Code: "too_long", Args: map[string]any{"Max": maxCA}})
+	for _, part := range []struct{ name, pem string }{{"ca", to.CA}, {"certificate", to.Certificate}, {"key", to.Secret}} {
+		if len(part.pem) > maxCA {
+			fields = append(fields, authn.Field{Name: part.name, Code: "too_long", Args: map[string]any{"Max": maxCA}})
 		}
 	}
 	for i := range fields {

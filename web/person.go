@@ -251,7 +251,7 @@ func (h *Handler) theirWay(v *View, cur session.Current, u authn.User, f authn.F
 		detail("admin.person.way_prepared_text", "Day", v.Day(f.ExpiresAt))
 	case f.State == authn.Asleep:
 		row.Pill = v.T("admin.person.way_off")
-	case h.awaits(cur.Company, u, f):
+	case policy.ToConfirmNow(cur.Company, u, f, h.traits(cur.Company), v.now):
 		row.Pill, row.Class = v.T("page.security.again"), "warn"
 		detail("admin.person.way_again")
 	case locked:
@@ -287,12 +287,6 @@ func (h *Handler) theirWay(v *View, cur session.Current, u authn.User, f authn.F
 		}
 	}
 	return row
-}
-
-// awaits reports whether a way has to be confirmed again in a company.
-func (h *Handler) awaits(c authn.Company, u authn.User, f authn.Factor) bool {
-	doc, err := policy.Current(c, h.c.Now())
-	return err == nil && len(policy.ToConfirm(doc, u, []authn.Factor{f}, h.traits(c))) > 0
 }
 
 // actsOfWay is what can be done about one way.
