@@ -101,11 +101,11 @@
     if (cut && e.tagName !== 'INPUT' && !e.matches('.menu summary') && e.scrollWidth > e.clientWidth + 1) say('cut off', brief(e) + ' ' + e.scrollWidth + ' of ' + e.clientWidth);
   }
 
-  // Who the password belongs to comes before it, for those who keep passwords.
+  // Whose the password is, or what the secret is for, comes before it.
   for (const f of document.forms) {
     const fields = [...f.elements].filter(e => ['text', 'email', 'tel', 'password'].includes(e.type));
     const first = fields.findIndex(e => ['current-password', 'new-password'].includes(e.autocomplete));
-    if (first >= 0 && !fields.slice(0, first).some(e => e.autocomplete === 'username')) say('autocomplete', 'no user name before ' + brief(fields[first]));
+    if (first >= 0 && fields[0].type === 'password') say('autocomplete', 'no name before ' + brief(fields[first]));
   }
 
   // The document.
