@@ -111,8 +111,8 @@ var acts = []act{
 		},
 		event: "api_account.off", target: "lena", before: "theirs", after: "member", letters: "api_off lena"},
 
-	{name: "asked", route: "POST /api/v1/users/{id}/{act}", path: "/api/v1/users/{priya}/unlock", body: why,
-		event: "user.unlocked", target: "priya", letters: "account_changed priya"},
+	{name: "asked", route: "POST /api/v1/users/{id}/{act}", path: "/api/v1/users/{priya}/require", body: why,
+		event: "user.two_factor_required", target: "priya", before: "false", after: "true", letters: "two_factor_required priya"},
 	{name: "waits", route: "POST /api/v1/users/{id}/{act}", path: "/api/v1/users/{priya}/reset", body: why,
 		event: "approval.asked", target: "priya", letters: "approval_asked priya, approval_waits boss, approval_waits olga"},
 	{name: "approve", route: "POST /api/v1/approvals/{id}/approve", path: "/api/v1/approvals/{approval}/approve", body: why, scene: (*deeds).waiting, as: "olga",

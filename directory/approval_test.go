@@ -134,7 +134,11 @@ func TestApproval_rul17_rul20(t *testing.T) {
 		t.Errorf("done twice with one word: %+v %v", out, err)
 	}
 	// Gentle acts wait for nobody.
-	if out, err := w.do(who, directory.Unlock, target.User); err != nil || out.Waits != nil {
+	if out, err := w.do(who, directory.RequireTwo, target.User); err != nil || out.Waits != nil {
+		t.Errorf("%+v %v", out, err)
+	}
+	// The locks of one who holds rights are among what ruling 17 names.
+	if out, err := w.do(who, directory.Unlock, target.User); err != nil || out.Waits == nil {
 		t.Errorf("%+v %v", out, err)
 	}
 }

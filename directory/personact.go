@@ -68,9 +68,9 @@ type plan func(context.Context, *Service, asked) (change, error)
 type personAct struct {
 	permission Permission
 	event      string
-	// gentle acts wait for nobody's word: they take nothing away from anybody. The end
-	// of an API account does not wait either, or a stolen secret would be good for
-	// another day.
+	// gentle acts wait for nobody's word: they take nothing away from anybody, and touch
+	// nothing that ruling 17 names. The end of an API account does not wait either, or
+	// a stolen secret would be good for another day.
 	gentle bool
 	// keeps: the person stays signed in, and no epoch is raised.
 	keeps       bool
@@ -112,7 +112,7 @@ var personActs = map[string]personAct{
 	Leave: {permission: UsersWrite, event: "user.left",
 		plan: plain(func(u *authn.User) { u.Status = authn.Suspended }, authn.KeepOwner{}, authn.EndKeys{}, authn.ForgetBrowsers{All: true})},
 	SignOut:     {permission: FactorsManage, event: "user.signed_out", plan: plain(func(*authn.User) {})},
-	Unlock:      {permission: FactorsManage, event: "user.unlocked", gentle: true, keeps: true, plan: plain(func(*authn.User) {}, authn.LiftPauses{})},
+	Unlock:      {permission: FactorsManage, event: "user.unlocked", keeps: true, plan: plain(func(*authn.User) {}, authn.LiftPauses{})},
 	Reset:       {permission: FactorsManage, event: "factors.reset", args: []string{"factor"}, plan: planReset},
 	Disable:     {permission: FactorsManage, event: "factor.disabled", args: []string{"factor"}, plan: planState(authn.Asleep)},
 	Enable:      {permission: FactorsManage, event: "factor.enabled", args: []string{"factor"}, plan: planState(authn.Confirmed)},
