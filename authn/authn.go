@@ -37,6 +37,12 @@ const (
 	// Invitation is the proof of a link that an administrator or the operator
 	// gave; no factor is of this kind.
 	Invitation Kind = "invitation"
+	// Trusted is the proof of a browser that the person trusts; no factor is of this
+	// kind, and it shows nothing that they have (decision 8).
+	Trusted Kind = "trusted_browser"
+	// Asserted is the proof of a program that checked the first step itself (ruling
+	// 22); no factor is of this kind.
+	Asserted Kind = "caller"
 )
 
 // Sent reports whether proofs of the kind are codes that are sent, one challenge
@@ -50,7 +56,7 @@ func (k Kind) Remote() bool { return k == Duo }
 // Own reports whether a factor of the kind is a way of the person's own: not the
 // password, nor what helps them out when their own is not at hand.
 func (k Kind) Own() bool {
-	return k != Password && k != BackupCode && k != BypassCode && k != Invitation
+	return k != Password && k != BackupCode && k != BypassCode && k != Invitation && k != Trusted
 }
 
 // Traits are what a proof of one kind shows; policy speaks of these and never
@@ -75,6 +81,7 @@ type Company struct {
 	Name          string // shown to people and written into the authenticator app
 	Policy        []byte // the policy document, JSON (ruling 52)
 	PolicyVersion int64  // grows by one with every save
+	TrustVersion  int64  // of the last policy that trusts browsers less than the one before it; older trust is over
 	Support       string // what people are told who cannot get in; empty: to ask their administrator
 	// Provides are the kinds that the company has a provider of its own for; what
 	// needs one is offered only there (requirements B5 and D1).
@@ -107,8 +114,12 @@ const (
 
 // User is a person of one company.
 type User struct {
-	Company         string
-	ID              string
+	Company string
+	ID      string
+	// ExternalID is who the person is in the host program's own table, which checks
+	// their password; empty: Sallyport keeps the person. It never changes, and no other
+	// person of the company ever has it, not even after this one was erased (ruling 36).
+	ExternalID      string
 	Login           string // as typed at creation; canonical forms live in the login table
 	Email           string
 	EmailVerifiedAt time.Time // zero: never; an unverified address signs nobody in (ruling 5)
@@ -132,6 +143,12 @@ type User struct {
 	Epoch            int64 // ruling 3: raised by every change that weakens or moves an account
 
 	PasswordChangedAt time.Time
+	// PasswordResetAt is when the password was last chosen with a code by e-mail; zero:
+	// it never was. For 24 h e-mail is then no second step (ruling 4).
+	PasswordResetAt time.Time
+	// HelpAskedAt is when they asked an administrator for help from the sign-in page
+	// (S9); zero: nobody asked, or it is over.
+	HelpAskedAt time.Time
 	// Ruling 10: wrong codes after a right password, from unknown browsers.
 	WrongInRow   int       // since the last completed sign-in from an unknown browser
 	WrongInMonth int       // since MonthStart, whatever came between
@@ -293,6 +310,7 @@ const (
 	CodeStepUp CodePurpose = "step_up"
 	CodeSetUp  CodePurpose = "set_up"
 	CodeEmail  CodePurpose = "email" // to confirm a new address
+	CodeReset  CodePurpose = "reset" // to choose a password in place of a forgotten one
 )
 
 // SentCodes is how many codes were sent to a person from one lane, for the
@@ -373,11 +391,13 @@ type Attempt struct {
 	Version   int64 // moves by one with every change; a stale form is never evaluated (ruling 49)
 	Proofs    []Proof
 	Lane      Lane
-	Session   string // step-up: the session that asks
-	Action    string // step-up: what for, a registered name
-	ReturnTo  string // same-origin path, checked before it is stored
-	Epoch     int64  // of the user at the beginning
-	First     bool   // the person never gave a right password before
+	Session   string      // step-up: the session that asks
+	Action    string      // step-up: what for, a registered name
+	Wants     *GrantAsked // step-up for an application; nil: for ourselves
+	ReturnTo  string      // same-origin path, or Return.String; checked before it is stored
+	Caller    *Caller     // who checked the first step, if we did not; it ends in a handle, and never in a session
+	Epoch     int64       // of the user at the beginning
+	First     bool        // the person never gave a right password before
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
@@ -412,7 +432,8 @@ type Session struct {
 	Agent       string        // "Chrome on Windows", never the raw string
 	Name        string        // the person's own name for it; empty: none
 	Attempt     string        // the sign-in it came from; a step-up does not change it
-	ReturnTo    string        // where /continue leads
+	ReturnTo    string        // where /continue leads: a path, or Return.String
+	Trust       string        // the trusted browser that it was opened with, or that was made with it; empty: none
 }
 
 // ACR values (NIST SP 800-63B-4 section 2).

@@ -15,6 +15,7 @@ const (
 	GuessFactor           // the factor that Keys.Choose or Keys.Factor names
 	SettlePassword        // charges nothing: locks the count, so that an earlier GuessPassword can be settled
 	SettleFactor          // the same for an earlier GuessFactor
+	GuessReset            // a code of the reset that the keys name; one count for all of a name
 )
 
 // Keys names the rows that a decision needs. The store locks them in the order
@@ -28,6 +29,11 @@ type Keys struct {
 	// GuessPassword an unknown one costs the same statements as a known one.
 	Login string
 	User  string
+	// External is the id of a person in the host program's table, with the Login that
+	// was typed: it selects the user, and Login only whose password count is settled,
+	// as it was charged. Nobody is selected if the id is new; NewUser may then make the
+	// user of User.
+	External string
 
 	// Attempt with what opens it: its token, or the browser cookie that began it.
 	// An id alone opens nothing (ruling 47).
@@ -37,9 +43,41 @@ type Keys struct {
 	// that belongs to a session (a step-up) loads that session by itself.
 	Session      string
 	SessionToken Token
+	// Became asks for the session that Attempt, a sign-in that is opened by its
+	// browser, was completed with: it opens to Rows.SessionSecret.
+	Became bool
+
+	// Reset with what opens it: its token, or the browser cookie that began it. It
+	// selects the user, if it is of one.
+	Reset      string
+	ResetToken Token
+	// Resets asks for how many resets Login asked for lately (Rows.SentCodes and
+	// Rows.ResetAt), whether or not it leads to somebody.
+	Resets bool
+
+	// Replaced asks for the links that can still bring a replaced address of the user
+	// back (Rows.Replaced).
+	Replaced bool
 
 	// Link by its token. It selects the user, if nothing else does.
 	LinkToken Token
+
+	// Grant by its token, with the session that it belongs to. It selects the user.
+	// Or, with GrantFor, that of the session for an action and of no request in
+	// particular: one that was not used, if there is one.
+	GrantToken Token
+	GrantFor   string
+	// HandleToken is of a handle, with the session that it belongs to. It selects the user.
+	HandleToken Token
+	// ReturnAddress asks for Rows.Return. An attempt that leads to one asks for it by itself.
+	ReturnAddress string
+	// Action asks for Rows.Action.
+	Action string
+
+	// Form is the step-up that a form was kept for; it asks for Rows.Form, of the
+	// session in Browser. With TakeForm that is used up, once the step-up is complete.
+	Form     string
+	TakeForm bool
 
 	// By is who acts on the user, where that is somebody else, or where the
 	// decision is about no user. Whom it leads to is in Rows.By; the writes are
@@ -53,6 +91,9 @@ type Keys struct {
 	APIKey string
 	// Account asks for Rows.Account.
 	Account bool
+	// TrustToken is what a trusted browser of the user shows; it asks for Rows.Trust,
+	// and opens and selects nothing by itself.
+	TrustToken Token
 
 	// Sent asks for the codes that were sent for the attempt (or, without one, for
 	// set-up in the session), and for how many were sent lately.
@@ -76,11 +117,23 @@ type Keys struct {
 type Rows struct {
 	Company *Company
 	User    *User
+	// With Keys.External: Named is whoever has the name Login, User or somebody else;
+	// Gone says that the id was of somebody who was erased.
+	Named   *User
+	Gone    bool
 	Attempt *Attempt
 	Session *Session
-	Factors []Factor // all of User, password included, oldest first; no secrets
-	Lane    Lane
-	Link    *Link // also one that is used or over: its holder may know
+	// SessionSecret is of the token of the session that Attempt becomes, the same each
+	// time; only for a sign-in that is opened by its browser.
+	SessionSecret []byte
+	Factors       []Factor // all of User, password included, oldest first; no secrets
+	Lane          Lane
+	Link          *Link // also one that is used or over: its holder may know
+	Reset         *Reset
+	// Replaced, with Keys.Replaced, are the links that can still bring an address back
+	// which the user had, opened: Args["email"] is that address.
+	Replaced []Link
+	ResetAt  time.Time // of the last reset that was asked for, with Keys.Resets; zero: none lately
 	// Challenges are the unexpired codes that were sent, oldest first, with
 	// Keys.Sent only; SentCodes counts all of the person and lane.
 	Challenges []Challenge
@@ -100,7 +153,19 @@ type Rows struct {
 	// user is an API account.
 	APIKey  *APIKey
 	Account *APIAccount
-	Charged *Charged // nil if Keys.Charge is NoCharge
+	Grant   *Grant  // also one that was used or is over
+	Handle  *Handle // also one that was used or is over
+	Return  *ReturnAddress
+	Action  *Action // of the company
+	// Form is the one that Keys.Form names: not over, of this sign-in and browser.
+	Form *Form
+	// GrantKey is there where the attempt asks for a signed grant.
+	GrantKey *GrantKey
+	// Trust is the trusted browser of the user that Keys.TrustToken is of, also one
+	// that is over; TrustToken is that.
+	Trust      *Trust
+	TrustToken Token
+	Charged    *Charged // nil if Keys.Charge is NoCharge
 }
 
 // Factor is the user's factor of that id, or nil.
@@ -240,7 +305,7 @@ type (
 		Known  bool
 	}
 	// ForgetBrowsers makes strangers of all the user's browsers but the
-	// decision's; with All, of that one too.
+	// decision's, and ends their trust; with All, of that one too.
 	ForgetBrowsers struct{ All bool }
 	// NewFactor stores a factor with its secret, sealed. A pending one replaces
 	// the user's other pending factor of that kind.
@@ -318,8 +383,13 @@ type (
 		Letter    Letter
 		Challenge string
 	}
-	// TellOwners puts a message to every owner of the company into the outbox.
-	TellOwners struct{ Letter Letter }
+	// TellOwners puts a message to every owner of the company into the outbox, and then
+	// to others who hold one of the roles Also, apart from the user of the decision: to
+	// those who are active and have a verified address, and to no API accounts, 50 in all.
+	TellOwners struct {
+		Letter Letter
+		Also   []string
+	}
 	// NewLink stores a link, openable by Token.
 	NewLink struct {
 		Link  Link
@@ -375,7 +445,8 @@ type (
 	Rehash struct{ Old, New []byte }
 	// PutUser changes every column of the user but the ids.
 	PutUser struct{ User User }
-	// NewUser creates the user of Keys.User with the logins that name them.
+	// NewUser creates the user of Keys.User with the logins that name them. Conflict,
+	// without fields, if the user has an ExternalID that is or was somebody's.
 	NewUser struct {
 		User   User
 		Logins []Login
@@ -389,6 +460,9 @@ type (
 		Reason  string // as typed, up to 500 characters; may be empty
 		UndoOf  int64  // the version that this brings back; 0: none
 		Summary []byte // JSON: what the preview said of it; nil: there was none
+		// EndsTrust: it trusts browsers less than the one before it, so that what was
+		// trusted before is over, also after a later policy that trusts more.
+		EndsTrust bool
 	}
 )
 
@@ -419,6 +493,11 @@ func (Rehash) write()         {}
 func (PutUser) write()        {}
 func (NewUser) write()        {}
 func (SetPolicy) write()      {}
+
+func (NewTrust) write()    {}
+func (RotateTrust) write() {}
+func (NameTrust) write()   {}
+func (EndTrust) write()    {}
 
 func (LiftPauses) write()        {}
 func (EndKeys) write()           {}

@@ -27,6 +27,7 @@ type Held struct {
 	Sessions   []Session
 	Attempts   []Attempt // not finished, or finished within the hour
 	Browsers   int       // how many are known; only keyed hashes are stored
+	Trusted    []Trust   // also those that are over
 	Challenges []Challenge
 	Links      []Link
 	Keys       []APIKey

@@ -55,6 +55,7 @@ type Error struct {
 	Fields       []Field       // with Invalid
 	MaxAge       time.Duration // with StepUpRequired
 	ACRValues    string        // with StepUpRequired
+	Action       string        // with StepUpRequired: what an application asks it for
 	ClockSkew    time.Duration // with WrongCode at enrolment: how far the phone's clock is ahead (A8)
 }
 
@@ -101,6 +102,10 @@ func (f Field) TextKey() string {
 func InvalidField(name, code string, args map[string]any) *Error {
 	return &Error{Code: Invalid, Fields: []Field{{Name: name, Code: code, Args: args}}}
 }
+
+// HostPassword is the answer where a password is to be changed or set that a host
+// program keeps.
+func HostPassword() *Error { return &Error{Code: PolicyForbids, Key: "error.host_password"} }
 
 // AsError gives the *Error in err's chain; anything else becomes Internal with
 // err as its cause, so that no internal text reaches anybody.

@@ -22,6 +22,10 @@ const (
 	MessageID  = "msg"
 	LinkID     = "lnk"
 	ApprovalID = "apr"
+	GrantID    = "grt"
+	TrustID    = "tru"
+	ResetID    = "rst"
+	HandleID   = "hdl"
 )
 
 // The alphabet of RFC 4648 section 7 keeps the order of the bytes, so ids of
@@ -119,6 +123,10 @@ const (
 	AttemptToken TokenKind = "att"
 	LinkToken    TokenKind = "lnk"
 	KeyToken     TokenKind = "key"
+	GrantToken   TokenKind = "grt"
+	TrustToken   TokenKind = "tru"
+	ResetToken   TokenKind = "rst"
+	HandleToken  TokenKind = "hdl"
 )
 
 const secretLen = 32

@@ -38,3 +38,16 @@ func CanonicalLogin(s string) (string, bool) {
 	}
 	return s, true
 }
+
+// MaxExternalID bounds the id of a person in a host program's own table, in bytes.
+const MaxExternalID = 255
+
+// GoodExternalID reports whether s can be the id of a person in a host program's own
+// table: 1 to MaxExternalID bytes of UTF-8 that shows, with no space at either end.
+// Ids are compared byte by byte, and never folded.
+func GoodExternalID(s string) bool {
+	if s == "" || len(s) > MaxExternalID || !utf8.ValidString(s) || strings.TrimSpace(s) != s {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}

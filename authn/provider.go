@@ -36,6 +36,10 @@ type SetProvider struct {
 
 func (SetProvider) write() {}
 
+// Reaches says whether what a company sends or asks through a provider may serve a person
+// now: nil, or PolicyForbids with Key "error.provider_new" and ExpiresAt (ruling 19).
+type Reaches = func(Company, User) error
+
 // ProviderHealth is how sending goes through one of several providers of a channel.
 type ProviderHealth struct {
 	Name     string // which one, as the settings call it

@@ -28,6 +28,7 @@ type Shape struct {
 	Locked               bool   // wrong answers have used up every way of theirs for unknown browsers
 	Password             bool   // has one
 	Saved                bool   // has backup codes left
+	Asks                 bool   // asked an administrator for help; no rule looks at it, lists do
 	Kinds                []Kind // ways of their own that are active, sorted, each once
 	Asleep               []Kind // those that sleep, the same
 	// Rounds are the greatest Factor.Round of each of Kinds, and of backup codes if
@@ -46,7 +47,7 @@ func ShapeOf(u User, factors []Factor, now time.Time) Shape {
 	s := Shape{
 		Audience: u.Audience, Status: u.Status, Required: u.RequireTwoFactor, API: u.API, Exempt: u.ExemptUntil.After(now),
 		Secured: !u.SecuredAt.IsZero(), HadFactor: !u.HadFactorAt.IsZero(),
-		Email: u.EmailReaches(), Phone: u.Phone != "" && !u.PhoneTrustedAt.IsZero(),
+		Email: u.EmailReaches(), Phone: u.Phone != "" && !u.PhoneTrustedAt.IsZero(), Asks: !u.HelpAskedAt.IsZero(),
 	}
 	if s.Audience != ExternalAudience {
 		s.Audience = InternalAudience
@@ -111,7 +112,7 @@ func (s *Shape) flags() []struct {
 		is     *bool
 	}{
 		{'r', &s.Required}, {'a', &s.API}, {'x', &s.Exempt}, {'s', &s.Secured}, {'h', &s.HadFactor}, {'t', &s.TakenBack},
-		{'e', &s.Email}, {'p', &s.Phone}, {'l', &s.Locked}, {'w', &s.Password}, {'b', &s.Saved},
+		{'e', &s.Email}, {'p', &s.Phone}, {'l', &s.Locked}, {'w', &s.Password}, {'b', &s.Saved}, {'q', &s.Asks},
 	}
 }
 
@@ -218,6 +219,9 @@ func (s Shape) Person() (User, []Factor) {
 		if s.TakenBack {
 			u.SecuredAt = long.Add(time.Hour)
 		}
+	}
+	if s.Asks {
+		u.HelpAskedAt = long
 	}
 	if s.Email {
 		u.Email, u.EmailVerifiedAt = "somebody@example.com", long

@@ -96,7 +96,7 @@ func TestShape_bounds(t *testing.T) {
 func TestParseShape_refuses(t *testing.T) {
 	for _, text := range []string{"", "1", "2.internal.active.....", "1.internal.active...", "1.internal.active.....", "1.internal.active.l...", "1.internal.active.ht...", "1.staff.active....", "1.internal.gone....",
 		"1.internal.active.rr...", "1.internal.active.wr...", "1.internal.active..b,a..", "1.internal.active..a,a..", "1.internal.active..A..", "1.internal.active...password.",
-		"1.internal.active...totp,sms.", "1.internal.active.q...", "1.internal.active..,..", "1.internal.active..." + strings.Repeat("a", 300) + "."} {
+		"1.internal.active...totp,sms.", "1.internal.active.y...", "1.internal.active.qr...", "1.internal.active..,..", "1.internal.active..." + strings.Repeat("a", 300) + "."} {
 		if s, err := authn.ParseShape(text); err == nil {
 			t.Errorf("%q is %+v", text, s)
 		}

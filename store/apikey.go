@@ -115,6 +115,9 @@ func newAPIKey(tx *Tx, l *loaded, w authn.NewAPIKey) error {
 	}
 	k.CreatedAt, k.ExpiresAt = timeOf(micros(k.CreatedAt)), timeOf(micros(k.ExpiresAt)) // as they come back
 	var n int64
+	if _, err := tx.one(lockCompany.text(tx, true), []any{&n}, k.Company); err != nil { // as setAction does
+		return err
+	}
 	if _, err := tx.one("SELECT count(*) FROM api_keys WHERE company = $1", []any{&n}, k.Company); err != nil {
 		return err
 	}

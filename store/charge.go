@@ -84,10 +84,12 @@ func (s *Store) charge(tx *Tx, k *authn.Keys, l *loaded) error {
 	if err := s.wantKey(tx, l); err != nil {
 		return err
 	}
-	guess := k.Charge == authn.GuessPassword || k.Charge == authn.GuessFactor
+	guess := k.Charge == authn.GuessPassword || k.Charge == authn.GuessFactor || k.Charge == authn.GuessReset
 	switch {
 	case guess && l.void:
 		return nil
+	case k.Charge == authn.GuessReset:
+		return s.chargeReset(tx, k, l)
 	case password(k) && (l.uid != "" || k.Login != ""):
 		return s.chargePassword(tx, k, l, guess)
 	case !password(k) && l.uid != "":
@@ -199,10 +201,13 @@ func (s *Store) settle(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Sett
 	switch k.Charge {
 	case authn.NoCharge:
 		return internal("settling a guess that the keys do not name")
-	case authn.GuessPassword, authn.GuessFactor:
+	case authn.GuessPassword, authn.GuessFactor, authn.GuessReset:
 		if !paid {
 			return internal("settling a guess that was not paid for")
 		}
+	}
+	if k.Charge == authn.GuessReset {
+		return settleReset(tx, l, w)
 	}
 	if password(k) {
 		return settlePassword(tx, k, l, w)

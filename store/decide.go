@@ -35,10 +35,14 @@ func (s *Store) Decide(ctx context.Context, k authn.Keys, f func(*authn.Rows) au
 		if err != nil {
 			return err
 		}
+		tx.about = [2]string{l.company, l.uid}
 		if err := s.contain(func() error { return l.choose(&k) }); err != nil {
 			return err
 		}
 		if err := s.charge(tx, &k, l); err != nil {
+			return err
+		}
+		if err := s.takeForm(tx, &k, l); err != nil {
 			return err
 		}
 		l.noteCharge(&k)
@@ -86,7 +90,7 @@ func (s *Store) keepCharge(ctx context.Context, k authn.Keys, answer error) erro
 	if !errors.Is(answer, authn.TooManyRequests) { // a budget that is used up refuses at any rate
 		s.log.Warn("store: verdict not written", "err", answer)
 	}
-	if k.Charge != authn.GuessPassword && k.Charge != authn.GuessFactor {
+	if k.Charge != authn.GuessPassword && k.Charge != authn.GuessFactor && k.Charge != authn.GuessReset {
 		return answer
 	}
 	err := s.b.Do(ctx, func(tx *Tx) error {

@@ -24,7 +24,12 @@ func (s *Store) eraseUser(tx *Tx, k *authn.Keys, l *loaded, w authn.EraseUser) e
 		return err
 	}
 	who := throttleKey(l.key, l.company, l.uid, "")
-	if _, err := tx.exec("DELETE FROM throttles WHERE company = $1 AND who = $2", l.company, who[:]); err != nil {
+	for _, who := range [][]byte{who[:], resetKey(l.key, l.company, l.uid, "")} {
+		if _, err := tx.exec("DELETE FROM throttles WHERE company = $1 AND who = $2", l.company, who); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.exec("DELETE FROM resets WHERE "+ofTheUser("resets"), l.company, l.uid); err != nil {
 		return err
 	}
 	n, err := tx.exec("DELETE FROM users WHERE company = $1 AND id = $2", l.company, l.uid)
@@ -140,9 +145,15 @@ var purges = []struct{ table, key string }{
 	{"saved_codes", "company, user_id, factor, n"},
 	{"challenges", "company, id"},
 	{"links", "company, id"},
+	{"resets", "company, id"},
+	{"forms", "company, attempt"},
 	{"attempts", "company, id"},
+	{"grants", "company, id"},
+	{"handles", "company, id"},
+	{"return_addresses", "company, address"},
 	{"sessions", "company, id"},
 	{"devices", "company, user_id, browser"},
+	{"trusted_browsers", "company, id"},
 	{"factors", "company, user_id, id"},
 	{"logins", "company, name"},
 	{"approvals", "company, id"},
@@ -151,7 +162,9 @@ var purges = []struct{ table, key string }{
 	{"api_accounts", "company, user_id"},
 	{"role_holders", "company, role, user_id"},
 	{"users", "company, id"},
+	{"external_ids", "company, subject"},
 	{"people_shapes", "company, shape"},
+	{"actions", "company, name"},
 	{"imports", "company, id"},
 	{"throttles", "company, who"},
 	{"outbox", "company, id"},

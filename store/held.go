@@ -34,7 +34,7 @@ func (s *Store) Held(ctx context.Context, company, user string) (authn.Held, err
 		}
 		h.User, h.Factors = *l.User, l.Factors
 		for _, read := range []func(*Tx, *loaded, *authn.Held) error{
-			heldLogins, heldTries, heldAttempts, heldBrowsers, heldChallenges, heldLinks, heldKeys, heldApprovals, heldLetters,
+			heldLogins, heldTries, heldAttempts, heldBrowsers, heldTrusted, heldChallenges, heldLinks, heldKeys, heldApprovals, heldLetters,
 		} {
 			if err := read(tx, l, &h); err != nil {
 				return err
@@ -82,8 +82,12 @@ func heldAttempts(tx *Tx, l *loaded, h *authn.Held) error {
 	text := "SELECT " + attemptColumns + " FROM attempts a WHERE " + ofTheUser("attempts") + " ORDER BY a.id LIMIT $3"
 	return l.eachOf(tx, text, func(scan func(...any) error) error {
 		var a authn.Attempt
+		var by *callerRow
 		var token, browser []byte
-		err := scan(attemptTargets(&a, &token, &browser)...)
+		if err := scan(attemptTargets(&a, &by, &token, &browser)...); err != nil {
+			return err
+		}
+		err := by.openInto(l.key, &a)
 		h.Attempts = append(h.Attempts, a)
 		return err
 	})
@@ -91,6 +95,11 @@ func heldAttempts(tx *Tx, l *loaded, h *authn.Held) error {
 
 func heldBrowsers(tx *Tx, l *loaded, h *authn.Held) error {
 	_, err := tx.one("SELECT count(*) FROM devices WHERE company = $1 AND user_id = $2", []any{&h.Browsers}, l.company, l.uid)
+	return err
+}
+
+func heldTrusted(tx *Tx, l *loaded, h *authn.Held) (err error) {
+	h.Trusted, err = tx.trusted(l.company, l.uid)
 	return err
 }
 

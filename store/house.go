@@ -44,13 +44,16 @@ var sweeps = []struct {
 	text string
 	keep time.Duration
 }{
+	{"DELETE FROM forms WHERE (company, attempt) IN (SELECT company, attempt FROM forms WHERE expires_at <= $1 LIMIT $2)", 0},
 	{"DELETE FROM attempts WHERE (company, id) IN (SELECT company, id FROM attempts WHERE expires_at <= $1 LIMIT $2)", keepEnded},
 	{"DELETE FROM sessions WHERE (company, id) IN (SELECT company, id FROM sessions WHERE ends_at <= $1 LIMIT $2)", keepEnded},
+	{"DELETE FROM trusted_browsers WHERE (company, id) IN (SELECT company, id FROM trusted_browsers WHERE expires_at <= $1 LIMIT $2)", keepEnded},
 	{"DELETE FROM factors WHERE (company, user_id, id) IN" +
 		" (SELECT company, user_id, id FROM factors WHERE state = 'pending' AND expires_at <= $1 LIMIT $2)", keepEnded},
 	{"DELETE FROM factors WHERE (company, user_id, id) IN" +
 		" (SELECT company, user_id, id FROM factors WHERE kind = 'bypass_code' AND expires_at > 0 AND expires_at <= $1 LIMIT $2)", keepEnded},
 	{"DELETE FROM challenges WHERE (company, id) IN (SELECT company, id FROM challenges WHERE created_at <= $1 LIMIT $2)", keepSent},
+	{"DELETE FROM resets WHERE (company, id) IN (SELECT company, id FROM resets WHERE created_at <= $1 LIMIT $2)", keepSent},
 	{"DELETE FROM links WHERE (company, id) IN (SELECT company, id FROM links WHERE expires_at <= $1 LIMIT $2)", keepThrottle},
 	{"UPDATE factors SET sealed = substr(sealed, 1, 0) WHERE (company, user_id, id) IN (SELECT company, user_id, id FROM factors" +
 		" WHERE kind = 'backup_code' AND created_at <= $1 AND length(sealed) > 0 LIMIT $2)", KeepShown},
@@ -63,6 +66,8 @@ var sweeps = []struct {
 	{"DELETE FROM approvals WHERE (company, id) IN (SELECT company, id FROM approvals WHERE expires_at <= $1 LIMIT $2)", keepApproval},
 	{"DELETE FROM event_counts WHERE (company, type, hour, result, detail) IN (SELECT company, type, hour, result, detail FROM event_counts" +
 		" WHERE hour < $1 / 3600000000 LIMIT $2)", keepCounts},
+	{"DELETE FROM grants WHERE (company, id) IN (SELECT company, id FROM grants WHERE expires_at <= $1 LIMIT $2)", keepEnded},
+	{"DELETE FROM handles WHERE (company, id) IN (SELECT company, id FROM handles WHERE expires_at <= $1 LIMIT $2)", keepEnded},
 	{"DELETE FROM leases WHERE name IN (SELECT name FROM leases WHERE expires_at <= $1 LIMIT $2)", keepThrottle},
 }
 

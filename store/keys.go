@@ -92,6 +92,12 @@ func attemptBrowser(key *keyring.DataKey, browser string, a *authn.Attempt) [32]
 	return key.MAC("attempt browser", []byte(browser), []byte(a.Company), []byte(a.User), []byte(a.ID))
 }
 
+// becomes is the secret of the session that an attempt becomes in its browser. It can
+// be made again, but only while the browser shows its cookie, and with the key.
+func becomes(key *keyring.DataKey, browser string, a *authn.Attempt) [32]byte {
+	return key.MAC("session of attempt", []byte(browser), []byte(a.Company), []byte(a.User), []byte(a.ID))
+}
+
 func deviceBrowser(key *keyring.DataKey, browser, company, user string) [32]byte {
 	return key.MAC("device", []byte(browser), []byte(company), []byte(user))
 }

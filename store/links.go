@@ -64,6 +64,36 @@ func (s *Store) loadLink(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 	return nil
 }
 
+// maxReplaced is how many addresses that a person had are known again.
+const maxReplaced = 5
+
+// loadReplaced finds the links that bring a replaced address back.
+func (s *Store) loadReplaced(tx *Tx, k *authn.Keys, l *loaded) error {
+	if !k.Replaced || l.uid == "" {
+		return nil
+	}
+	if err := s.wantKey(tx, l); err != nil {
+		return err
+	}
+	return tx.each("SELECT id, epoch, event, args, created_at, expires_at FROM links WHERE "+ofTheUser("links")+
+		" AND purpose = $3 AND used_at = 0 AND expires_at > $4 AND length(args) > 0 ORDER BY created_at, id LIMIT $5",
+		[]any{l.company, l.uid, string(authn.NotMeLink), micros(k.Now), maxReplaced}, func(scan func(...any) error) (bool, error) {
+			link := authn.Link{Company: l.company, User: l.uid, Purpose: authn.NotMeLink, Mailed: true}
+			var args []byte
+			if err := scan(&link.ID, &link.Epoch, &link.Event, &args, asTime{&link.CreatedAt}, asTime{&link.ExpiresAt}); err != nil {
+				return false, err
+			}
+			plain, err := l.key.Open(linkPlace(l.company, l.uid, link.ID), args)
+			if err != nil || json.Unmarshal(plain, &link.Args) != nil {
+				return false, internal("what link %s says does not open", link.ID)
+			}
+			if link.Args["email"] != "" {
+				l.Replaced = append(l.Replaced, link)
+			}
+			return true, nil
+		})
+}
+
 func newLink(tx *Tx, l *loaded, w authn.NewLink) error {
 	link := w.Link
 	if err := l.ofUser("link", link.Company, link.User, link.ID); err != nil {

@@ -27,14 +27,17 @@ type loaded struct {
 		of  string // the person whose key was opened last
 		key *keyring.DataKey
 	}
-	attempt string // id of Attempt, or empty
-	session authn.Session
-	link    string            // id of Link, or empty
-	sent    []authn.Challenge // of the asker, with their seeds
-	lane    authn.Lane
-	factor  string     // that is charged or settled
-	login   string     // canonical, if the keys gave one
-	was     authn.User // User, as it was found
+	attempt             string // id of Attempt, or empty
+	session             authn.Session
+	trust               authn.Trust
+	link                string            // id of Link, or empty
+	sent                []authn.Challenge // of the asker, with their seeds
+	reset               authn.Reset       // if the keys name one
+	resetSeed, resetWho []byte
+	lane                authn.Lane
+	factor              string     // that is charged or settled
+	login               string     // canonical, if the keys gave one
+	was                 authn.User // User, as it was found
 	// What of the lists of people has to be brought up to date (people.go).
 	reshape, rewords bool
 	key              *keyring.DataKey
@@ -86,6 +89,9 @@ var (
 		" WHERE s.company = $1 AND s.id = $2"+live,
 		"FOR UPDATE OF u, s")
 
+	// The user's lock covers it: there are as many as places where they are signed in.
+	selectBecame = "SELECT id FROM sessions WHERE company = $1 AND user_id = $2 AND attempt = $3"
+
 	// The user's lock covers the factors. They are few: sorting them here spares
 	// SQLite a temporary table, which costs more than the look-up.
 	// What is sealed comes with them only where it is a number to send codes to.
@@ -110,7 +116,19 @@ func (s *Store) load(tx *Tx, k *authn.Keys, lock bool) (*loaded, error) {
 	if err := s.loadSession(tx, k, lock, l); err != nil {
 		return nil, err
 	}
+	if err := s.loadGrant(tx, k, lock, l); err != nil {
+		return nil, err
+	}
+	if err := s.loadHandle(tx, k, lock, l); err != nil {
+		return nil, err
+	}
+	if err := loadReturn(tx, k, l); err != nil {
+		return nil, err
+	}
 	if err := s.loadLink(tx, k, lock, l); err != nil {
+		return nil, err
+	}
+	if err := s.loadReset(tx, k, lock, l); err != nil {
 		return nil, err
 	}
 	if err := l.wantCompany(tx, k.Company); err != nil {
@@ -129,6 +147,18 @@ func (s *Store) load(tx *Tx, k *authn.Keys, lock bool) (*loaded, error) {
 		return nil, err
 	}
 	if err := s.loadLane(tx, k, l); err != nil {
+		return nil, err
+	}
+	if err := s.loadTrust(tx, k, l); err != nil {
+		return nil, err
+	}
+	if err := s.loadForm(tx, k, l); err != nil {
+		return nil, err
+	}
+	if err := s.countResets(tx, k, l); err != nil {
+		return nil, err
+	}
+	if err := s.loadReplaced(tx, k, l); err != nil {
 		return nil, err
 	}
 	if err := s.loadFactors(tx, k, l); err != nil {
@@ -160,6 +190,8 @@ func (s *Store) loadNamed(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 	var u authn.User
 	var personKey []byte
 	switch {
+	case k.External != "":
+		return s.loadExternal(tx, k, lock, l)
 	case k.Login != "":
 		// An unknown name costs the same statements as a known one.
 		if err := l.wantCompany(tx, k.Company); err != nil {
@@ -207,9 +239,10 @@ func (s *Store) loadAttempt(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 	var c authn.Company
 	var u authn.User
 	var a authn.Attempt
+	var by *callerRow
 	var personKey, token, browser []byte
 	found, err := tx.one(selectAttempt.text(tx, lock),
-		slices.Concat(companyTargets(&c), userTargets(&u, &personKey), attemptTargets(&a, &token, &browser)), k.Company, id)
+		slices.Concat(companyTargets(&c), userTargets(&u, &personKey), attemptTargets(&a, &by, &token, &browser)), k.Company, id)
 	if err != nil || !found {
 		return err
 	}
@@ -226,22 +259,35 @@ func (s *Store) loadAttempt(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 	}
 	if ok && l.adopt(k, &u, personKey) {
 		l.Attempt, l.attempt = &a, a.ID
+		if k.AttemptToken.IsZero() && a.Purpose == authn.SignIn {
+			secret := becomes(l.key, k.Browser, &a)
+			l.SessionSecret = secret[:]
+		}
 		l.void = !a.ExpiresAt.After(k.Now)
+		return by.openInto(l.key, &a)
 	}
 	return nil
 }
 
 // loadSession finds the session that the keys name, or else the one that the
-// attempt is a step-up of. If both are there they must be the same: a step-up
+// attempt is a step-up of, or became. If both are there they must be the same: a step-up
 // raises no other session than the one that asked.
 func (s *Store) loadSession(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 	id, ok := rowID(k.Session, k.SessionToken, authn.SessionToken, k.Company)
 	switch {
 	case k.Session == "" && k.SessionToken.IsZero():
-		if l.Attempt == nil || l.Attempt.Session == "" {
+		if l.Attempt == nil {
 			return nil
 		}
 		id, ok = l.Attempt.Session, true
+		if k.Became && l.SessionSecret != nil {
+			if _, err := tx.one(selectBecame, []any{&id}, l.company, l.uid, l.attempt); err != nil {
+				return err
+			}
+		}
+		if id == "" {
+			return nil
+		}
 	case k.SessionToken.IsZero() && k.User == "",
 		l.Attempt != nil && l.Attempt.Session != "" && l.Attempt.Session != id:
 		ok = false
@@ -263,11 +309,15 @@ func (s *Store) loadSession(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 	}
 	se.Idle = time.Duration(idle) * time.Microsecond
 	l.Company = &c
-	if !k.SessionToken.IsZero() {
+	shown := k.SessionToken
+	if k.Became && shown.IsZero() {
+		shown = authn.Token{Kind: authn.SessionToken, Company: k.Company, ID: id, Secret: l.SessionSecret}
+	}
+	if !shown.IsZero() {
 		if err := s.wantKey(tx, l); err != nil {
 			return err
 		}
-		want := sessionToken(l.key, k.SessionToken, &se)
+		want := sessionToken(l.key, shown, &se)
 		ok = subtle.ConstantTimeCompare(token, want[:]) == 1
 	}
 	if ok && l.adopt(k, &u, personKey) {
@@ -333,6 +383,10 @@ func (s *Store) loadLane(tx *Tx, k *authn.Keys, l *loaded) error {
 		}
 		return s.loadBrowserFactor(tx, k, l)
 	}
+	if l.Reset != nil {
+		l.lane = l.reset.Lane
+		return nil
+	}
 	if l.Session != nil && !k.SessionToken.IsZero() {
 		l.lane = authn.Known
 		return nil
@@ -364,7 +418,8 @@ func (s *Store) loadBrowserFactor(tx *Tx, k *authn.Keys, l *loaded) error {
 }
 
 func (s *Store) loadFactors(tx *Tx, k *authn.Keys, l *loaded) error {
-	if l.uid == "" && k.Login == "" {
+	// For an unknown name, and a reset that is of nobody, they are asked for in vain.
+	if l.uid == "" && k.Login == "" && l.Reset == nil {
 		return nil
 	}
 	sealed := map[string][]byte{} // by factor; it is opened once the rows are read, since that may read more

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -47,20 +48,14 @@ func (s *Store) writeLetter(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) err
 	case authn.NewLetter:
 		return s.newLetter(tx, k, l, l.uid, w.Letter, w.Challenge)
 	case authn.TellOwners:
-		type owner struct{ email, locale string }
-		var owners []owner
-		err := tx.each("SELECT email, locale FROM users WHERE (company, id) IN (SELECT company, id FROM users WHERE company = $1 AND owner)"+
-			" AND status = 'active' AND email_verified_at > 0 AND email <> '' ORDER BY id LIMIT $2",
-			[]any{l.company, maxOwners}, func(scan func(...any) error) (bool, error) {
-				var o owner
-				err := scan(&o.email, &o.locale)
-				owners = append(owners, o)
-				return true, err
-			})
+		told, err := readers(tx, maxOwners, ownersReached, l.company)
+		if err == nil && len(w.Also) > 0 {
+			told, err = holders(tx, l, w.Also, told)
+		}
 		if err != nil {
 			return err
 		}
-		for _, o := range owners {
+		for _, o := range told {
 			letter := w.Letter
 			letter.ID, letter.To = authn.NewID(authn.MessageID, k.Now, s.random), o.email
 			if letter.Args = maps.Clone(letter.Args); letter.Args == nil {
@@ -75,6 +70,59 @@ func (s *Store) writeLetter(tx *Tx, k *authn.Keys, l *loaded, w authn.Write) err
 		return nil
 	}
 	return internal("no such write: %T", w)
+}
+
+// reader is whom a letter about somebody else goes to.
+type reader struct{ email, locale string }
+
+const (
+	reached       = " AND status = 'active' AND email_verified_at > 0 AND email <> '' ORDER BY id LIMIT $1"
+	ownersReached = "SELECT email, locale FROM users WHERE (company, id) IN (SELECT company, id FROM users WHERE company = $2 AND owner)" + reached
+)
+
+// shapeReached tells SQLite which index: it would take the primary key, and read
+// everybody.
+func shapeReached(d *Dialect) string {
+	index := ""
+	if d.Name == "sqlite" {
+		index = " INDEXED BY users_shape"
+	}
+	return "SELECT email, locale FROM users" + index + " WHERE company = $2 AND shape = $3 AND id <> $4 AND NOT owner AND NOT api" + reached
+}
+
+// readers are those whom such a query finds, the oldest accounts first.
+func readers(tx *Tx, most int, query string, args ...any) (list []reader, err error) {
+	err = tx.each(query, append([]any{most}, args...), func(scan func(...any) error) (bool, error) {
+		var r reader
+		err := scan(&r.email, &r.locale)
+		list = append(list, r)
+		return true, err
+	})
+	return list, err
+}
+
+// holders adds to the owners who holds one of the roles, up to maxOwners. Shapes say
+// what roles people have, so that nobody's row is read who holds none of them.
+func holders(tx *Tx, l *loaded, roles []string, told []reader) ([]reader, error) {
+	shapes, err := shapesOf(tx, l.company)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range shapes {
+		s, err := authn.ParseShape(c.shape)
+		if err != nil || !s.Email || s.API || s.Status != authn.Active || !slices.ContainsFunc(s.Roles, func(r string) bool { return slices.Contains(roles, r) }) {
+			continue
+		}
+		if len(told) >= maxOwners {
+			break
+		}
+		more, err := readers(tx, maxOwners-len(told), shapeReached(tx.d), l.company, c.shape, l.uid)
+		if err != nil {
+			return nil, err
+		}
+		told = append(told, more...)
+	}
+	return told, nil
 }
 
 func (s *Store) newLetter(tx *Tx, k *authn.Keys, l *loaded, user string, letter authn.Letter, challenge string) error {
@@ -299,7 +347,9 @@ func (s *Store) openLetter(tx *Tx, r *letterRow, now time.Time) (authn.Letter, b
 	if err == nil && found {
 		l.setUser(&letter.User, personKey)
 		if r.challenge != "" {
-			letter.Seed, err = l.seedOf(tx, r.challenge, now)
+			if letter.Seed, err = l.seedOf(tx, r.challenge, now); letter.Seed == nil && err == nil {
+				letter.Seed, err = l.resetSeedOf(tx, r.challenge, now)
+			}
 		}
 	}
 	if err != nil {

@@ -84,18 +84,18 @@ func (s asKinds) Scan(v any) error {
 // Each list of columns stands beside the targets that it is scanned into. The
 // casts to *string spare database/sql its reflection.
 
-const companyColumns = "c.id, c.slug, c.name, c.policy, c.policy_version, c.support, c.provides, c.created_at, c.roles, c.roles_version, " +
+const companyColumns = "c.id, c.slug, c.name, c.policy, c.policy_version, c.support, c.provides, c.created_at, c.roles, c.roles_version, c.trust_version, " +
 	"COALESCE((SELECT b.document FROM branding b WHERE b.company = c.id), '')"
 
 func companyTargets(c *authn.Company) []any {
 	return []any{&c.ID, &c.Slug, &c.Name, asBytes{&c.Policy}, &c.PolicyVersion, &c.Support, asKinds{&c.Provides}, asTime{&c.CreatedAt},
-		asJSON[[]authn.Role]{&c.Roles}, &c.RolesVersion, asJSON[authn.Brand]{&c.Brand}}
+		asJSON[[]authn.Role]{&c.Roles}, &c.RolesVersion, &c.TrustVersion, asJSON[authn.Brand]{&c.Brand}}
 }
 
 const userColumns = "u.company, u.id, u.login, u.email, u.email_verified_at, u.name, u.locale, u.audience, u.status, u.roles, " +
 	"u.require_two_factor, u.epoch, u.password_changed_at, u.wrong_in_row, u.wrong_in_month, u.month_start, " +
 	"u.password_known_at, u.created_at, u.email_changed_at, u.secured_at, u.preferred, u.had_factor_at, u.grace_at, " +
-	"u.phone, u.phone_trusted_at, u.phone_changed_at, u.api, u.exempt_until, u.exempt_reason, u.exempt_by, u.last_sign_in_at, u.email_trusted_at, u.person_key"
+	"u.phone, u.phone_trusted_at, u.phone_changed_at, u.api, u.exempt_until, u.exempt_reason, u.exempt_by, u.last_sign_in_at, u.email_trusted_at, u.password_reset_at, u.help_asked_at, u.external_id, u.person_key"
 
 func userTargets(u *authn.User, personKey *[]byte) []any {
 	return []any{&u.Company, &u.ID, &u.Login, &u.Email, asTime{&u.EmailVerifiedAt}, &u.Name, &u.Locale,
@@ -103,25 +103,26 @@ func userTargets(u *authn.User, personKey *[]byte) []any {
 		&u.RequireTwoFactor, &u.Epoch, asTime{&u.PasswordChangedAt}, &u.WrongInRow, &u.WrongInMonth, asTime{&u.MonthStart},
 		asTime{&u.PasswordKnownAt}, asTime{&u.CreatedAt}, asTime{&u.EmailChangedAt}, asTime{&u.SecuredAt}, &u.Preferred,
 		asTime{&u.HadFactorAt}, asTime{&u.GraceAt}, &u.Phone, asTime{&u.PhoneTrustedAt}, asTime{&u.PhoneChangedAt},
-		&u.API, asTime{&u.ExemptUntil}, &u.ExemptReason, &u.ExemptBy, asTime{&u.LastSignInAt}, asTime{&u.EmailTrustedAt}, personKey}
+		&u.API, asTime{&u.ExemptUntil}, &u.ExemptReason, &u.ExemptBy, asTime{&u.LastSignInAt}, asTime{&u.EmailTrustedAt}, asTime{&u.PasswordResetAt}, asTime{&u.HelpAskedAt}, &u.ExternalID, personKey}
 }
 
 const attemptColumns = "a.company, a.id, a.user_id, a.purpose, a.state, a.version, a.proofs, a.lane, a.session_id, a.action, " +
-	"a.return_to, a.epoch, a.first_ever, a.created_at, a.expires_at, a.token, a.browser"
+	"a.return_to, a.epoch, a.first_ever, a.created_at, a.expires_at, a.wants, a.caller, a.token, a.browser"
 
-func attemptTargets(a *authn.Attempt, token, browser *[]byte) []any {
+func attemptTargets(a *authn.Attempt, by **callerRow, token, browser *[]byte) []any {
 	return []any{&a.Company, &a.ID, &a.User, (*string)(&a.Purpose), (*string)(&a.State), &a.Version, asJSON[[]authn.Proof]{&a.Proofs},
-		(*string)(&a.Lane), &a.Session, &a.Action, &a.ReturnTo, &a.Epoch, &a.First, asTime{&a.CreatedAt}, asTime{&a.ExpiresAt}, token, browser}
+		(*string)(&a.Lane), &a.Session, &a.Action, &a.ReturnTo, &a.Epoch, &a.First, asTime{&a.CreatedAt}, asTime{&a.ExpiresAt}, asJSON[*authn.GrantAsked]{&a.Wants},
+		asJSON[*callerRow]{by}, token, browser}
 }
 
 const sessionColumns = "s.company, s.id, s.user_id, s.epoch, s.amr, s.acr, s.auth_time, s.factor_time, s.confirmed_at, s.created_at, " +
-	"s.last_seen_at, s.expires_at, s.idle, s.agent, s.name, s.attempt, s.return_to, s.token"
+	"s.last_seen_at, s.expires_at, s.idle, s.agent, s.name, s.attempt, s.return_to, s.trust, s.token"
 
 // sessionTargets scans idle as microseconds into *idle.
 func sessionTargets(se *authn.Session, idle *int64, token *[]byte) []any {
 	return []any{&se.Company, &se.ID, &se.User, &se.Epoch, asJSON[[]string]{&se.AMR}, &se.ACR, asTime{&se.AuthTime},
 		asTime{&se.FactorTime}, asTime{&se.ConfirmedAt}, asTime{&se.CreatedAt}, asTime{&se.LastSeenAt}, asTime{&se.ExpiresAt},
-		idle, &se.Agent, &se.Name, &se.Attempt, &se.ReturnTo, token}
+		idle, &se.Agent, &se.Name, &se.Attempt, &se.ReturnTo, &se.Trust, token}
 }
 
 const factorColumns = "f.company, f.user_id, f.id, f.kind, f.state, f.name, f.data, f.last_step, f.epoch, f.attempt, " +

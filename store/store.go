@@ -41,6 +41,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"log/slog"
 	"time"
@@ -78,13 +79,14 @@ type Config struct {
 
 // Store is safe for use by many goroutines.
 type Store struct {
-	b      Backend
-	ring   rings
-	random io.Reader
-	log    *slog.Logger
-	notice func(authn.Event) (authn.Template, bool)
-	keys   keyCache
-	holder string // names this process in lease rows
+	b       Backend
+	changed changes
+	ring    rings
+	random  io.Reader
+	log     *slog.Logger
+	notice  func(authn.Event) (authn.Template, bool)
+	keys    keyCache
+	holder  string // names this process in lease rows
 }
 
 // New migrates the database to this version's schema, checks that the keyring
@@ -101,7 +103,8 @@ func New(ctx context.Context, c Config) (*Store, error) {
 	}
 	var id [8]byte
 	rand.Read(id[:])
-	s := &Store{b: c.Backend, random: c.Random, log: c.Log, notice: c.Notice, holder: hex.EncodeToString(id[:])}
+	s := &Store{changed: changes{seed: maphash.MakeSeed()}, random: c.Random, log: c.Log, notice: c.Notice, holder: hex.EncodeToString(id[:])}
+	s.b = noting{c.Backend, &s.changed}
 	s.ring.set(c.Keyring, c.Reload)
 	if err := s.migrate(ctx); err != nil {
 		return nil, err

@@ -70,6 +70,9 @@ type Tx struct {
 	q      Querier
 	d      *Dialect
 	failed *Failure
+	// What was written, and about whom alone (company and user); see changes.
+	wrote wrote
+	about [2]string
 }
 
 // NewTx is for the database packages.
@@ -93,6 +96,7 @@ func (tx *Tx) exec(query string, args ...any) (int64, error) {
 	if tx.failed != nil {
 		return 0, errAfterFailure
 	}
+	tx.wrote |= standing(query)
 	r, err := tx.q.ExecContext(tx.ctx, query, args...)
 	if err != nil {
 		return 0, tx.fail(err)
@@ -118,6 +122,7 @@ func (tx *Tx) each(query string, args []any, row func(scan func(...any) error) (
 	if tx.failed != nil {
 		return errAfterFailure
 	}
+	tx.wrote |= standing(query)
 	rows, err := tx.q.QueryContext(tx.ctx, query, args...)
 	if err != nil {
 		return tx.fail(err)

@@ -44,12 +44,20 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return nil // written before all others
 	case authn.MoveInvited:
 		return moveInvited(tx, k, w)
+	case authn.KeepForm:
+		return s.keepForm(tx, k, l, w)
+	case authn.NewReset, authn.PutReset, authn.EndResets:
+		return s.writeReset(tx, k, l, w)
 	case authn.SetBranding:
 		return setBranding(tx, l, w)
 	case authn.SetStream:
 		return setStream(tx, l, w)
 	case authn.SetKeep:
 		return setKeep(tx, l, w)
+	case authn.SetAction:
+		return setAction(tx, l, w.Action)
+	case authn.EndAction:
+		return endAction(tx, l, w.Name)
 	case authn.SetProvider, authn.TellOwners: // about the company
 		if err := s.wantKey(tx, l); err != nil {
 			return err
@@ -72,9 +80,7 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 	case authn.PutAttempt:
 		return putAttempt(tx, l, w.Attempt)
 	case authn.EndAttempts:
-		_, err := tx.exec("DELETE FROM attempts WHERE "+ofTheUser("attempts")+" AND id <> $3 AND state NOT IN ('complete', 'denied')",
-			l.company, l.uid, clean(w.Except, maxID))
-		return err
+		return endAttempts(tx, l, w.Except)
 	case authn.NewSession:
 		return newSession(tx, l, w)
 	case authn.PutSession:
@@ -88,9 +94,9 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 	case authn.KnowBrowser:
 		return knowBrowser(tx, k, l, clean(w.Factor, maxID), w.Known)
 	case authn.ForgetBrowsers:
-		browser := deviceBrowser(l.key, k.Browser, l.company, l.uid)
-		_, err := tx.exec("DELETE FROM devices WHERE company = $1 AND user_id = $2 AND (browser <> $3 OR $4)", l.company, l.uid, browser[:], w.All)
-		return err
+		return forgetBrowsers(tx, k, l, w.All)
+	case authn.NewTrust, authn.RotateTrust, authn.NameTrust, authn.EndTrust:
+		return s.writeTrust(tx, k, l, w)
 	case authn.NewChallenge, authn.PutChallenge, authn.PutOutside, authn.ConsumeChallenges:
 		return s.writeSent(tx, k, l, w)
 	case authn.NewLetter:
@@ -101,6 +107,21 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return putApproval(tx, l, w.Approval)
 	case authn.NewAPIKey, authn.PutAPIKey, authn.RollAPIKey, authn.EndAPIKey, authn.EndAPIKeys:
 		return s.writeKey(tx, l, w)
+	case authn.NewGrant:
+		return newGrant(tx, l, w)
+	case authn.NewHandle:
+		return newHandle(tx, l, w)
+	case authn.SpendHandle:
+		return spendHandle(tx, k, l)
+	case authn.NewReturnAddress:
+		return newReturn(tx, l, w.Return)
+	case authn.EndReturnAddress:
+		n, err := tx.exec("DELETE FROM return_addresses WHERE company = $1 AND address = $2 AND key_id = $3", l.company, w.Address, clean(w.Key, maxID))
+		return oneRow(n, err, "the return address is gone")
+	case authn.BindAttempt:
+		return bindAttempt(tx, k, l, w.ID)
+	case authn.SpendGrant:
+		return spendGrant(tx, k, l)
 	case authn.PutAPIAccount:
 		return putAPIAccount(tx, l, w.Account)
 	case authn.EndAPIAccount:
@@ -112,8 +133,7 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 	case authn.EraseUser:
 		return s.eraseUser(tx, k, l, w)
 	case authn.EndLinks:
-		_, err := tx.exec("DELETE FROM links WHERE company = $1 AND user_id = $2 AND purpose = $3 AND epoch > $4",
-			l.company, l.uid, string(authn.NotMeLink), w.After)
+		_, err := tx.exec("DELETE FROM links WHERE company = $1 AND user_id = $2 AND purpose = $3 AND epoch > $4", l.company, l.uid, string(authn.NotMeLink), w.After)
 		return err
 	}
 	return s.writeAccount(tx, k, l, w)
@@ -161,11 +181,11 @@ func newAttempt(tx *Tx, k *authn.Keys, l *loaded, w authn.NewAttempt) error {
 		browser = sum[:]
 	}
 	n, err := tx.exec(`INSERT INTO attempts (company, id, user_id, purpose, state, version, proofs, lane, session_id, action,
-		return_to, epoch, first_ever, created_at, expires_at, token, browser)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING`,
+		return_to, epoch, first_ever, created_at, expires_at, wants, caller, token, browser)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`,
 		a.Company, a.ID, a.User, clean(string(a.Purpose), maxWord), clean(string(a.State), maxWord), a.Version, proofs(a.Proofs),
 		string(a.Lane), clean(a.Session, maxID), clean(a.Action, maxWord), returnTo(a.ReturnTo), a.Epoch,
-		a.First, micros(a.CreatedAt), micros(a.ExpiresAt), token[:], browser)
+		a.First, micros(a.CreatedAt), micros(a.ExpiresAt), wants(a.Wants), caller(l, &a), token[:], browser)
 	return oneRow(n, err, "there is an attempt of that id")
 }
 
@@ -182,6 +202,12 @@ func putAttempt(tx *Tx, l *loaded, a authn.Attempt) error {
 		l.company, a.ID, l.uid, clean(string(a.State), maxWord), a.Version, proofs(a.Proofs), clean(a.Action, maxWord),
 		returnTo(a.ReturnTo), a.Epoch, micros(a.ExpiresAt))
 	return oneRow(n, err, "the attempt has moved on")
+}
+
+func endAttempts(tx *Tx, l *loaded, except string) error {
+	_, err := tx.exec("DELETE FROM attempts WHERE "+ofTheUser("attempts")+" AND id <> $3 AND state NOT IN ('complete', 'denied')",
+		l.company, l.uid, clean(except, maxID))
+	return err
 }
 
 func proofs(list []authn.Proof) string {
@@ -211,11 +237,11 @@ func newSession(tx *Tx, l *loaded, w authn.NewSession) error {
 	se.ACR = clean(se.ACR, maxWord) // before it is hashed
 	token := sessionToken(l.key, w.Token, &se)
 	n, err := tx.exec(`INSERT INTO sessions (company, id, user_id, epoch, amr, acr, auth_time, factor_time, confirmed_at, created_at,
-		last_seen_at, expires_at, ends_at, idle, agent, name, attempt, return_to, token)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`,
+		last_seen_at, expires_at, ends_at, idle, agent, name, attempt, return_to, trust, token)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) ON CONFLICT DO NOTHING`,
 		se.Company, se.ID, se.User, se.Epoch, words(se.AMR), se.ACR, micros(se.AuthTime), micros(se.FactorTime), micros(se.ConfirmedAt),
 		micros(se.CreatedAt), micros(se.LastSeenAt), micros(se.ExpiresAt), micros(endOf(&se)), se.Idle.Microseconds(),
-		clean(se.Agent, maxName), clean(se.Name, maxName), clean(se.Attempt, maxID), returnTo(se.ReturnTo), token[:])
+		clean(se.Agent, maxName), clean(se.Name, maxName), clean(se.Attempt, maxID), returnTo(se.ReturnTo), clean(se.Trust, maxID), token[:])
 	if err := oneRow(n, err, "there is a session of that id"); err != nil {
 		return err
 	}
@@ -262,13 +288,21 @@ func knowBrowser(tx *Tx, k *authn.Keys, l *loaded, factor string, known bool) er
 	return err
 }
 
+func forgetBrowsers(tx *Tx, k *authn.Keys, l *loaded, all bool) error {
+	browser := deviceBrowser(l.key, k.Browser, l.company, l.uid)
+	if _, err := tx.exec("DELETE FROM devices WHERE company = $1 AND user_id = $2 AND (browser <> $3 OR $4)", l.company, l.uid, browser[:], all); err != nil {
+		return err
+	}
+	return forgetTrust(tx, l, browser[:], all)
+}
+
 func setPolicy(tx *Tx, k *authn.Keys, w authn.SetPolicy) error {
 	policy, err := document("the policy", w.Policy)
 	if err != nil {
 		return err
 	}
-	n, err := tx.exec("UPDATE companies SET policy = $2, policy_version = $3 WHERE id = $1 AND policy_version = $3 - 1",
-		k.Company, policy, w.Version)
+	n, err := tx.exec("UPDATE companies SET policy = $2, policy_version = $3, trust_version = CASE WHEN $4 THEN $3 ELSE trust_version END"+
+		" WHERE id = $1 AND policy_version = $3 - 1", k.Company, policy, w.Version, w.EndsTrust)
 	if err := oneRow(n, err, "the policy was saved by somebody else"); err != nil {
 		return err
 	}

@@ -24,11 +24,14 @@ func TestPlans(t *testing.T) {
 	if len(texts) < 100 {
 		t.Errorf("only %d statements were run", len(texts))
 	}
-	for _, table := range []string{"companies", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices", "events", "chains",
+	for _, table := range []string{"companies", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices", "forms", "events", "chains",
 		"leases", "meta", "saved_codes", "challenges", "links", "outbox", "budgets", "providers", "provider_health", "policy_versions", "policy_reminders", "branding", "brand_files", "event_counts", "audit_streams", "audit_anchors"} {
 		if !b.ran("INSERT INTO " + table + " ") {
 			t.Errorf("nothing is put into %s", table)
 		}
+	}
+	if !b.ran("SELECT email, locale FROM users INDEXED BY users_shape") {
+		t.Error("nobody is looked for by their role")
 	}
 	for _, text := range texts {
 		if first, _, _ := strings.Cut(text, " "); !slices.Contains([]string{"SELECT", "UPDATE", "INSERT", "DELETE"}, first) {
@@ -107,9 +110,11 @@ func (b *bed) everyStatement(ctx context.Context) {
 		b.must(err)
 	}
 	accept(authn.Keys{User: u}, authn.NewAttempt{Attempt: authn.Attempt{ID: att, ExpiresAt: later, Version: 1}, Token: at},
-		authn.NewSession{Session: authn.Session{ID: ses, ExpiresAt: later}, Token: st}, authn.KnowBrowser{},
+		authn.NewSession{Session: authn.Session{ID: ses, Attempt: att, ExpiresAt: later}, Token: st}, authn.KnowBrowser{},
 		authn.SetPassword{ID: b.id(authn.FactorID), Hash: []byte("h")}, authn.Rehash{Old: []byte("h"), New: []byte("i")},
 		authn.PutUser{User: authn.User{ID: u}})
+	accept(authn.Keys{SessionToken: st, Form: att}, authn.KeepForm{Attempt: att, Form: authn.Form{ExpiresAt: b.now.Add(time.Minute)}})
+	accept(authn.Keys{SessionToken: st, Form: att, TakeForm: true})
 	accept(authn.Keys{User: u}, authn.SetProvider{Provider: authn.Provider{Channel: authn.Email, Version: 1, Settings: []byte("{}")}})
 	for version := range int64(2) {
 		accept(authn.Keys{User: u}, authn.SetBranding{Branding: authn.Branding{Version: version + 1}, Files: []authn.LogoFile{{Kind: "logo", Hash: "h", Bytes: []byte("x")}, {Kind: "logo_dark"}}})
@@ -134,6 +139,13 @@ func (b *bed) everyStatement(ctx context.Context) {
 	b.must(err)
 	_, err = b.Standing(ctx)
 	b.must(err)
+	tru := b.id(authn.TrustID)
+	tt := authn.NewToken(authn.TrustToken, b.company, tru, zero{})
+	accept(authn.Keys{User: u}, authn.NewTrust{Trust: authn.Trust{ID: tru, ExpiresAt: later}, Token: tt})
+	accept(authn.Keys{User: u, TrustToken: tt}, authn.RotateTrust{Trust: authn.Trust{ID: tru}, Token: tt.Next(zero{})})
+	_, err = b.Trusted(ctx, b.company, u)
+	b.must(err)
+	accept(authn.Keys{User: u}, authn.EndTrust{ID: tru}, authn.EndTrust{}, authn.ForgetBrowsers{}, authn.KnowBrowser{})
 	accept(authn.Keys{AttemptToken: at}, authn.PutAttempt{Attempt: authn.Attempt{ID: att, Version: 2, ExpiresAt: later}})
 	accept(authn.Keys{SessionToken: st}, authn.PutSession{Session: authn.Session{ID: ses}})
 	for _, o := range []authn.Outcome{authn.Wrong, authn.Void, authn.Right} {
@@ -237,7 +249,7 @@ func (b *bed) everyAccountStatement(ctx context.Context) {
 		authn.NewFactor{Factor: authn.Factor{ID: bypass, Kind: authn.BypassCode, State: authn.Confirmed, ExpiresAt: later}, Secret: []byte("s")},
 		authn.SetEmail{Email: "b@acme.example"}, authn.TellOwners{Letter: authn.Letter{Template: "x"}},
 		authn.PutUser{User: authn.User{ID: u, Email: "b@acme.example", EmailVerifiedAt: b.now, Status: authn.Active, Roles: []string{"owner"}}},
-		authn.TellOwners{Letter: authn.Letter{Template: "x"}}, authn.KnowBrowser{}, authn.ForgetBrowsers{})
+		authn.TellOwners{Letter: authn.Letter{Template: "x"}, Also: []string{"owner"}}, authn.KnowBrowser{}, authn.ForgetBrowsers{})
 	_, err := b.ShownCodes(ctx, authn.Keys{Company: b.company, SessionToken: st, Now: b.now, Factor: codes})
 	b.must(err)
 	c := authn.Challenge{ID: b.id(authn.MessageID), Attempt: att, Factor: mail, Kind: authn.Email, Destination: "b@acme.example", Sends: 1, CreatedAt: b.now, ExpiresAt: later}
