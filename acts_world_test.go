@@ -45,9 +45,9 @@ func newDeeds(t *testing.T) *deeds {
 }
 
 // signIn gives somebody an app, and a session that proved itself with it.
-func (d *deeds) signIn(login string) {
+func (d *deeds) signIn(login string) (secret []byte) {
 	d.t.Helper()
-	_, secret := d.AddApp(d.t, authn.User{Company: d.Company.ID, ID: d.ids[login], Epoch: 1})
+	_, secret = d.AddApp(d.t, authn.User{Company: d.Company.ID, ID: d.ids[login], Epoch: 1})
 	begun, err := d.SignIn.Begin(d.t.Context(), signin.Begin{Company: d.Company.Slug, Login: login, Password: sallyporttest.Password})
 	d.must(err)
 	d.tokens["attempt"] = begun.Token.Reveal()
@@ -57,6 +57,7 @@ func (d *deeds) signIn(login string) {
 	if d.tokens[login] = in.Session.Token; in.Session.Token == "" {
 		d.t.Fatal(answer)
 	}
+	return secret
 }
 
 func (d *deeds) fill(s string) string {
@@ -148,6 +149,14 @@ func (d *deeds) demanding() {
 	})
 }
 
+// helpless has maya ask for help from the sign-in page.
+func (d *deeds) helpless() {
+	st, err := d.SignIn.Begin(d.t.Context(), signin.Begin{Company: "acme", Login: "maya", Password: sallyporttest.Password})
+	d.must(err)
+	_, err = d.SignIn.AskHelp(d.t.Context(), signin.OpenerOf(st.Token, authn.Client{}))
+	d.must(err)
+}
+
 // beginApp begins an app together with lena, and knows the code that it shows.
 func (d *deeds) beginApp() {
 	d.t.Helper()
@@ -176,6 +185,31 @@ func (d *deeds) keyed() {
 	var k struct{ ID string }
 	d.must(json.Unmarshal([]byte(answer), &k))
 	d.ids["key"] = k.ID
+}
+
+// redeemer is a key of the owner's, with what a return address asks for.
+func (d *deeds) redeemer() {
+	d.t.Helper()
+	_, answer := d.ask("boss", "POST", "/api/v1/api-keys", `{"name":"shop","owner":"olga","scopes":["grants.redeem"]}`)
+	var k struct{ ID string }
+	d.must(json.Unmarshal([]byte(answer), &k))
+	d.ids["key"] = k.ID
+}
+
+// granted has maya confirm an action of an application.
+func (d *deeds) granted() {
+	d.t.Helper()
+	d.ask("boss", "PUT", "/api/v1/actions/invoice.pay", payAction)
+	secret := d.signIn("maya")
+	d.Clock.Advance(time.Minute)
+	_, answer := d.ask("maya", "POST", "/api/v1/account/step-up", `{"action":"invoice.pay"}`)
+	var begun struct{ ID, Token string }
+	d.must(json.Unmarshal([]byte(answer), &begun))
+	d.tokens["attempt"] = begun.Token
+	_, answer = d.ask("attempt", "POST", "/api/v1/attempts/"+begun.ID+"/verify", `{"method":"totp","code":"`+sallyporttest.CodeAt(d.t, secret, d.Clock.Now())+`"}`)
+	var done struct{ Grant struct{ Token string } }
+	d.must(json.Unmarshal([]byte(answer), &done))
+	d.ids["grant"] = done.Grant.Token
 }
 
 // loosened is a policy that demands two steps, and a document that does not.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"runtime"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 	"github.com/sallyport-mfa/sallyport/signin"
 )
@@ -146,16 +148,48 @@ func BenchmarkHTTPRefuse(b *testing.B) {
 	})
 }
 
-// BenchmarkHTTPSession is a session check.
+// BenchmarkHTTPSession is a session check: of one session, of many in turn, and of
+// many while one after the other is ended and another opened.
 func BenchmarkHTTPSession(b *testing.B) {
+	b.Run("one", func(b *testing.B) { benchSessions(b, 1, 0) })
+	b.Run("1000", func(b *testing.B) { benchSessions(b, 1000, 0) })
+	b.Run("1000, 50 ended a second", func(b *testing.B) { benchSessions(b, 1000, 20*time.Millisecond) })
+}
+
+func benchSessions(b *testing.B, sessions int, endOne time.Duration) {
 	w := sallyporttest.NewServer(b)
-	p := w.AddUser(b, w.Company, "maya", false)
-	st, err := w.SignIn.Begin(context.Background(), signin.Begin{Login: p.Login, Password: sallyporttest.Password})
-	if err != nil {
-		b.Fatal(err)
+	begin := func(p sallyporttest.Person) authn.Token {
+		st, err := w.SignIn.Begin(context.Background(), signin.Begin{Login: p.Login, Password: sallyporttest.Password})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return st.SessionToken
 	}
-	c, token := benchClient(), st.SessionToken.Reveal()
-	parallel(b, 64, func(_, _ int) {
+	tokens := make([]string, sessions)
+	for i := range tokens {
+		tokens[i] = begin(w.AddUser(b, w.Company, fmt.Sprintf("bench%d", i), false)).Reveal()
+	}
+	c := benchClient()
+	if endOne > 0 {
+		p := w.AddUser(b, w.Company, "leaving", false)
+		stop, done := make(chan struct{}), make(chan struct{})
+		defer func() { close(stop); <-done }()
+		go func() {
+			defer close(done)
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(endOne):
+					if err := w.Sessions.SignOut(context.Background(), begin(p), authn.Client{}); err != nil {
+						b.Error(err)
+					}
+				}
+			}
+		}()
+	}
+	parallel(b, 64, func(_, i int) {
+		token := tokens[i%len(tokens)]
 		req, err := http.NewRequest(http.MethodGet, w.URL+"/api/v1/session", nil)
 		if err != nil {
 			b.Fatal(err)
@@ -165,6 +199,7 @@ func BenchmarkHTTPSession(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
+		io.Copy(io.Discard, resp.Body) // or the connection is closed
 		resp.Body.Close()
 		if resp.StatusCode != http.StatusOK {
 			b.Errorf("status %d", resp.StatusCode)

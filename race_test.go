@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
@@ -82,7 +81,7 @@ func TestRacePagesAndJSON_cve24(t *testing.T) {
 		p := w.AddUser(t, w.Company, "maya", true)
 		code := w.Code(t, p.Secret)
 
-		var submits []func() bool
+		var submits []func() (session string)
 		for i := range 25 {
 			b := newBrowser(t, w.URL)
 			resp := b.post("/signin", form(b.get("/signin"), map[string]string{"login": "maya", "password": sallyporttest.Password}))
@@ -91,34 +90,39 @@ func TestRacePagesAndJSON_cve24(t *testing.T) {
 				t.Fatalf("sign-in %d: %d %s", i, resp.StatusCode, at)
 			}
 			answer := form(b.get(at), map[string]string{"code": code})
-			page := func() bool {
+			page := func() string {
 				resp := b.post(at, answer)
 				for _, c := range resp.Cookies() {
 					if strings.Contains(c.Name, "session") && c.Value != "" {
-						return true
+						return c.Value // the same one for a form that was sent twice
 					}
 				}
-				return false
+				return ""
 			}
 			id, token := beginJSON(t, w, "maya")
-			byJSON := func() bool {
-				status, _ := postJSON(t, w.URL+"/api/v1/attempts/"+id+"/verify", token, fmt.Sprintf(`{"method":"totp","code":%q}`, code))
-				return status == http.StatusOK
+			byJSON := func() string {
+				if status, v := postJSON(t, w.URL+"/api/v1/attempts/"+id+"/verify", token, fmt.Sprintf(`{"method":"totp","code":%q}`, code)); status == http.StatusOK {
+					return fmt.Sprint(v["session"])
+				}
+				return ""
 			}
 			submits = append(submits, page, page, byJSON, byJSON)
 		}
-		var won atomic.Int32
+		var won sync.Map
 		var wg sync.WaitGroup
 		for _, submit := range submits {
 			wg.Go(func() {
-				if submit() {
-					won.Add(1)
+				if session := submit(); session != "" {
+					won.Store(session, true)
 				}
 			})
 		}
 		wg.Wait()
-		if won.Load() != 1 {
-			t.Errorf("%d sessions of one code", won.Load())
+		n := 0
+		won.Range(func(any, any) bool { n++; return true })
+		open, err := w.Store.Sessions(t.Context(), p.Company, p.ID)
+		if err != nil || n != 1 || len(open) != 1 {
+			t.Errorf("%d sessions of one code, %d open, %v", n, len(open), err)
 		}
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,6 +53,7 @@ type Store interface {
 	provider.Store
 	branding.Store
 	report.Store
+	httpapi.GrantKeys
 	housekeeping
 }
 
@@ -75,6 +77,21 @@ type Config struct {
 	HSTS bool
 	// CookieSuffix tells apart two servers behind one host name: a–z, 0–9, 20 at most.
 	CookieSuffix string
+
+	// Users are the host program's own people: its table, and its check of their
+	// passwords. Nil: Sallyport keeps everybody. Methods and Passwords are needed all the
+	// same: for the accounts of programs, and for people whom Sallyport itself keeps,
+	// such as an owner that a command made.
+	Users signin.Users
+	// UsersAnswer is how long Users may take; 0: 5 s. At most 30 s.
+	UsersAnswer time.Duration
+	// PasswordPage is where people of Users change their password, or get a new one when
+	// they have forgotten it: a path of the host program. Empty: they are not led there.
+	PasswordPage string
+
+	// Actions are what this program asks people to confirm, in its own pages
+	// (RequireStepUp) and by the API; companies register others themselves.
+	Actions []authn.Action
 
 	// Home is where people land after signing in from nowhere; empty: /account/security.
 	Home string
@@ -107,6 +124,10 @@ type Config struct {
 	// message/auditstream), by kind. Nil: events are sent nowhere. Needs Senders or
 	// TextDrivers.
 	Streams map[authn.Kind]authn.StreamSender
+	// Places say about where network addresses are (geoip.New reads a file of them), for
+	// people who look at their own sign-ins, and letters about them. Nothing is decided
+	// by it. Nil: no places are shown.
+	Places authn.Places
 	// Digits makes a sent code out of its seed (method/code.Digits); needed with Senders.
 	Digits func(seed []byte) string
 	// BackupCodes makes them (method/backup.Method); nil: nobody gets any.
@@ -143,6 +164,8 @@ type Server struct {
 	cookies httpserve.Cookies
 	started time.Time
 	clock   *clockGuard
+	guests  *httpserve.Guests // of RequireSession and the others
+	origin  string            // of Config.PublicURL, as browsers write it
 }
 
 // New wires a server, or says everything that is wrong with the configuration.
@@ -151,7 +174,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, started: cfg.Now(), mux: httpserve.NewMux(), cookies: httpserve.Cookies{Secure: base.Scheme == "https", Suffix: cfg.CookieSuffix}}
+	s := &Server{cfg: cfg, origin: base.String(), started: cfg.Now(), mux: httpserve.NewMux(), cookies: httpserve.Cookies{Secure: base.Scheme == "https", Suffix: cfg.CookieSuffix}}
 	if err := s.services(); err != nil {
 		return nil, err
 	}
@@ -163,7 +186,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.mount(&outer); err != nil {
 		return nil, err
 	}
-	s.handler = httpserve.Wrap(s.mux, outer)
+	s.handler, s.guests = httpserve.Wrap(s.mux, outer), httpserve.NewGuests(outer)
 	return s, nil
 }
 
@@ -192,6 +215,7 @@ func (c *Config) check() (*url.URL, error) {
 	if _, ok := httpserve.Landing(c.Home); !ok {
 		problems = append(problems, fmt.Errorf("Config.Home is %q; it must be a path on this server, and not one that leads on to another page", c.Home))
 	}
+	problems = append(problems, c.checkUsers()...)
 	for _, p := range c.TrustedProxies {
 		if p.Bits() == 0 {
 			problems = append(problems, fmt.Errorf("Config.TrustedProxies has %v, which trusts everybody; name the proxies", p))
@@ -226,10 +250,43 @@ func (c *Config) check() (*url.URL, error) {
 	if (len(c.Senders) > 0 || len(c.TextDrivers) > 0) && c.Digits == nil {
 		problems = append(problems, errors.New("Config.Digits is nil; give code.Digits"))
 	}
+	problems = append(problems, c.checkActions()...)
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("sallyport: %w", err)
 	}
 	return base, nil
+}
+
+// checkUsers says what is wrong with the host program's own people.
+func (c *Config) checkUsers() (problems []error) {
+	if c.UsersAnswer < 0 || c.UsersAnswer > signin.MaxUsersAnswer {
+		problems = append(problems, fmt.Errorf("Config.UsersAnswer is %v; it must be at most %v", c.UsersAnswer, signin.MaxUsersAnswer))
+	}
+	if _, ok := httpserve.Landing(c.PasswordPage); c.PasswordPage != "" && !ok {
+		problems = append(problems, fmt.Errorf("Config.PasswordPage is %q; it must be a path on this server, and not one that leads on to another page", c.PasswordPage))
+	}
+	if c.Users == nil && (c.UsersAnswer != 0 || c.PasswordPage != "") {
+		problems = append(problems, errors.New("Config.UsersAnswer and Config.PasswordPage are for Config.Users, which is nil"))
+	}
+	return problems
+}
+
+// checkActions cleans the host program's actions, and says what is wrong with them.
+func (c *Config) checkActions() (problems []error) {
+	seen, list := web.OwnActs(), []authn.Action{}
+	for i, a := range c.Actions {
+		clean, err := authn.CleanAction(a)
+		clean.Company = ""
+		switch {
+		case err != nil && len(authn.AsError(err).Fields) > 0:
+			problems = append(problems, fmt.Errorf("Config.Actions[%d] has a %s that cannot be: a name is words of a-z, 0-9 and _ with points between, a title 1 to %d characters", i, authn.AsError(err).Fields[0].Name, authn.MaxActionTitle))
+		case slices.Contains(seen, a.Name):
+			problems = append(problems, fmt.Errorf("Config.Actions[%d] is %q, which stands twice or is a name of Sallyport's own", i, a.Name))
+		}
+		seen, list = append(seen, a.Name), append(list, clean)
+	}
+	c.Actions = list
+	return problems
 }
 
 // bypasses is the method that makes help codes, if there is one.
@@ -275,6 +332,13 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
+// meterAddresses limits how often the strength of passwords is asked for, apart from
+// signing in, so that neither uses the other up.
+func meterAddresses(now func() time.Time) *throttle.Addresses {
+	few, many := throttle.Rate{PerMinute: 240}, throttle.Rate{PerMinute: 600}
+	return throttle.NewAddresses(throttle.AddressesConfig{IPv4Address: few, IPv4Net: many, IPv6Subnet: few, IPv6Home: few, IPv6Site: many, Entries: 4096, Now: now})
+}
+
 func (s *Server) services() error {
 	c := s.cfg
 	s.clock = &clockGuard{store: c.Store, now: c.Now, log: c.Log}
@@ -282,6 +346,7 @@ func (s *Server) services() error {
 	var deliver signin.Deliverer // a nil *notice.Service would be no nil interface
 	var texts signin.Texts
 	var settings func(context.Context, string, authn.Kind) ([]byte, error)
+	var reaches func(context.Context, string, authn.Kind) (authn.Reaches, error)
 	var countries func(context.Context, string) ([]string, error)
 	runner := &remote.Runner{}
 	methods := map[authn.Kind]authn.Method{}
@@ -290,19 +355,25 @@ func (s *Server) services() error {
 	}
 	if len(c.Senders) > 0 || len(c.TextDrivers) > 0 {
 		n := notice.Config{Outbox: c.Store, Texts: c.Catalogue, Senders: c.Senders, PublicURL: c.PublicURL,
-			Code: c.Digits, Now: c.Now, Log: c.Log, Random: c.Random}
+			Places: c.Places, Code: c.Digits, Now: c.Now, Log: c.Log, Random: c.Random}
 		s.Providers, errs[6] = provider.New(provider.Config{Store: c.Store, Mail: c.CompanyMail, Drivers: c.TextDrivers, Texts: c.Texts, Text: c.Senders[authn.SMS],
 			Duo: c.Duo, Streams: c.Streams, PublicURL: c.PublicURL, Now: c.Now, Random: c.Random, Log: c.Log, Lifetimes: c.Lifetimes,
 			Render: func(l authn.Letter) (authn.Message, error) { return s.Notices.Render(l) }})
-		n.SenderFor = s.Providers.SenderFor
+		n.SenderFor, n.ViaFor = s.Providers.SenderFor, s.Providers.ViaFor
 		s.Notices, errs[5] = notice.New(n)
 		deliver, texts, settings, countries = s.Notices, s.Providers, s.Providers.Settings, s.Providers.Countries
+		reaches = s.Providers.Reaches
 	}
-	s.SignIn, errs[0] = signin.New(signin.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Deliver: deliver, Texts: texts, Settings: settings, Runner: runner, Addresses: c.Addresses,
-		Alarm: throttle.NewAlarm(throttle.AlarmConfig{}), Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes, Clock: s.clock.check})
-	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Codes: c.BackupCodes, Deliver: deliver, Texts: texts, Settings: settings, Runner: runner,
+	s.SignIn, errs[0] = signin.New(signin.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Deliver: deliver, Texts: texts, Settings: settings, Reaches: reaches, Runner: runner, Addresses: c.Addresses, Meter: meterAddresses(c.Now),
+		Alarm: throttle.NewAlarm(throttle.AlarmConfig{}), Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes, Clock: s.clock.check,
+		Users: c.Users, UsersAnswer: c.UsersAnswer, Log: c.Log, Actions: c.Actions, OwnActs: web.OwnActs(), Issuer: s.origin + httpapi.GrantsPath,
+		Helpers: func(of authn.Company) []string { return directory.RolesWith(of, directory.FactorsManage) }})
+	if errs[0] != nil {
+		return errs[0] // what follows asks it
+	}
+	s.Enroll, errs[1] = enroll.New(enroll.Config{Store: c.Store, Methods: c.Methods, Passwords: c.Passwords, Codes: c.BackupCodes, Deliver: deliver, Texts: texts, Settings: settings, Reaches: reaches, Runner: runner,
 		Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes})
-	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Now: c.Now, Random: c.Random, Log: c.Log})
+	s.Sessions, errs[2] = session.New(session.Config{Store: c.Store, Valid: policy.CheckSession, Trusts: policy.TrustHolds, Rights: directory.Administrative, Present: s.SignIn.Present, Now: c.Now, Random: c.Random, Log: c.Log})
 	shapes := func(ctx context.Context, company string) (map[string]int, error) {
 		counts, err := c.Store.Shapes(ctx, company)
 		out := make(map[string]int, len(counts))
@@ -313,7 +384,8 @@ func (s *Server) services() error {
 	}
 	s.Directory, errs[3] = directory.New(directory.Config{Store: c.Store, Passwords: c.Passwords, Bypasses: c.bypasses(), Methods: c.Methods, Settings: settings, Countries: countries,
 		Lifetimes: c.Lifetimes, Locales: c.Catalogue.Languages(), Now: c.Now, Random: c.Random,
-		Traits: func(of authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(methods, of) }, Shapes: shapes})
+		Traits: func(of authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(methods, of) }, Shapes: shapes,
+		Actions: c.Actions, OwnActs: web.OwnActs(), Stands: s.SignIn.Stands})
 	s.Reports, errs[7] = report.New(report.Config{Store: c.Store, Methods: c.Methods, Providers: s.Providers, Shapes: shapes, Now: c.Now})
 	s.Audit, errs[4] = audit.New(audit.Config{Store: c.Store, Streams: c.Streams, Text: s.eventText, Now: c.Now, Random: c.Random})
 	brand := branding.Config{Store: c.Store, SMSName: notice.SMSName, Now: c.Now, Random: c.Random, Lifetimes: c.Lifetimes}
@@ -330,13 +402,13 @@ func (s *Server) eventText(e authn.Event) string {
 }
 
 func (s *Server) mount(outer *httpserve.Config) error {
-	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers, Branding: s.Branding, Reports: s.Reports,
+	api, err := httpapi.New(httpapi.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory, Audit: s.Audit, Providers: s.Providers, Branding: s.Branding, Reports: s.Reports, GrantKeys: s.cfg.Store, Places: s.cfg.Places, PublicURL: s.origin,
 		Cookies: s.cookies, Texts: s.cfg.Catalogue, Locales: s.cfg.Catalogue.Languages(), Methods: s.cfg.Methods, Now: s.cfg.Now})
 	if err != nil {
 		return err
 	}
 	pages, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
-		Audit: s.Audit, Providers: s.Providers, Branding: s.Branding, Reports: s.Reports, Cookies: s.cookies, Texts: s.cfg.Catalogue, Methods: s.cfg.Methods, Home: s.cfg.Home, Banner: s.cfg.Banner,
+		Audit: s.Audit, Providers: s.Providers, Branding: s.Branding, Reports: s.Reports, Places: s.cfg.Places, Cookies: s.cookies, Texts: s.cfg.Catalogue, Methods: s.cfg.Methods, Home: s.cfg.Home, HostPassword: s.cfg.PasswordPage, Banner: s.cfg.Banner,
 		OpenAPI: httpapi.OpenAPI(), PublicURL: s.cfg.PublicURL, Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check, Status: s.status})
 	if err != nil {
 		return err
@@ -353,6 +425,9 @@ func (s *Server) mount(outer *httpserve.Config) error {
 
 // Handler serves everything: pages under /, JSON under /api/v1.
 func (s *Server) Handler() http.Handler { return s.handler }
+
+// SessionCookie is the name of the cookie that holds the session.
+func (s *Server) SessionCookie() string { return s.cookies.Session() }
 
 // Routes are the patterns that Handler serves.
 func (s *Server) Routes() []string { return s.mux.Routes() }

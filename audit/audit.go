@@ -131,6 +131,27 @@ func (s *Service) Events(ctx context.Context, company string, q authn.EventQuery
 	return s.c.Store.Events(ctx, company, q)
 }
 
+// The events of a person that are looked at for the beginning of a session: those of
+// its millisecond, and as a clock that stands or is set back may have more.
+const atBeginning = 20
+
+// BegunFrom is the network address that a session was opened from, as its event says.
+// Sessions themselves hold none, so that nothing more has to be kept, copied or
+// erased. Empty: the event was deleted or erased, or has none.
+func (s *Service) BegunFrom(ctx context.Context, of authn.Session) (string, error) {
+	list, err := s.Events(ctx, of.Company, authn.EventQuery{Target: of.User, Limit: atBeginning,
+		Before: authn.FirstID(authn.EventID, of.CreatedAt.Add(time.Millisecond))})
+	if err != nil {
+		return "", err
+	}
+	for _, e := range list {
+		if e.Type == "session.started" && e.At.Equal(of.CreatedAt) {
+			return e.Personal.Address, nil
+		}
+	}
+	return "", nil
+}
+
 // The sealer's lease and how much it takes at once.
 const (
 	leaseName = "audit.sealer"

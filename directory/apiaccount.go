@@ -56,7 +56,7 @@ func prepareAPIOn(ctx context.Context, s *Service, w Who, p PersonAct) (PersonAc
 		}
 		password = SecretPrefix + secretText.EncodeToString(b)
 		p.secret = []byte(password)
-	} else if err := s.c.Passwords.Check("password", password, target, seen.Company, LeastSecret); err != nil {
+	} else if err := s.c.Passwords.Check(ctx, "password", password, target, seen.Company, LeastSecret); err != nil {
 		return p, err
 	}
 	if p.hash, err = s.c.Passwords.Hash(ctx, password); err != nil {
@@ -67,6 +67,9 @@ func prepareAPIOn(ctx context.Context, s *Service, w Who, p PersonAct) (PersonAc
 
 // mayBecome refuses somebody with administrative rights (ruling 21).
 func mayBecome(c authn.Company, u authn.User) error {
+	if u.ExternalID != "" {
+		return authn.HostPassword() // the account's secret would be a password here
+	}
 	if !u.API && Administrative(c, u) {
 		return &authn.Error{Code: authn.PolicyForbids, Key: "error.api_administrative"}
 	}

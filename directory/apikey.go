@@ -20,6 +20,8 @@ type KeyStore interface {
 	APIKeys(ctx context.Context, company, owner, after string, limit int) ([]authn.APIKey, error)
 	// APIKey finds one by id or name.
 	APIKey(ctx context.Context, company, which string) (authn.APIKey, error)
+	// ReturnAddresses are those of a key.
+	ReturnAddresses(ctx context.Context, company, key string) ([]authn.ReturnAddress, error)
 	// OpenAPIKey finds what a token opens. With NotFound it says the company, if
 	// that is there.
 	OpenAPIKey(context.Context, authn.Token) (authn.APIKey, authn.User, authn.Company, error)
@@ -123,6 +125,13 @@ func (s *Service) judge(ctx context.Context, c KeyCaller, client authn.Client, p
 	if why, code := c.refused(client, p, now); why != "" {
 		s.refuse(ctx, c, client, why, p, now)
 		return KeyCaller{}, code
+	}
+	switch err := s.c.Stands(ctx, c.Company, c.Owner); {
+	case errors.Is(err, authn.Unauthenticated):
+		s.refuse(ctx, c, client, "owner_suspended", p, now)
+		return KeyCaller{}, err
+	case err != nil:
+		return KeyCaller{}, err
 	}
 	s.used(ctx, c, client, p, now)
 	return c, nil

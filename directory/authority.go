@@ -57,15 +57,18 @@ func TheOperator(company string) Who {
 type Act struct {
 	Type       string // of its event, also of the refusal
 	Permission Permission
-	Fresh      bool   // needs a recent proof
-	Target     string // id or login of the person it is about; empty: the company
-	Self       bool   // the target may be who acts
-	Reason     string // for the log; empty: none was given
-	Hash       string // of the act, where somebody else may have to agree; see Do
-	Approval   string // id of the approval that it is about
-	creates    string // id of the person that it makes
-	Key        string // id of a key of the target that it is about
-	Account    bool   // it is about the target as an API account
+	Fresh      bool        // needs a recent proof
+	Target     string      // id or login of the person it is about; empty: the company
+	Self       bool        // the target may be who acts
+	Reason     string      // for the log; empty: none was given
+	Hash       string      // of the act, where somebody else may have to agree; see Do
+	Approval   string      // id of the approval that it is about
+	creates    string      // id of the person that it makes
+	Key        string      // id of a key of the target that it is about
+	Account    bool        // it is about the target as an API account
+	action     string      // name of an action of the company that it is about
+	grant      authn.Token // of a grant that it uses
+	handle     authn.Token // of a handle that it uses
 }
 
 // Done is what an act came to.
@@ -87,7 +90,7 @@ const ReasonMax = 500
 
 func (s *Service) actKeys(w Who, a Act) (authn.Keys, error) {
 	k := authn.Keys{Company: w.Company, By: w.Actor, Browser: w.Client.Browser, Now: s.c.Now(), Act: a.Hash, ApprovalID: a.Approval,
-		APIKey: a.Key, Account: a.Account}
+		APIKey: a.Key, Account: a.Account, Action: a.action, GrantToken: a.grant, HandleToken: a.handle}
 	if w.Actor.IsZero() || !w.Actor.Operator && w.Actor.Company() != w.Company {
 		return k, authn.Unauthenticated
 	}
@@ -283,6 +286,12 @@ func mayTouch(rows *authn.Rows, a Act) error {
 	return nil
 }
 
+// Above reports whether somebody holds a permission that another one lacks. Nobody is
+// above an owner, who could give themselves what no built-in role holds.
+func Above(c authn.Company, u, other authn.User) bool {
+	return !hasRole(other, Owner) && slices.ContainsFunc(Permissions(), func(p Permission) bool { return holds(c, u, p) && !holds(c, other, p) })
+}
+
 // held reports whether who acts holds a permission: in person, or as a program.
 func held(by *authn.Rows, p Permission) bool {
 	if by.Key != nil {
@@ -321,17 +330,29 @@ func (s *Service) recent(by *authn.Rows, a Act, now time.Time) error {
 // Recent says whether the session in rows proved itself recently enough for an
 // administrative act, and by no way that is on probation (rulings 18 and 26).
 func Recent(rows *authn.Rows, age time.Duration, now time.Time) error {
+	if err := probation(rows, now); err != nil {
+		return err
+	}
+	return policy.Fresh(rows, holdsOwn(rows), age, now)
+}
+
+// probation refuses whoever has a way that is on probation.
+func probation(rows *authn.Rows, now time.Time) error {
 	for _, f := range rows.Factors {
 		if f.State == authn.Confirmed && f.ProbationUntil.After(now) {
 			return &authn.Error{Code: authn.PolicyForbids, Key: "error.probation", ExpiresAt: f.ProbationUntil}
 		}
 	}
-	// A code by e-mail proves nothing that is held: who has only that confirms with
-	// it, and could otherwise never be done.
-	held := slices.ContainsFunc(rows.Factors, func(f authn.Factor) bool {
+	return nil
+}
+
+// holdsOwn reports whether the person has something that they hold. A code by e-mail
+// proves nothing of the kind: who has only that confirms with it, and could
+// otherwise never be done.
+func holdsOwn(rows *authn.Rows) bool {
+	return slices.ContainsFunc(rows.Factors, func(f authn.Factor) bool {
 		return f.Kind.Own() && f.Kind != authn.Email && (f.State == authn.Confirmed || f.State == authn.Asleep)
 	})
-	return policy.Fresh(rows, held, age, now)
 }
 
 // actorOf is what events call who acts.

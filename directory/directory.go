@@ -40,6 +40,8 @@ type Store interface {
 	EraseStore
 	// PendingSecret is the secret of a pending factor, for showing it again.
 	PendingSecret(context.Context, authn.Keys) ([]byte, error)
+	// Actions are those that a company registered, by name.
+	Actions(ctx context.Context, company string) ([]authn.Action, error)
 	// Sessions are those of a person that did not end yet, or not long ago.
 	Sessions(ctx context.Context, company, user string) ([]authn.Session, error)
 	KeyStore
@@ -50,7 +52,7 @@ type Store interface {
 // Passwords judges and hashes passwords; method/password is one.
 type Passwords interface {
 	Hash(ctx context.Context, password string) ([]byte, error)
-	Check(field, password string, u authn.User, c authn.Company, minimum int) error
+	Check(ctx context.Context, field, password string, u authn.User, c authn.Company, minimum int) error
 }
 
 // Config wires a Service. Store and Passwords are needed.
@@ -70,6 +72,13 @@ type Config struct {
 	// no policy can be saved that demands something.
 	Traits  func(authn.Company) func(authn.Kind) (authn.Traits, bool)
 	Locales []string // languages that a person can be given; nil: any
+	// Actions are the host program's; OwnActs are the names of what Sallyport itself
+	// asks for a proof for. No company registers one of either name.
+	Actions []authn.Action
+	OwnActs []string
+	// Stands asks whoever keeps the owner of a key whether they may sign in
+	// (signin.Service.Stands): Unauthenticated if not. Nil: Sallyport keeps everybody.
+	Stands func(context.Context, authn.Company, authn.User) error
 	// Shapes counts the people of a company by authn.Shape; nil: they are gone through.
 	Shapes func(ctx context.Context, company string) (map[string]int, error)
 }
@@ -92,6 +101,9 @@ func New(c Config) (*Service, error) {
 	}
 	if c.Random == nil {
 		c.Random = rand.Reader
+	}
+	if c.Stands == nil {
+		c.Stands = func(context.Context, authn.Company, authn.User) error { return nil }
 	}
 	s := &Service{c: c, life: c.Lifetimes.WithDefaults(), methods: map[authn.Kind]authn.Method{}}
 	for _, m := range c.Methods {
@@ -153,6 +165,10 @@ func (s *Service) Companies(ctx context.Context) ([]authn.Company, error) {
 func (s *Service) SetPolicy(ctx context.Context, company string, doc policy.Document, from int64) error {
 	now := s.c.Now()
 	return s.c.Store.Decide(ctx, authn.Keys{Company: company, Now: now}, func(rows *authn.Rows) authn.Verdict {
+		before, err := policy.Parse(rows.Company.Policy)
+		if err != nil {
+			return authn.Drop(err)
+		}
 		if rows.Company.PolicyVersion != from {
 			return authn.Drop(&authn.Error{Code: authn.Conflict, Key: "error.policy_moved"})
 		}
@@ -167,7 +183,7 @@ func (s *Service) SetPolicy(ctx context.Context, company string, doc policy.Docu
 		ev := s.operator("policy.changed", now)
 		ev.Company = company
 		ev.Personal.Detail = map[string]string{"two_factor": string(doc.TwoFactor)}
-		return authn.Accept(ev, authn.SetPolicy{Policy: raw, Version: from + 1, Actor: Operator})
+		return authn.Accept(ev, authn.SetPolicy{Policy: raw, Version: from + 1, Actor: Operator, EndsTrust: policy.EndsTrust(before, doc, now)})
 	})
 }
 
@@ -267,7 +283,7 @@ func (s *Service) password(ctx context.Context, c authn.Company, u *authn.User, 
 	if err != nil {
 		return nil, fmt.Errorf("directory: %w", err)
 	}
-	if err := s.c.Passwords.Check(field, password, *u, c, policy.MinimumPassword(doc, *u)); err != nil {
+	if err := s.c.Passwords.Check(ctx, field, password, *u, c, policy.MinimumPassword(doc, *u)); err != nil {
 		return nil, err
 	}
 	hash, err := s.c.Passwords.Hash(ctx, password)
@@ -309,6 +325,9 @@ func (s *Service) SetPassword(ctx context.Context, company authn.Company, user, 
 	u, _, err := s.Lookup(ctx, company, user)
 	if err != nil {
 		return err
+	}
+	if u.ExternalID != "" {
+		return authn.HostPassword()
 	}
 	now := s.c.Now()
 	set, err := s.password(ctx, company, &u, "password", password, now)

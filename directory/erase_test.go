@@ -252,7 +252,8 @@ func TestEraseRacesWithSignIn_K2(t *testing.T) {
 
 func TestExport_K2(t *testing.T) {
 	w := newErasing(t)
-	maya, tom := w.add("maya"), w.add("tom", directory.Administrator)
+	// A name that no id has by chance.
+	maya, tom := w.add("maya"), w.add("tom-the-administrator", directory.Administrator)
 	hers := w.session(maya)
 	other := w.AddCompany(t, "beta", "Beta")
 	// Something by an administrator, from where he sits.

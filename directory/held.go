@@ -2,6 +2,7 @@ package directory
 
 import (
 	"encoding/json"
+	"net/netip"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -19,6 +20,7 @@ type heldDocument struct {
 	Password   *heldPassword  `json:"password,omitempty"`
 	Ways       []heldWay      `json:"ways_to_verify"`
 	Sessions   []heldSession  `json:"sessions"`
+	Trusted    []heldTrust    `json:"trusted_browsers"`
 	SignIns    []heldSignIn   `json:"unfinished_sign_ins"`
 	Browsers   int            `json:"known_browsers"`
 	Codes      []heldCode     `json:"codes_sent"`
@@ -35,6 +37,7 @@ type heldCompany struct {
 
 type heldProfile struct {
 	ID                string     `json:"id"`
+	ExternalID        string     `json:"external_id,omitempty"`
 	Login             string     `json:"login"`
 	Name              string     `json:"name"`
 	Email             string     `json:"email,omitempty"`
@@ -57,6 +60,7 @@ type heldProfile struct {
 	PasswordChangedAt *time.Time `json:"password_changed_at,omitempty"`
 	PasswordKnownAt   *time.Time `json:"password_known_to_others_at,omitempty"`
 	SecuredAt         *time.Time `json:"secured_at,omitempty"`
+	HelpAskedAt       *time.Time `json:"help_asked_at,omitempty"`
 	WrongInRow        int        `json:"wrong_codes_in_row"`
 	WrongInMonth      int        `json:"wrong_codes_in_month"`
 	LastSignInAt      *time.Time `json:"last_sign_in_at,omitempty"`
@@ -101,12 +105,22 @@ type heldSession struct {
 	ExpiresAt  time.Time `json:"expires_at"`
 }
 
-type heldSignIn struct {
+type heldTrust struct {
 	ID        string    `json:"id"`
-	Purpose   string    `json:"purpose"`
-	State     string    `json:"state"`
+	Agent     string    `json:"agent"`
+	Name      string    `json:"name,omitempty"`
 	CreatedAt time.Time `json:"created_at"`
+	UsedAt    time.Time `json:"last_used_at"`
 	ExpiresAt time.Time `json:"expires_at"`
+}
+
+type heldSignIn struct {
+	ID        string     `json:"id"`
+	Purpose   string     `json:"purpose"`
+	State     string     `json:"state"`
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt time.Time  `json:"expires_at"`
+	Address   netip.Addr `json:"address,omitzero"` // as an application stated it
 }
 
 type heldCode struct {
@@ -170,7 +184,7 @@ func maybe(t time.Time) *time.Time {
 func (e *Export) document() heldDocument {
 	h := &e.held
 	d := heldDocument{Version: ExportVersion, ExportedAt: e.at.UTC(), Company: heldCompany{e.company.Slug, e.company.Name}, Profile: profileOf(h.User), Browsers: h.Browsers,
-		Logins: []heldLogin{}, Ways: []heldWay{}, Sessions: []heldSession{}, SignIns: []heldSignIn{}, Codes: []heldCode{}, Links: []heldLink{},
+		Logins: []heldLogin{}, Ways: []heldWay{}, Sessions: []heldSession{}, Trusted: []heldTrust{}, SignIns: []heldSignIn{}, Codes: []heldCode{}, Links: []heldLink{},
 		Keys: []heldKey{}, Approvals: []heldApproval{}, Letters: []heldLetter{}}
 	for _, l := range h.Logins {
 		d.Logins = append(d.Logins, heldLogin{l.Name, l.Kind})
@@ -187,8 +201,15 @@ func (e *Export) document() heldDocument {
 	for _, s := range h.Sessions {
 		d.Sessions = append(d.Sessions, heldSession{s.ID, s.Name, s.Agent, s.AMR, s.ACR, s.CreatedAt, s.LastSeenAt, s.ExpiresAt})
 	}
+	for _, t := range h.Trusted {
+		d.Trusted = append(d.Trusted, heldTrust{t.ID, t.Agent, t.Name, t.CreatedAt, t.UsedAt, t.ExpiresAt})
+	}
 	for _, a := range h.Attempts {
-		d.SignIns = append(d.SignIns, heldSignIn{a.ID, string(a.Purpose), string(a.State), a.CreatedAt, a.ExpiresAt})
+		one := heldSignIn{ID: a.ID, Purpose: string(a.Purpose), State: string(a.State), CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt}
+		if a.Caller != nil {
+			one.Address = a.Caller.Address
+		}
+		d.SignIns = append(d.SignIns, one)
 	}
 	for _, c := range h.Challenges {
 		d.Codes = append(d.Codes, heldCode{c.ID, string(c.Kind), string(c.Purpose), c.Destination, c.Sends, maybe(c.SentAt), c.ExpiresAt, string(c.Outcome)})
@@ -217,10 +238,10 @@ func profileOf(u authn.User) heldProfile {
 	if roles == nil {
 		roles = []string{}
 	}
-	return heldProfile{ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerifiedAt: maybe(u.EmailVerifiedAt), EmailChangedAt: maybe(u.EmailChangedAt),
+	return heldProfile{ID: u.ID, ExternalID: u.ExternalID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerifiedAt: maybe(u.EmailVerifiedAt), EmailChangedAt: maybe(u.EmailChangedAt),
 		Phone: u.Phone, PhoneTrustedAt: maybe(u.PhoneTrustedAt), PhoneChangedAt: maybe(u.PhoneChangedAt), Locale: u.Locale, Audience: string(u.Audience),
 		Status: string(u.Status), Roles: roles, Program: u.API, RequireTwoFactor: u.RequireTwoFactor, ExemptUntil: maybe(u.ExemptUntil), ExemptReason: u.ExemptReason,
 		GraceFrom: maybe(u.GraceAt), FirstWayAt: maybe(u.HadFactorAt), Preferred: u.Preferred, PasswordChangedAt: maybe(u.PasswordChangedAt),
-		PasswordKnownAt: maybe(u.PasswordKnownAt), SecuredAt: maybe(u.SecuredAt), WrongInRow: u.WrongInRow, WrongInMonth: u.WrongInMonth,
+		PasswordKnownAt: maybe(u.PasswordKnownAt), SecuredAt: maybe(u.SecuredAt), HelpAskedAt: maybe(u.HelpAskedAt), WrongInRow: u.WrongInRow, WrongInMonth: u.WrongInMonth,
 		LastSignInAt: maybe(u.LastSignInAt), CreatedAt: u.CreatedAt}
 }

@@ -77,6 +77,9 @@ func (s *Service) Recover(ctx context.Context, company authn.Company, user strin
 	if !hasRole(u, Owner) {
 		return Given{}, authn.InvalidField("owner", "not_owner", nil)
 	}
+	if u.ExternalID != "" {
+		return Given{}, authn.HostPassword()
+	}
 	return s.give(ctx, company, user, authn.OwnerLink, "company.recovered", false, func(rows *authn.Rows, u *authn.User) []authn.Write {
 		u.Status = authn.Active
 		u.HadFactorAt, u.SecuredAt = time.Time{}, time.Time{}

@@ -213,6 +213,7 @@ type KeyRow struct {
 	Owner     authn.User
 	Effective []string // the scopes that the owner's rights leave
 	Maker     string   // login, or "operator"; empty: not noted
+	Returns   []authn.ReturnAddress
 	State     KeyState
 }
 
@@ -271,6 +272,9 @@ func (s *Service) keyRow(ctx context.Context, company authn.Company, k authn.API
 	row := KeyRow{APIKey: k, State: KeyActive, Effective: []string{}}
 	if rows.User != nil {
 		row.Owner = *rows.User
+	}
+	if row.Returns, err = s.c.Store.ReturnAddresses(ctx, company.ID, k.ID); err != nil {
+		return KeyRow{}, fmt.Errorf("directory: return addresses: %w", err)
 	}
 	for _, p := range k.Scopes {
 		if Can(company, row.Owner, Permission(p)) {

@@ -28,6 +28,7 @@ type ExportedPerson struct {
 	Methods       []string   `json:"methods"`
 	Required      bool       `json:"two_factor_required"` // of this person in particular
 	ExemptUntil   *time.Time `json:"exempt_until,omitempty"`
+	HelpAskedAt   *time.Time `json:"help_asked_at,omitempty"` // from the sign-in page; not in CSV
 	LastSignInAt  *time.Time `json:"last_sign_in_at,omitempty"`
 	CreatedAt     time.Time  `json:"created_at"`
 }
@@ -53,7 +54,7 @@ func (p Listed) Export() ExportedPerson {
 	if p.Shape.Exempt {
 		out.ExemptUntil = at(p.ExemptUntil)
 	}
-	out.LastSignInAt = at(p.LastSignInAt)
+	out.HelpAskedAt, out.LastSignInAt = at(p.HelpAskedAt), at(p.LastSignInAt)
 	return out
 }
 

@@ -47,7 +47,7 @@ const (
 	FilterMethod   = "method"   // a kind that they have and that works, or "none"
 	FilterStatus   = "status"   // active, suspended
 	FilterSetUp    = "set_up"   // yes, no, due
-	FilterState    = "state"    // locked, exempt, api
+	FilterState    = "state"    // locked, exempt, api, confirm_again, help
 	FilterRole     = "role"     // name of a role of the company
 	FilterAudience = "audience" // internal, external
 )
@@ -61,7 +61,7 @@ func Filters() []string {
 var choices = map[string][]string{
 	FilterStatus:   {string(authn.Active), string(authn.Suspended)},
 	FilterSetUp:    {"yes", "no", "due"},
-	FilterState:    {"locked", "exempt", "api", "confirm_again"},
+	FilterState:    {"locked", "exempt", "api", "confirm_again", "help"},
 	FilterAudience: {string(authn.InternalAudience), string(authn.ExternalAudience)},
 	FilterMethod:   {"none", string(authn.TOTP), string(authn.SMS), string(authn.Email), string(authn.Duo), string(authn.WebAuthn), string(authn.BackupCode)},
 }
@@ -183,7 +183,7 @@ func fitsOne(doc policy.Document, s authn.Shape, filter, value string) bool {
 		}
 		return len(s.Kinds) == 0
 	case FilterState:
-		return value == "locked" && s.Locked || value == "exempt" && s.Exempt || value == "api" && s.API ||
+		return value == "locked" && s.Locked || value == "exempt" && s.Exempt || value == "api" && s.API || value == "help" && s.Asks ||
 			value == "confirm_again" && slices.ContainsFunc(s.Kinds, func(k authn.Kind) bool { return awaits(doc, s, k) })
 	case FilterRole:
 		return slices.Contains(s.Roles, value) || value == Member && len(s.Roles) == 0

@@ -103,6 +103,7 @@ const (
 	Erase        = "erase"  // for good: see planErase
 	APIOn        = "api_on" // role, networks, owner, until: RFC 3339; see planAPIOn
 	APIOff       = "api_off"
+	CloseHelp    = "close_help" // what was asked for from the sign-in page is dealt with
 )
 
 // personActs are the acts. A page, a route and a command find here what there is.
@@ -128,9 +129,10 @@ var personActs = map[string]personAct{
 	Exempt: {permission: UsersWrite, event: "user.exempted", args: []string{"until"}, plan: planExempt},
 	EndExemption: {permission: UsersWrite, event: "user.exemption_ended", gentle: true, keeps: true,
 		plan: plain(func(u *authn.User) { u.ExemptUntil, u.ExemptReason, u.ExemptBy = time.Time{}, "", "" })},
-	Erase:  {permission: UsersIdentity, event: "user.erased", plan: planErase},
-	APIOn:  {permission: UsersIdentity, event: "api_account.on", args: []string{"role", "networks", "owner", "until"}, prepare: prepareAPIOn, plan: planAPIOn},
-	APIOff: {permission: UsersIdentity, event: "api_account.off", gentle: true, plan: planAPIOff},
+	Erase:     {permission: UsersIdentity, event: "user.erased", plan: planErase},
+	APIOn:     {permission: UsersIdentity, event: "api_account.on", args: []string{"role", "networks", "owner", "until"}, prepare: prepareAPIOn, plan: planAPIOn},
+	CloseHelp: {permission: FactorsManage, event: "help.closed", gentle: true, keeps: true, plan: planCloseHelp},
+	APIOff:    {permission: UsersIdentity, event: "api_account.off", gentle: true, plan: planAPIOff},
 
 	SetName:     {permission: UsersWrite, event: "user.name_changed", gentle: true, keeps: true, unexplained: true, args: []string{"name"}, plan: planName},
 	SetLocale:   {permission: UsersWrite, event: "user.locale_changed", gentle: true, keeps: true, unexplained: true, args: []string{"locale"}, plan: planLocale},

@@ -133,6 +133,19 @@ func planPrefer(_ context.Context, _ *Service, a asked) (change, error) {
 	}, nil
 }
 
+// planCloseHelp ends what somebody asked for from the sign-in page: they were helped,
+// or it was not they who asked.
+func planCloseHelp(_ context.Context, _ *Service, a asked) (change, error) {
+	return func(_ *authn.Rows, u *authn.User, _ time.Time) (Done, error) {
+		if u.HelpAskedAt.IsZero() {
+			return Done{}, &authn.Error{Code: authn.Conflict, Key: "error.help_over"}
+		}
+		d := Done{Detail: map[string]string{"before": u.HelpAskedAt.UTC().Format(time.RFC3339)}}
+		u.HelpAskedAt = time.Time{}
+		return d, nil
+	}, nil
+}
+
 // twoFactor refuses what is about ways to verify where the person uses none, or
 // none of that kind, or may not sign in.
 func (s *Service) twoFactor(c authn.Company, u authn.User, k authn.Kind) error {
@@ -264,6 +277,8 @@ func planInvite(_ context.Context, s *Service, a asked) (change, error) {
 		return nil, authn.Forbidden
 	case a.user.API:
 		return nil, &authn.Error{Code: authn.Conflict, Key: "error.api_account"}
+	case a.user.ExternalID != "":
+		return nil, authn.HostPassword()
 	case !shown && a.user.Email == "":
 		return nil, authn.InvalidField("email", "required", nil)
 	case !a.who.Actor.Operator && a.user.Status != authn.Active:

@@ -97,7 +97,7 @@ func (s *Service) SavePolicy(ctx context.Context, w Who, ch PolicyChange) (Polic
 			return Done{}, err
 		}
 		done := Done{Detail: detail, Writes: []authn.Write{authn.SetPolicy{Policy: raw, Version: out.Version, Actor: actorOf(w, rows),
-			Reason: ch.Reason, UndoOf: ch.UndoOf, Summary: summary}}}
+			Reason: ch.Reason, UndoOf: ch.UndoOf, Summary: summary, EndsTrust: policy.EndsTrust(before, out.Document, now)}}}
 		if out.Preview.Weakens {
 			done.Writes = append(done.Writes, authn.TellOwners{Letter: authn.Letter{Template: "policy_changed", Channel: authn.Email, At: now, Args: Told(w, rows, ch.Reason)}})
 		}

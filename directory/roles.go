@@ -25,6 +25,9 @@ const (
 	BrandingWrite  Permission = "branding.write"
 	AuditRead      Permission = "audit.read"
 	ReportsRead    Permission = "reports.read"
+	// GrantsRedeem is for the program of an application that asks people to confirm
+	// what they do there.
+	GrantsRedeem Permission = "grants.redeem"
 	// An application that checks passwords itself (ruling 22). No built-in role
 	// holds these three.
 	AttemptsAssert  Permission = "attempts.assert"
@@ -43,7 +46,7 @@ const (
 // builtIn says what each role may do. Owner-class permissions (ruling 19) are
 // the owner's alone; the special permissions of ruling 22 are nobody's.
 var builtIn = map[string][]Permission{
-	Owner:         {UsersRead, UsersWrite, UsersIdentity, FactorsManage, PolicyWrite, RolesWrite, KeysWrite, ProvidersWrite, BrandingWrite, AuditRead, ReportsRead},
+	Owner:         {UsersRead, UsersWrite, UsersIdentity, FactorsManage, PolicyWrite, RolesWrite, KeysWrite, ProvidersWrite, BrandingWrite, AuditRead, ReportsRead, GrantsRedeem},
 	Administrator: {UsersRead, UsersWrite, FactorsManage, BrandingWrite, AuditRead, ReportsRead},
 	Helpdesk:      {UsersRead, FactorsManage},
 	Member:        {},
@@ -83,6 +86,22 @@ func RolePermissions(c authn.Company, role string) ([]Permission, bool) {
 		}
 	}
 	return nil, false
+}
+
+// RolesWith are the names of the company's roles that allow p, built-in ones first.
+func RolesWith(c authn.Company, p Permission) []string {
+	var names []string
+	for _, role := range Roles() {
+		if slices.Contains(builtIn[role], p) {
+			names = append(names, role)
+		}
+	}
+	for _, r := range c.Roles {
+		if slices.Contains(r.Permissions, string(p)) {
+			names = append(names, r.Name)
+		}
+	}
+	return names
 }
 
 // Can reports whether a person of the company holds a permission. It is the only

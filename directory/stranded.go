@@ -136,7 +136,8 @@ func (s *Service) invitePage(ctx context.Context, c authn.Company, old, doc poli
 	}
 	for _, p := range people {
 		to.After = p.User.ID
-		if !s.strands(c, old, doc, p.User, p.Factors, now) {
+		// An invitation sets a password, and who has theirs elsewhere gets none.
+		if p.User.ExternalID != "" || !s.strands(c, old, doc, p.User, p.Factors, now) {
 			continue
 		}
 		err := s.c.Store.Decide(ctx, authn.Keys{Company: c.ID, User: p.User.ID, Now: now}, func(rows *authn.Rows) authn.Verdict {

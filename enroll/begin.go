@@ -151,6 +151,9 @@ func (s *Service) prepare(ctx context.Context, m authn.Enroller, rows *authn.Row
 	if ask.Settings, err = s.settings(ctx, rows.Company.ID, m.Kind()); err != nil {
 		return authn.Shown{}, nil, err
 	}
+	if err := s.reach(ctx, rows, m.Kind()); err != nil {
+		return authn.Shown{}, nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, remote.AskTimeout)
 	defer cancel()
 	shown, err := m.Begin(ctx, ask)

@@ -110,7 +110,7 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 		return id, err
 	}
 	if outside {
-		return s.confirmSlow(ctx, w, k, m, codes, a)
+		return s.confirmSlow(ctx, w, k, &rows, m, codes, a)
 	}
 	var out Changed
 	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {

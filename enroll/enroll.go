@@ -57,7 +57,9 @@ type Passwords interface {
 	// Hash makes the form to store.
 	Hash(ctx context.Context, password string) ([]byte, error)
 	// Check says whether a password may be chosen; field names it in the error.
-	Check(field, password string, u authn.User, c authn.Company, minimum int) error
+	Check(ctx context.Context, field, password string, u authn.User, c authn.Company, minimum int) error
+	// Strength says how hard a password is to guess, as advice; Busy: not now.
+	Strength(ctx context.Context, password string, u authn.User, c authn.Company) (authn.Strength, error)
 }
 
 // Config wires a Service. Store, Methods and Passwords are needed.
@@ -69,7 +71,9 @@ type Config struct {
 	Deliver   Deliverer // nil: nothing is sent
 	Texts     Texts     // nil: text messages have no limits but those of package policy
 	// Settings are a company's for a kind, opened; nil: it has none. Nil: no method has any.
-	Settings  func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
+	Settings func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
+	// Reaches says whom the provider of a kind may serve now. Nil: everybody.
+	Reaches   func(ctx context.Context, company string, kind authn.Kind) (authn.Reaches, error)
 	Runner    *remote.Runner   // follows outside services; nil: one of its own
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand
@@ -85,6 +89,7 @@ type Service struct {
 	deliver   Deliverer
 	texts     Texts
 	company   func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
+	reaches   func(ctx context.Context, company string, kind authn.Kind) (authn.Reaches, error)
 	runner    *remote.Runner
 	now       func() time.Time
 	random    io.Reader
@@ -97,7 +102,7 @@ func New(c Config) (*Service, error) {
 		return nil, errors.New("enroll: Config.Store and Config.Passwords are needed")
 	}
 	s := &Service{store: c.Store, passwords: c.Passwords, codes: c.Codes, deliver: c.Deliver, now: c.Now, random: c.Random,
-		texts: c.Texts, company: c.Settings, runner: c.Runner,
+		texts: c.Texts, company: c.Settings, reaches: c.Reaches, runner: c.Runner,
 		life: c.Lifetimes.WithDefaults(), methods: map[authn.Kind]authn.Method{}}
 	if s.now == nil {
 		s.now = time.Now
@@ -202,7 +207,7 @@ func (s *Service) need(rows *authn.Rows, now time.Time) (policy.Need, error) {
 		return policy.Need{}, fmt.Errorf("enroll: %w", err)
 	}
 	return policy.Evaluate(policy.Asked{Document: doc, User: *rows.User, Factors: rows.Factors, Proofs: rows.Attempt.Proofs,
-		Purpose: rows.Attempt.Purpose, Lane: rows.Attempt.Lane, Now: now, Traits: s.traits(rows.Company)}), nil
+		Purpose: rows.Attempt.Purpose, Lane: rows.Attempt.Lane, Now: now, Caller: rows.Attempt.Caller, Traits: s.traits(rows.Company)}), nil
 }
 
 // traits are those of the kinds that a company can use.
@@ -216,6 +221,19 @@ func (s *Service) settings(ctx context.Context, company string, kind authn.Kind)
 		return nil, nil
 	}
 	return s.company(ctx, company, kind)
+}
+
+// reach refuses what goes through a provider that may not serve the person of rows now.
+// It is asked after the settings are read, so that it speaks of those or of newer ones.
+func (s *Service) reach(ctx context.Context, rows *authn.Rows, kind authn.Kind) error {
+	if s.reaches == nil {
+		return nil
+	}
+	reaches, err := s.reaches(ctx, rows.Company.ID, kind)
+	if err != nil {
+		return err
+	}
+	return reaches(*rows.Company, *rows.User)
 }
 
 // Close stops following outside services; what nobody answered yet is not approved.

@@ -110,6 +110,7 @@ func (s *Service) secure(rows *authn.Rows, c authn.Client, revert bool, now time
 			writes = append(writes, authn.DeleteFactor{ID: f.ID})
 		}
 	}
+	u.HelpAskedAt = time.Time{}
 	writes = append(writes, authn.PutUser{User: u}, authn.EndSessions{}, authn.EndAttempts{}, authn.ForgetBrowsers{All: true},
 		authn.TellOwners{Letter: authn.Letter{Template: "secured_admin", At: now, Args: map[string]string{"name": u.Name, "login": u.Login}}})
 	ev := s.event("account.secured", rows, Who{Client: c}, now, authn.Factor{})

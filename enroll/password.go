@@ -38,7 +38,7 @@ func (s *Service) ChangePassword(ctx context.Context, w Who, current, next strin
 	if err != nil {
 		return Changed{}, err
 	}
-	if err := s.passwords.Check("new", next, *rows.User, *rows.Company, policy.MinimumPassword(doc, *rows.User)); err != nil {
+	if err := s.passwords.Check(ctx, "new", next, *rows.User, *rows.Company, policy.MinimumPassword(doc, *rows.User)); err != nil {
 		return Changed{}, err
 	}
 	secret, lane, err := s.payPassword(ctx, w)
@@ -64,6 +64,9 @@ func (s *Service) ChangePassword(ctx context.Context, w Who, current, next strin
 func (s *Service) mayChange(rows *authn.Rows, now time.Time) (policy.Document, error) {
 	if err := policy.CheckSession(rows, now); err != nil {
 		return policy.Document{}, err
+	}
+	if rows.User.ExternalID != "" {
+		return policy.Document{}, authn.HostPassword()
 	}
 	doc, err := policy.Current(*rows.Company, now)
 	if err != nil {

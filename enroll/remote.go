@@ -159,6 +159,9 @@ func (s *Service) service(ctx context.Context, w Who, id string) (authn.Remote, 
 		return nil, nil, nil, authn.NotFound
 	}
 	settings, err := s.settings(ctx, rows.Company.ID, f.Kind)
+	if err == nil {
+		err = s.reach(ctx, &rows, f.Kind)
+	}
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -205,8 +208,11 @@ func (s *Service) approve(ctx context.Context, w Who, k authn.Keys, m authn.Enro
 
 // confirmSlow is Confirm for answers that an outside service judges: charged
 // first, judged outside, written by compare-and-set (ruling 8).
-func (s *Service) confirmSlow(ctx context.Context, w Who, k authn.Keys, m authn.Enroller, codes *set, a authn.Answer) (Changed, error) {
+func (s *Service) confirmSlow(ctx context.Context, w Who, k authn.Keys, before *authn.Rows, m authn.Enroller, codes *set, a authn.Answer) (Changed, error) {
 	settings, err := s.settings(ctx, k.Company, m.Kind())
+	if err == nil {
+		err = s.reach(ctx, before, m.Kind())
+	}
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
 	}

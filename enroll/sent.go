@@ -118,7 +118,8 @@ func (s *Service) send(rows *authn.Rows, doc policy.Document, w Who, f authn.Fac
 
 // Send sends the code of a pending factor again.
 //
-// Errors: NotFound, Expired, TooManyRequests (with RetryAfter), MessageNotSent.
+// Errors: NotFound, Expired, PolicyForbids (error.provider_new), TooManyRequests (with
+// RetryAfter), MessageNotSent.
 func (s *Service) Send(ctx context.Context, w Who, id string) (Pending, error) {
 	k := s.keys(w)
 	k.Sent = true
@@ -131,6 +132,9 @@ func (s *Service) Send(ctx context.Context, w Who, id string) (Pending, error) {
 		return Pending{}, err
 	}
 	kind := f.Kind
+	if err := s.reach(ctx, &rows, kind); err != nil {
+		return Pending{}, fmt.Errorf("enroll: send: %w", err)
+	}
 	price, err := s.price(ctx, rows.Company.ID, kind)
 	if err != nil {
 		return Pending{}, fmt.Errorf("enroll: send: %w", err)

@@ -174,7 +174,7 @@ func TestFactorLifeByCookie(t *testing.T) {
 		w.get("/api/v1/session", before).refused(authn.Unauthenticated)
 		before = b.jar[cookies.Session()]
 	}
-	a := b.do(call{method: "POST", path: "/api/v1/account/step-up", body: object{"action": "two_factor.on", "return_to": "/account/security"}}).want(201)
+	a := b.do(call{method: "POST", path: "/api/v1/account/step-up", body: object{"action": "app.set_up", "return_to": "/account/security"}}).want(201)
 	if a.str("state") != "need_password" || a.str("methods.0.method") != "password" {
 		t.Errorf("step-up: %s", a.body)
 	}

@@ -28,6 +28,7 @@ type apiKey struct {
 	LastUsedAt *time.Time         `json:"last_used_at,omitempty"`
 	UsedFrom   string             `json:"last_used_from,omitempty"`
 	OldUntil   *time.Time         `json:"old_token_until,omitempty"`
+	Returns    []string           `json:"return_addresses"`
 	Token      string             `json:"token,omitempty"`
 }
 
@@ -35,6 +36,10 @@ func (a *API) keyOf(k directory.KeyRow) apiKey {
 	out := apiKey{ID: k.ID, Name: k.Name, Owner: k.User, OwnerLogin: k.Owner.Login, MadeBy: k.Maker, Scopes: k.Scopes, Effective: k.Effective,
 		Networks: []string{}, Unattended: append([]string{}, k.Unattended...), State: k.State, CreatedAt: stamp(k.CreatedAt), ExpiresAt: stamp(k.ExpiresAt),
 		LastUsedAt: maybe(k.LastUsedAt), UsedFrom: k.UsedFrom}
+	out.Returns = []string{}
+	for _, r := range k.Returns {
+		out.Returns = append(out.Returns, r.Address)
+	}
 	for _, n := range k.Networks {
 		out.Networks = append(out.Networks, n.String())
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -24,13 +25,25 @@ type attempt struct {
 	Why        []policy.Reason `json:"why,omitempty"`
 	Methods    []way           `json:"methods,omitempty"`
 	GraceUntil *time.Time      `json:"grace_until,omitempty"`
-	Denied     policy.Denial   `json:"denied,omitempty"`
-	Detail     string          `json:"detail,omitempty"`
-	Session    *issued         `json:"session,omitempty"`
+	// HelpAskedAt is since when the administrators know that the person can't verify.
+	HelpAskedAt *time.Time    `json:"help_asked_at,omitempty"`
+	Denied      policy.Denial `json:"denied,omitempty"`
+	Detail      string        `json:"detail,omitempty"`
+	Session     *issued       `json:"session,omitempty"`
+	Grant       *issuedGrant  `json:"grant,omitempty"`
+	// URL is where the browser goes on with a sign-in that a program began, if that
+	// said where it comes back to.
+	URL string `json:"url,omitempty"`
+	// ReturnTo is where the browser goes now, with a handle for the application.
+	ReturnTo string  `json:"return_to,omitempty"`
+	Result   *result `json:"result,omitempty"`
 	// Sent is the code that went out with the password, NotSent why none did; only
 	// where the company's rules send one.
-	Sent    *challenged `json:"sent,omitempty"`
-	NotSent *notSent    `json:"not_sent,omitempty"`
+	Sent *challenged `json:"sent,omitempty"`
+	// TrustedBrowser is what the next sign-in shows in place of what this one did; only
+	// where the session begins in a browser that is trusted.
+	TrustedBrowser *trustIssued `json:"trusted_browser,omitempty"`
+	NotSent        *notSent     `json:"not_sent,omitempty"`
 }
 
 // notSent is why a code was not sent that was not asked for.
@@ -58,6 +71,8 @@ type way struct {
 	ResendAt  *time.Time `json:"resend_at,omitempty"`
 	// Duo is what was asked there last; nil: nothing.
 	Duo *outside `json:"duo,omitempty"`
+	// TrustDays is for how long the browser can be trusted after an answer by it.
+	TrustDays int `json:"trust_days,omitempty"`
 }
 
 // show is an attempt without any token.
@@ -66,7 +81,7 @@ func (a *API) show(r *http.Request, st signin.Status) (attempt, error) {
 	if out.State == authn.Complete {
 		return out, nil
 	}
-	out.Why = st.Need.Why
+	out.Why, out.HelpAskedAt = st.Need.Why, maybe(st.User.HelpAskedAt)
 	for _, o := range st.Need.Offers {
 		out.Methods = append(out.Methods, wayOf(o, st))
 	}
@@ -100,7 +115,7 @@ func (a *API) show(r *http.Request, st signin.Status) (attempt, error) {
 
 func wayOf(o policy.Offer, st signin.Status) way {
 	out := way{Method: o.Kind, Factor: o.Factor, Name: o.Name, SentTo: o.SentTo, Preferred: o.Preferred, Fallback: o.Fallback, Again: o.Again,
-		Locked: o.Locked, PausedUntil: maybe(o.PausedUntil)}
+		Locked: o.Locked, PausedUntil: maybe(o.PausedUntil), TrustDays: o.TrustDays}
 	if o.Kind.Remote() {
 		out.Duo = outsideOf(st.Sent, o.Factor)
 	}
@@ -126,8 +141,12 @@ func (a *API) denial(r *http.Request, st signin.Status, d policy.Denial) string 
 // answer is an attempt after a step, with the session if that was the last.
 func (a *API) answer(w http.ResponseWriter, r *http.Request, st signin.Status, cookie bool) (attempt, error) {
 	out, err := a.show(r, st)
-	if err != nil || st.Session == nil {
+	if err != nil {
 		return out, err
+	}
+	a.takeBack(r, st, &out)
+	if st.Session == nil {
+		return out, nil
 	}
 	if old, ok := authn.ParseToken(authn.SessionToken, a.Cookies.ReadSession(r)); ok && cookie {
 		// The browser has one session: the one before ends (std-53). The new one
@@ -136,7 +155,8 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, st signin.Status, c
 			httpserve.Record(r, err)
 		}
 	}
-	out.Session = a.issue(w, *st.Session, st.SessionToken, cookie)
+	out.Session, out.Grant = a.issue(w, *st.Session, st.SessionToken, cookie), grantOf(st.Grant)
+	out.TrustedBrowser = a.issueTrust(w, st, cookie)
 	return out, nil
 }
 
@@ -211,6 +231,9 @@ func (a *API) begun(w http.ResponseWriter, r *http.Request, st signin.Status, co
 	}
 	if out.State != authn.Complete && out.State != authn.Denied {
 		out.Token = st.Token.Reveal()
+		if st.Attempt.Caller != nil && st.Attempt.ReturnTo != "" {
+			out.URL = a.PublicURL + EnterPath + out.Token
+		}
 	}
 	out.Sent, out.NotSent = atOnce(r, st)
 	httpserve.Subject(r.Context(), st.Company.ID, st.User.ID, st.Attempt.ID)
@@ -265,19 +288,23 @@ func (a *API) begin(w http.ResponseWriter, r *http.Request) error {
 		Login    string `json:"login" required:"true"`
 		Password string `json:"password" required:"true"`
 		ReturnTo string `json:"return_to"`
+		Nonce    string `json:"nonce"`
+		Trusted  string `json:"trusted_browser"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	if err := checkReturnTo(in.ReturnTo); err != nil {
+	returnTo, err := a.leads(r, in.Company, in.ReturnTo, in.Nonce)
+	if err != nil {
 		return err
 	}
 	cookie := fromBrowser(r)
 	if cookie {
 		a.Cookies.EnsureBrowser(w, r)
+		in.Trusted = cmp.Or(in.Trusted, a.Cookies.ReadTrusted(r))
 	}
 	st, err := a.SignIn.Begin(r.Context(), signin.Begin{
-		Company: in.Company, Login: in.Login, Password: in.Password, ReturnTo: in.ReturnTo, Client: httpserve.ClientOf(r),
+		Company: in.Company, Login: in.Login, Password: in.Password, ReturnTo: returnTo, Trusted: in.Trusted, Client: httpserve.ClientOf(r),
 	})
 	if in.Company == "" && errors.Is(err, authn.NotFound) {
 		return authn.InvalidField("company", "required", nil) // there are several
@@ -344,11 +371,8 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request, o opener) error {
 	if in.Method != authn.Password && in.Password != "" {
 		return authn.InvalidField("password", "unknown", nil)
 	}
-	if in.TrustBrowser {
-		return &authn.Error{Code: authn.PolicyForbids, Key: "error.no_trusted_browsers"} // until there are some
-	}
 	st, err := a.SignIn.Verify(r.Context(), o.Opener, signin.Verify{
-		Method: in.Method, Factor: in.Factor, Answer: authn.Answer{Code: in.Code, Password: in.Password},
+		Method: in.Method, Factor: in.Factor, Answer: authn.Answer{Code: in.Code, Password: in.Password}, Trust: in.TrustBrowser,
 	})
 	if err != nil {
 		err = a.offering(r, o, err)
@@ -358,10 +382,17 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request, o opener) error {
 
 // complete is POST /attempts/{id}/complete, for an attempt that is `ready`.
 func (a *API) complete(w http.ResponseWriter, r *http.Request, o opener) error {
-	if err := httpserve.Decode(r, &struct{}{}); err != nil {
+	var in struct {
+		TrustBrowser bool `json:"trust_browser"`
+	}
+	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	st, err := a.SignIn.Complete(r.Context(), o.Opener)
+	complete := a.SignIn.Complete
+	if in.TrustBrowser {
+		complete = a.SignIn.CompleteTrusting
+	}
+	st, err := complete(r.Context(), o.Opener)
 	return a.step(w, r, st, err, o)
 }
 
@@ -371,6 +402,15 @@ func (a *API) postpone(w http.ResponseWriter, r *http.Request, o opener) error {
 		return err
 	}
 	st, err := a.SignIn.Postpone(r.Context(), o.Opener)
+	return a.step(w, r, st, err, o)
+}
+
+// askHelp is POST /attempts/{id}/help, for somebody who can't verify.
+func (a *API) askHelp(w http.ResponseWriter, r *http.Request, o opener) error {
+	if err := httpserve.Decode(r, &struct{}{}); err != nil {
+		return err
+	}
+	st, err := a.SignIn.AskHelp(r.Context(), o.Opener)
 	return a.step(w, r, st, err, o)
 }
 
@@ -384,47 +424,4 @@ func (a *API) newPassword(w http.ResponseWriter, r *http.Request, o opener) erro
 	}
 	st, err := a.SignIn.ChangePassword(r.Context(), o.Opener, in.New)
 	return a.step(w, r, st, err, o)
-}
-
-// stepUp is POST /account/step-up.
-func (a *API) stepUp(w http.ResponseWriter, r *http.Request, c caller) error {
-	var in struct {
-		Action   string `json:"action"`
-		ReturnTo string `json:"return_to"`
-	}
-	if err := httpserve.Decode(r, &in); err != nil {
-		return err
-	}
-	if !goodAction(in.Action) {
-		return authn.InvalidField("action", "invalid", nil)
-	}
-	if err := checkReturnTo(in.ReturnTo); err != nil {
-		return err
-	}
-	if c.cookie {
-		// The attempt can then be opened by this browser, too.
-		a.Cookies.EnsureBrowser(w, r)
-	}
-	st, err := a.SignIn.StepUp(r.Context(), c.Token, in.Action, in.ReturnTo, httpserve.ClientOf(r))
-	if err != nil {
-		return err
-	}
-	return a.begun(w, r, st, c.cookie)
-}
-
-// goodAction bounds the name of an action: words of a–z, 0–9 and "_", with
-// points between, 64 bytes at most. None are registered yet, so any will do.
-func goodAction(s string) bool {
-	if len(s) > 64 {
-		return false
-	}
-	for i, c := range []byte(s) {
-		switch {
-		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '_':
-		case c == '.' && i > 0 && i < len(s)-1 && s[i-1] != '.':
-		default:
-			return false
-		}
-	}
-	return true
 }

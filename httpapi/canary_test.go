@@ -20,7 +20,7 @@ import (
 // a set-up there is in the log, in an event, in a refusal, or in the clear in the
 // database, whatever works and whatever fails.
 func TestTextAndDuoCanary_invH_cve61_cve75(t *testing.T) {
-	var log logged
+	var log sallyporttest.LogBuffer
 	w := newTexted(t, func(c *sallyport.Config) {
 		c.Log = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
@@ -78,7 +78,7 @@ func TestTextAndDuoCanary_invH_cve61_cve75(t *testing.T) {
 	if n := len(events.at("items").([]any)); n < 15 {
 		t.Errorf("only %d events", n)
 	}
-	if n := strings.Count(log.b.String(), "\n"); n < 20 {
+	if n := strings.Count(log.String(), "\n"); n < 20 {
 		t.Errorf("only %d records", n)
 	}
 	database, err := os.ReadFile(w.Path)
@@ -89,9 +89,7 @@ func TestTextAndDuoCanary_invH_cve61_cve75(t *testing.T) {
 	if err != nil && !os.IsNotExist(err) {
 		t.Fatal(err)
 	}
-	log.mu.Lock()
-	defer log.mu.Unlock()
-	for where, held := range map[string][]byte{"log": log.b.Bytes(), "events": events.body, "refusals": refusals.Bytes(), "database": append(database, wal...)} {
+	for where, held := range map[string][]byte{"log": []byte(log.String()), "events": events.body, "refusals": refusals.Bytes(), "database": append(database, wal...)} {
 		for what, s := range secrets {
 			if what == "code" || what == "passcode" {
 				s = boundary(held, s)

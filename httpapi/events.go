@@ -23,6 +23,7 @@ type ownEvent struct {
 	Result  authn.Result `json:"result"`
 	Agent   string       `json:"agent,omitempty"`
 	Address string       `json:"address,omitempty"`
+	Place   *around      `json:"place,omitempty"`
 	Text    string       `json:"text"`
 }
 
@@ -49,6 +50,7 @@ func (a *API) events(w http.ResponseWriter, r *http.Request, c caller) error {
 		own := ownEvent{ID: e.ID, Type: e.Type, At: stamp(e.At), Result: e.Result, Text: a.Texts.Text(lang, audit.TextKey(e, a.Texts.Has), nil)}
 		if !audit.ByOther(e) {
 			own.Agent, own.Address = e.Personal.Agent, notice.Network(e.Personal.Address)
+			own.Place = a.around(lang, e.Personal.Address)
 		}
 		out.Items = append(out.Items, own)
 	}

@@ -7,13 +7,15 @@
 //
 // Each route takes exactly one kind of credential, fixed where it is mounted:
 //
-//   - none: beginning an attempt, a link's token in the body, and the document;
+//   - none: beginning an attempt, a link's token in the body, and the document; a
+//     program that has checked the first step of a sign-in begins with its key;
 //   - an attempt token, or the cookie of the browser that began the attempt;
 //   - a session token, or the session cookie;
 //   - a delivery report: its provider's signature, outside /api (receipt);
 //   - for the administration, that or the key of a program, or the secret of an API
 //     account in Basic authentication, and the permission that the route names
 //     (allowed);
+//   - for what people bring back to an application, the key of a program alone (byKey);
 //   - to begin, send, follow and confirm a way to verify, either of the last two
 //     (inSetUp): a sign-in may ask for a way, and then sets up what it began
 //     itself and nothing else (ruling 1).
@@ -43,6 +45,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -63,7 +66,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/text"
 )
 
-// Config wires the API. SignIn, Enroll, Sessions, Directory, Audit, Branding, Reports and Texts are needed.
+// Config wires the API. SignIn, Enroll, Sessions, Directory, Audit, Branding, Reports, GrantKeys and Texts are needed.
 type Config struct {
 	SignIn    *signin.Service
 	Enroll    *enroll.Service
@@ -73,6 +76,9 @@ type Config struct {
 	Providers *provider.Service // nil: companies have no mail servers of their own
 	Branding  *branding.Service
 	Reports   *report.Service
+	GrantKeys GrantKeys
+	Places    authn.Places // nil: none are told
+	PublicURL string       // scheme, host and port of the pages
 	Cookies   httpserve.Cookies
 	Texts     *text.Catalogue
 	Locales   []string         // languages that a person may choose
@@ -89,8 +95,8 @@ type API struct {
 
 // New checks the configuration.
 func New(c Config) (*API, error) {
-	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Branding == nil || c.Reports == nil || c.Texts == nil {
-		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory, Audit, Branding, Reports and Texts are needed")
+	if c.SignIn == nil || c.Enroll == nil || c.Sessions == nil || c.Directory == nil || c.Audit == nil || c.Branding == nil || c.Reports == nil || c.GrantKeys == nil || c.Texts == nil {
+		return nil, errors.New("httpapi: Config.SignIn, Enroll, Sessions, Directory, Audit, Branding, Reports, GrantKeys and Texts are needed")
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -107,19 +113,25 @@ func (a *API) Mount(m *httpserve.Mux) {
 	a.serves = m.Serves
 	m.Handle("GET /api/v1/openapi.json", a.forAnyone(a.openAPI))
 
-	m.Handle("POST /api/v1/attempts", a.forAnyone(a.begin))
+	m.Handle("POST /api/v1/attempts", a.beginning())
 	m.Handle("GET /api/v1/attempts/{id}", a.inAttempt(a.attempt))
 	m.Handle("POST /api/v1/attempts/{id}/challenge", a.inAttempt(a.challenge))
 	m.Handle("POST /api/v1/attempts/{id}/verify", a.inAttempt(a.verify))
 	m.Handle("POST /api/v1/attempts/{id}/complete", a.inAttempt(a.complete))
 	m.Handle("POST /api/v1/attempts/{id}/postpone", a.inAttempt(a.postpone))
 	m.Handle("POST /api/v1/attempts/{id}/password", a.inAttempt(a.newPassword))
+	m.Handle("POST /api/v1/attempts/{id}/password/strength", a.inAttempt(a.attemptStrength))
+	m.Handle("POST /api/v1/attempts/{id}/help", a.inAttempt(a.askHelp))
 
 	m.Handle("POST /api/v1/invitations/look", a.forAnyone(a.lookInvitation))
 	m.Handle("POST /api/v1/invitations/accept", a.forAnyone(a.acceptInvitation))
 	m.Handle("POST /api/v1/not-me", a.forAnyone(a.notMe))
+	m.Handle("POST /api/v1/password-resets", a.forAnyone(a.askReset))
+	m.Handle("POST /api/v1/password-resets/verify", a.forAnyone(a.proveReset))
+	m.Handle("POST /api/v1/password-resets/password", a.forAnyone(a.finishReset))
+	m.Handle("POST /api/v1/password-strength", a.forAnyone(a.linkStrength))
 
-	m.Handle("GET /api/v1/session", a.inSession(a.session))
+	m.Handle("GET /api/v1/session", a.bySession(a.Sessions.Glance, a.session))
 	m.Handle("DELETE /api/v1/session", a.inSession(a.signOut))
 
 	m.Handle("GET /api/v1/account", a.inSession(a.account))
@@ -135,12 +147,23 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("POST /api/v1/account/backup-codes", a.inSession(a.newCodes))
 	m.Handle("POST /api/v1/account/email", a.inSession(a.beginEmail))
 	m.Handle("PUT /api/v1/account/password", a.inSession(a.changePassword))
+	m.Handle("POST /api/v1/account/password/strength", a.inSession(a.ownStrength))
 	m.Handle("GET /api/v1/account/sessions", a.inSession(a.sessions, "limit", "cursor"))
 	m.Handle("DELETE /api/v1/account/sessions", a.inSession(a.endOthers))
 	m.Handle("PATCH /api/v1/account/sessions/{id}", a.inSession(a.nameSession))
 	m.Handle("DELETE /api/v1/account/sessions/{id}", a.inSession(a.endSession))
+	m.Handle("GET /api/v1/account/trusted-browsers", a.inSession(a.trustedBrowsers))
+	m.Handle("DELETE /api/v1/account/trusted-browsers", a.inSession(a.stopTrusting))
+	m.Handle("PATCH /api/v1/account/trusted-browsers/{id}", a.inSession(a.nameTrusted))
+	m.Handle("DELETE /api/v1/account/trusted-browsers/{id}", a.inSession(a.stopTrusting))
 	m.Handle("GET /api/v1/account/events", a.inSession(a.events, "limit", "cursor"))
 	m.Handle("POST /api/v1/account/step-up", a.inSession(a.stepUp))
+	m.Handle("POST /api/v1/grants/redeem", a.allowed(directory.GrantsRedeem, a.redeemGrant))
+	m.Handle("POST /api/v1/handles/redeem", a.byKey(a.redeemHandle))
+	m.Handle("GET "+GrantsPath+"{company}/keys", a.forAnyone(a.grantKeys))
+	m.Handle("GET /api/v1/actions", a.allowed(directory.KeysWrite, a.actions))
+	m.Handle("PUT /api/v1/actions/{name}", a.allowed(directory.KeysWrite, a.saveAction))
+	m.Handle("DELETE /api/v1/actions/{name}", a.allowed(directory.KeysWrite, a.removeAction))
 	m.Handle("GET /api/v1/account/export", a.inSession(a.exportOwn))
 	m.Handle("GET /api/v1/users/{id}/export", a.allowed(directory.UsersIdentity, a.exportUser))
 	m.Handle("DELETE /api/v1/users/{id}", a.allowed(directory.UsersIdentity, a.eraseUser))
@@ -194,6 +217,8 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("PATCH /api/v1/api-keys/{id}", a.allowed(directory.KeysWrite, a.renameAPIKey))
 	m.Handle("DELETE /api/v1/api-keys/{id}", a.allowed(directory.KeysWrite, a.removeAPIKey))
 	m.Handle("POST /api/v1/api-keys/{id}/roll", a.allowed(directory.KeysWrite, a.rollAPIKey))
+	m.Handle("POST /api/v1/api-keys/{id}/return-addresses", a.allowed(directory.KeysWrite, a.addReturnAddress))
+	m.Handle("DELETE /api/v1/api-keys/{id}/return-addresses", a.allowed(directory.KeysWrite, a.removeReturnAddress))
 	m.Handle("GET /api/v1/users/{id}/api", a.allowed(directory.UsersRead, a.apiAccount))
 	m.Handle("PUT /api/v1/users/{id}/api", a.allowed(directory.UsersIdentity, a.setAPIAccount))
 	m.Handle("POST /api/v1/users/{id}/api/off", a.allowed(directory.UsersIdentity, a.removeAPIAccount))
@@ -250,10 +275,15 @@ func (c caller) who() enroll.Who { return enroll.Who{Token: c.Token, Client: c.c
 // inSession serves a route that takes a session. params are the names that its
 // query may have.
 func (a *API) inSession(f func(http.ResponseWriter, *http.Request, caller) error, params ...string) http.Handler {
+	return a.bySession(a.Sessions.Check, f, params...)
+}
+
+// bySession is inSession with how closely the session is looked at.
+func (a *API) bySession(look func(context.Context, string, authn.Client) (session.Current, error), f func(http.ResponseWriter, *http.Request, caller) error, params ...string) http.Handler {
 	return httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
 		value, bearer := a.Cookies.Credential(r)
 		client := httpserve.ClientOf(r)
-		cur, err := a.Sessions.Check(r.Context(), value, client)
+		cur, err := look(r.Context(), value, client)
 		if err != nil {
 			return err
 		}

@@ -223,7 +223,7 @@ func (a *API) onFactor(w http.ResponseWriter, r *http.Request, m manager, p dire
 var onPerson = map[string]string{
 	"suspend": directory.Suspend, "activate": directory.Activate, "leave": directory.Leave, "sign-out": directory.SignOut, "unlock": directory.Unlock,
 	"reset": directory.Reset, "bypass-code": directory.HelpCode, "invite": directory.InviteAgain, "require": directory.RequireTwo,
-	"not-require": directory.NotRequire, "exempt": directory.Exempt, "end-exemption": directory.EndExemption,
+	"not-require": directory.NotRequire, "exempt": directory.Exempt, "end-exemption": directory.EndExemption, "close-help": directory.CloseHelp,
 }
 
 // actOn is POST /users/{id}/{act}.

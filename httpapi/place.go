@@ -17,10 +17,33 @@ type place struct {
 	Name       string    `json:"name,omitempty"`
 	Agent      string    `json:"agent,omitempty"`
 	LastSeenAt time.Time `json:"last_seen_at"`
+	Place      *around   `json:"place,omitempty"` // where it was opened
 }
 
-func placeOf(s authn.Session, c caller) place {
-	return place{sessionState: stateOf(s), Current: s.ID == c.Session.ID, Name: s.Name, Agent: s.Agent, LastSeenAt: stamp(s.LastSeenAt)}
+// around is about where something came from.
+type around struct {
+	City    string `json:"city,omitempty"`
+	Country string `json:"country"`
+	Text    string `json:"text"`
+}
+
+// around is nil where it is not known. It decorates: nothing that fails is an error.
+func (a *API) around(lang, address string) *around {
+	p := authn.PlaceOf(a.Places, address, lang)
+	if p.Country == "" {
+		return nil
+	}
+	return &around{p.City, p.Country, a.Texts.Place(lang, p.City, p.Country)}
+}
+
+func (a *API) placeOf(r *http.Request, s authn.Session, c caller) place {
+	p := place{sessionState: stateOf(s), Current: s.ID == c.Session.ID, Name: s.Name, Agent: s.Agent, LastSeenAt: stamp(s.LastSeenAt)}
+	if a.Places != nil {
+		if address, err := a.Audit.BegunFrom(r.Context(), s); err == nil {
+			p.Place = a.around(a.language(r, c.User), address)
+		}
+	}
+	return p
 }
 
 // sessions is GET /account/sessions, oldest first.
@@ -30,15 +53,15 @@ func (a *API) sessions(w http.ResponseWriter, r *http.Request, c caller) error {
 		return err
 	}
 	slices.SortFunc(list, func(x, y authn.Session) int { return strings.Compare(x.ID, y.ID) })
-	all := make([]place, len(list))
-	for i, s := range list {
-		all[i] = placeOf(s, c)
-	}
-	page, err := paginate(r, all, authn.SessionID, func(p place) string { return p.ID })
+	some, err := paginate(r, list, authn.SessionID, func(s authn.Session) string { return s.ID })
 	if err != nil {
 		return err
 	}
-	return httpserve.WriteJSON(w, http.StatusOK, page)
+	out := page[place]{Items: make([]place, len(some.Items)), Next: some.Next}
+	for i, s := range some.Items {
+		out.Items[i] = a.placeOf(r, s, c)
+	}
+	return httpserve.WriteJSON(w, http.StatusOK, out)
 }
 
 // endSession is DELETE /account/sessions/{id}; of the one that asks it is DELETE /session.
@@ -73,5 +96,5 @@ func (a *API) nameSession(w http.ResponseWriter, r *http.Request, c caller) erro
 	if err != nil {
 		return err
 	}
-	return httpserve.WriteJSON(w, http.StatusOK, placeOf(s, c))
+	return httpserve.WriteJSON(w, http.StatusOK, a.placeOf(r, s, c))
 }

@@ -3,11 +3,13 @@ package httpapi_test
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 )
@@ -177,6 +179,58 @@ func TestChangeEmail(t *testing.T) {
 	// Somebody else's address is not to be had, and who asks is told so at the end only.
 	a = w.post("/api/v1/account/email", session, object{"email": "lena@acme.example"}).want(201)
 	w.post("/api/v1/account/factors/"+a.str("id")+"/confirm", session, object{"code": w.LastCode(t, "lena@acme.example")}).refused(authn.Conflict)
+}
+
+// here says that this machine is in Kraków.
+type here struct{}
+
+func (here) Place(a netip.Addr, lang string) authn.Place {
+	if !a.IsLoopback() {
+		return authn.Place{}
+	}
+	return authn.Place{City: map[string]string{"pl": "Kraków"}[lang], Country: "PL"}
+}
+
+func (here) Credit() (name, url string) { return "", "" }
+
+// J2: about where, in lists of one's own sessions and events, by the document's shape.
+func TestPlaces_J2(t *testing.T) {
+	w := newWorld(t, func(c *sallyport.Config) { c.Places = here{} })
+	maya := w.AddUser(t, w.Company, "maya", true)
+	mine := w.signIn(maya)
+	a := w.get("/api/v1/account/sessions", mine).want(200)
+	if a.str("items.0.place.text") != "Poland" || a.str("items.0.place.country") != "PL" || a.at("items.0.place.city") != nil {
+		t.Errorf("%s", a.body)
+	}
+	w.do(call{method: "PATCH", path: "/api/v1/account", bearer: mine, body: object{"locale": "pl"}}).want(200)
+	a = w.do(call{method: "PATCH", path: "/api/v1/account/sessions/" + sessionID(mine), bearer: mine, body: object{"name": "Laptop"}}).want(200)
+	if a.str("place.text") != "Kraków i okolice, Polska" || a.str("place.city") != "Kraków" {
+		t.Errorf("%s", a.body)
+	}
+	if a = w.get("/api/v1/account/events", mine).want(200); a.str("items.0.place.country") != "PL" {
+		t.Errorf("%s", a.body)
+	}
+
+	// By nothing but the event of that session: of another time, person or company there is none.
+	ses := authn.Session{Company: w.Company.ID, User: maya.ID, CreatedAt: w.Clock.Now()}
+	zoe := w.AddUser(t, w.other, "maya", false)
+	for i, c := range []struct {
+		change func(*authn.Session)
+		want   string
+	}{
+		{func(*authn.Session) {}, "127.0.0.1"},
+		{func(s *authn.Session) { s.CreatedAt = s.CreatedAt.Add(-time.Millisecond) }, ""},
+		{func(s *authn.Session) { s.CreatedAt = s.CreatedAt.Add(time.Microsecond) }, ""},
+		{func(s *authn.Session) { s.User = zoe.ID }, ""},
+		{func(s *authn.Session) { s.Company, s.User = w.other.ID, zoe.ID }, ""},
+		{func(s *authn.Session) { s.Company = w.other.ID }, ""},
+	} {
+		s := ses
+		c.change(&s)
+		if got, err := w.Audit.BegunFrom(t.Context(), s); got != c.want || err != nil {
+			t.Errorf("%d: %q, %v", i, got, err)
+		}
+	}
 }
 
 // cve-34, cve-57: where one is signed in, and nobody else.

@@ -129,6 +129,15 @@ func (w *world) invited(p sallyporttest.Person, login string) string {
 	return g.Token.Reveal()
 }
 
+// forgot asks for a code for p, and gives it with the token.
+func (w *world) forgot(p sallyporttest.Person) (token, code string) {
+	w.t.Helper()
+	w.Clock.Advance(2 * time.Hour) // so that those before do not count
+	token = w.post("/api/v1/password-resets", "", object{"company": w.companyOf(p).Slug, "login": p.Login}).want(202).str("token")
+	w.Mail(w.t, p.Email)
+	return token, w.LastCode(w.t, p.Email)
+}
+
 var link = regexp.MustCompile(`sp_lnk_[0-9a-v]+`)
 
 // notMe is the token of the link in a notice to p.

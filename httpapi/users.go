@@ -22,6 +22,8 @@ type userDetail struct {
 	directory.ExportedPerson
 	Locale string `json:"locale,omitempty"`
 	Phone  string `json:"phone,omitempty"` // for contact, E.164
+	// ExternalID is who they are in the host program's table; empty: Sallyport keeps them.
+	ExternalID string `json:"external_id,omitempty"`
 }
 
 // explainedUser is a person, with the rules that have a say about their next sign-in.
@@ -31,7 +33,7 @@ type explainedUser struct {
 }
 
 func detailOf(p directory.Listed) userDetail {
-	return userDetail{ExportedPerson: p.Export(), Locale: p.Locale, Phone: p.Phone}
+	return userDetail{ExportedPerson: p.Export(), Locale: p.Locale, Phone: p.Phone, ExternalID: p.ExternalID}
 }
 
 // userPage is a part of the list, with the way back.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
@@ -38,8 +39,13 @@ type world struct {
 
 func newWorld(t testing.TB, opts ...sallyporttest.Option) *world {
 	t.Helper()
-	s := readyDuo(t, sallyporttest.NewServer(t, append([]sallyporttest.Option{withTwilio(t)}, opts...)...))
+	s := readyDuo(t, sallyporttest.NewServer(t, append([]sallyporttest.Option{withTwilio(t), withActions}, opts...)...))
 	return &world{Server: s, t: t, other: s.AddCompany(t, "globex", "Globex")}
+}
+
+// withActions registers what a host program lets people confirm.
+func withActions(c *sallyport.Config) {
+	c.Actions = []authn.Action{{Name: "billing.change", Title: "change the billing details", Titles: map[string]string{"pl": "zmienić dane rozliczeniowe"}, Audience: "https://app.acme.example"}}
 }
 
 // call is one request. The zero fields are left out.
@@ -285,4 +291,17 @@ func (b *browser) signIn(p sallyporttest.Person) {
 	if b.jar[cookies.Session()] == "" {
 		b.t.Fatal("no session cookie")
 	}
+}
+
+// granted is the answer that completes a step-up of a person, begun with body.
+func (w *world) granted(p sallyporttest.Person, body object) answer {
+	w.t.Helper()
+	return w.grantedIn(p, w.signIn(p), body)
+}
+
+// grantedIn is granted in a session that is there already.
+func (w *world) grantedIn(p sallyporttest.Person, session string, body object) answer {
+	w.t.Helper()
+	a := w.post("/api/v1/account/step-up", session, body).want(201)
+	return w.post("/api/v1/attempts/"+a.str("id")+"/verify", a.str("token"), object{"method": "totp", "code": w.code(p)}).want(200)
 }

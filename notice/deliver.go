@@ -157,7 +157,14 @@ func (s *Service) sender(ctx context.Context, l authn.Letter) (authn.Sender, err
 	if s.c.SenderFor != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), markTimeout)
 		defer cancel()
-		sender, err := s.c.SenderFor(ctx, l.Company.ID, l.Channel, l.Via)
+		via, err := l.Via, error(nil)
+		if via == "" && s.c.ViaFor != nil {
+			via, err = s.c.ViaFor(ctx, l)
+		}
+		var sender authn.Sender
+		if err == nil {
+			sender, err = s.c.SenderFor(ctx, l.Company.ID, l.Channel, via)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errNoSender, err)
 		}

@@ -18,6 +18,7 @@ const (
 	PasswordChanged      authn.Template = "password_changed"
 	PasswordSet          authn.Template = "password_set"
 	PasswordKnown        authn.Template = "password_known"
+	PasswordReset        authn.Template = "password_reset"
 	EmailChanged         authn.Template = "email_changed"
 	PhoneChanged         authn.Template = "phone_changed"
 	BackupCodesMade      authn.Template = "backup_codes_made"
@@ -33,7 +34,11 @@ const (
 	// AccountErased is the last one. It goes to somebody who is not there any more.
 	AccountErased authn.Template = "account_erased"
 	LoginChanged  authn.Template = "login_changed"
-	RolesChanged  authn.Template = "roles_changed"
+	// TrustAdded: a browser is trusted from now on; TrustReused: a copy of what it
+	// showed was used, and it is trusted no more.
+	TrustAdded   authn.Template = "trust_added"
+	TrustReused  authn.Template = "trust_reused"
+	RolesChanged authn.Template = "roles_changed"
 	// SetUpReminder: policy demands a way of their own, and an administrator reminds.
 	SetUpReminder authn.Template = "set_up_reminder"
 	// AccountChanged: an administrator did something about the person; the texts are
@@ -73,6 +78,7 @@ const (
 	CodeSetup  authn.Template = "code_setup"   // to turn on a way to verify
 	CodeStepUp authn.Template = "code_step_up" // to confirm a sensitive act
 	CodeEmail  authn.Template = "code_email"   // to confirm a new address
+	CodeReset  authn.Template = "code_reset"   // to choose a password in place of a forgotten one
 	Invitation authn.Template = "invitation"
 	OwnerLink  authn.Template = "owner_link"
 	Test       authn.Template = "test" // of a provider
@@ -96,7 +102,10 @@ var events = map[string]told{
 	"factor.locked":                {template: MethodLocked, refused: true},
 	"factor.refused":               {template: ManyWrong, refused: true}, // at some counts only
 	"factors.reset":                {template: MethodsReset},
+	"trusted_browser.added":        {template: TrustAdded},
+	"trusted_browser.reused":       {template: TrustReused, refused: true},
 	"password.changed":             {template: PasswordChanged},
+	"password.reset":               {template: PasswordReset},
 	"password.set_by_operator":     {template: PasswordSet},
 	"password.known_to_others":     {template: PasswordKnown, refused: true},
 	"email.changed":                {template: EmailChanged},
@@ -132,6 +141,8 @@ var events = map[string]told{
 	"key.rolled":                   {template: KeyMade},
 	"key.renamed":                  {template: KeyMade},
 	"key.removed":                  {template: KeyMade},
+	"return_address.added":         {template: KeyMade},
+	"return_address.removed":       {template: KeyMade},
 	"user.name_changed":            {template: AccountChanged},
 	"user.locale_changed":          {template: AccountChanged},
 	"user.audience_changed":        {template: AccountChanged},
@@ -221,6 +232,7 @@ var shapes = map[authn.Template]shape{
 	PasswordChanged:      {wasnt: true},
 	PasswordSet:          {wasnt: true},
 	PasswordKnown:        {wasnt: true},
+	PasswordReset:        {wasnt: true, sms: true},
 	EmailChanged:         {wasnt: true},
 	PhoneChanged:         {wasnt: true, why: true},
 	BackupCodesMade:      {wasnt: true},
@@ -236,6 +248,8 @@ var shapes = map[authn.Template]shape{
 	AccountErased:        {},
 	LoginChanged:         {wasnt: true, why: true},
 	RolesChanged:         {wasnt: true, why: true},
+	TrustAdded:           {wasnt: true},
+	TrustReused:          {wasnt: true},
 	SetUpReminder:        {},
 	AccountChanged:       {wasnt: true, choose: "type", why: true},
 	ApprovalAsked:        {wasnt: true, why: true},
@@ -258,6 +272,7 @@ var shapes = map[authn.Template]shape{
 	CodeSetup:            {code: true, sms: true},
 	CodeStepUp:           {code: true, sms: true},
 	CodeEmail:            {code: true},
+	CodeReset:            {code: true},
 	Invitation:           {link: "invitation"},
 	OwnerLink:            {link: "invitation"},
 	Test:                 {sms: true},

@@ -17,6 +17,8 @@ const (
 
 	// oneMessage is how many septets go as one message: 140 octets.
 	oneMessage = 160
+	// twoMessages is how many go as two, each with where it belongs.
+	twoMessages = 306
 )
 
 // septets is how much of a message s takes; -1: it has characters that are not of

@@ -59,6 +59,11 @@ type Config struct {
 	// SenderFor finds a company's own sender; via is Letter.Via. A nil sender
 	// stands for the operator's. Nil: every company uses the operator's.
 	SenderFor func(ctx context.Context, company string, channel authn.Kind, via string) (authn.Sender, error)
+	// ViaFor says what Letter.Via is to be of a letter that has none. Nil: none has.
+	ViaFor func(context.Context, authn.Letter) (string, error)
+
+	// Places say in letters about where something came from; nil: nothing is said.
+	Places authn.Places
 
 	PublicURL   string                   // the only host that links name (cve-63)
 	Code        func(seed []byte) string // derives a code; it is asked at each try

@@ -219,6 +219,20 @@ func (w *writer) agent() []part {
 	return []part{{Text: clean(s, maxName), Name: true}}
 }
 
+// place is about where it came from; empty: not known. It is looked up at each try, so
+// that a file of places that was renewed meanwhile is the one that counts.
+func (w *writer) place() []part {
+	p := authn.PlaceOf(w.s.c.Places, w.l.Args["address"], w.lang)
+	if p.Country == "" {
+		return nil
+	}
+	country := text.Countries(w.lang)(p.Country)
+	if clean(p.City, maxName) == "" {
+		return []part{{Text: country}}
+	}
+	return w.rich("place.near", map[string]any{"City": name(p.City), "Country": value(country)})
+}
+
 func (w *writer) page(sh shape, code string) (page, error) {
 	p := page{Lang: w.lang, Dir: text.Dir(w.lang), Start: "left", Company: w.company(), Code: code}
 	if p.Dir == "rtl" {
@@ -330,6 +344,7 @@ func (w *writer) facts(sh shape) []fact {
 	if s := network(args["address"]); s != "" {
 		add("network", w.rich("mail.about", map[string]any{"What": value(s)}))
 	}
+	add("place", w.place())
 	by := clean(args["name"], maxName)
 	if sh.names != "" {
 		add(sh.names, []part{{Text: by, Name: true}})

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -620,6 +621,43 @@ func TestRender_providers(t *testing.T) {
 		}
 		if strings.Contains(got, "Person:") {
 			t.Errorf("%s is about nobody:\n%s", tt.tpl, got)
+		}
+	}
+}
+
+type atlas authn.Place
+
+func (a atlas) Place(netip.Addr, string) authn.Place { return authn.Place(a) }
+func (a atlas) Credit() (name, url string)           { return "", "" }
+
+// About where, if it is known: cleaned as every name from outside is.
+func TestPlace_J2(t *testing.T) {
+	for _, c := range []struct {
+		place   authn.Place
+		address string
+		locale  string
+		want    string // empty: not said
+	}{
+		{authn.Place{City: "Krakow", Country: "PL"}, "192.0.2.7", "en", "Place: near Krakow, Poland\n"},
+		{authn.Place{City: "Krakow", Country: "PL"}, "192.0.2.7", "pl", "Miejsce: Krakow i okolice, Polska\n"},
+		{authn.Place{Country: "PL"}, "192.0.2.7", "pl", "Miejsce: Polska\n"},
+		{authn.Place{City: "https://evil.example/", Country: "PL"}, "192.0.2.7", "en", "Poland\n"},
+		{authn.Place{City: "\u202e\n", Country: "PL"}, "192.0.2.7", "en", "Place: Poland\n"},
+		{authn.Place{City: "Krakow"}, "192.0.2.7", "en", ""},
+		{authn.Place{City: "Krakow", Country: "PL"}, "", "en", ""},
+		{authn.Place{City: "Krakow", Country: "PL"}, "not an address", "en", ""},
+	} {
+		s := service(t, text.Default())
+		s.c.Places = atlas(c.place)
+		l := letter(NewBrowser)
+		l.User.Locale, l.Args["address"] = c.locale, c.address
+		m, err := s.Render(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := strings.Contains(m.Text, "Place:") || strings.Contains(m.Text, "Miejsce:")
+		if said != (c.want != "") || !strings.Contains(m.Text, c.want) || strings.Contains(m.Text, "://evil") {
+			t.Errorf("%+v in %s: %s", c.place, c.locale, m.Text)
 		}
 	}
 }

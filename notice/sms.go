@@ -30,7 +30,11 @@ func (w *writer) sms(code string) string {
 		last = "\n\n@" + w.s.host + " #" + code
 	}
 	const probe = "x"
-	company, room := w.smsCompany(), oneMessage-septets(w.sentence(probe, code)+last)+len(probe)
+	most := oneMessage
+	if w.l.Link.Reveal() != "" {
+		most = twoMessages // a link has a whole token in it
+	}
+	company, room := w.smsCompany(), most-septets(w.sentence(probe, code)+last)+len(probe)
 	return w.sentence(cutSMS(company, min(max(room, minSMSName), maxSMSName)), code) + last
 }
 
@@ -38,6 +42,9 @@ func (w *writer) sms(code string) string {
 // write would arrive with holes: English is sent then.
 func (w *writer) sentence(company, code string) string {
 	key, args := "sms."+string(w.l.Template), map[string]any{"Company": company, "Code": code}
+	if link := w.l.Link.Reveal(); link != "" {
+		args["Link"] = w.s.base + "/not-me/" + link
+	}
 	if code != "" {
 		d := w.l.ExpiresAt.Sub(w.l.At).Round(time.Second)
 		if d < time.Minute || d%time.Minute != 0 && d < 2*time.Minute {

@@ -136,6 +136,24 @@ func (d Document) findWhom(f *findings) {
 			f.wrong("own_way", "not_one_of", nil)
 		}
 	}
+	for i, a := range d.TrustFor {
+		switch {
+		case a != authn.InternalAudience && a != authn.ExternalAudience || slices.Contains(d.TrustFor[:i], a):
+			f.wrong("trust_for", "not_one_of", nil)
+		case d.CompanyWideOnly:
+			f.wrong("trust_for", "company_wide", nil)
+		}
+	}
+	if len(d.NoTrustRoles) > maxRoles {
+		f.wrong("no_trust_roles", "too_many_roles", map[string]any{"Max": maxRoles})
+		return
+	}
+	for i, role := range d.NoTrustRoles {
+		f.role("no_trust_roles", role)
+		if slices.Contains(d.NoTrustRoles[:i], role) {
+			f.wrong("no_trust_roles", "not_one_of", nil)
+		}
+	}
 	if len(d.RequireRoles) > maxRoles || len(d.Strength) > maxRoles || len(d.ProofsByRole) > maxRoles {
 		f.wrong("require_roles", "too_many_roles", map[string]any{"Max": maxRoles})
 		return
@@ -162,6 +180,7 @@ func (d Document) findWhom(f *findings) {
 
 func (d Document) findNumbers(f *findings) {
 	f.between("grace_days", d.GraceDays, 1, MaxGraceDays)
+	f.between("trust_days", d.TrustDays, 1, MaxTrustDays)
 	f.between("code_seconds", d.CodeSeconds, MinCodeSeconds, MaxCodeSeconds)
 	f.between("password_length", d.PasswordLength, leastPasswordLength, MaxPasswordLength)
 	f.between("step_up_seconds", d.StepUpSeconds, MinStepUpSeconds, MaxStepUpSeconds)

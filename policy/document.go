@@ -71,6 +71,10 @@ type Document struct {
 	// NoEmailFallback takes codes by e-mail away from them: who has no number either
 	// comes in by an invitation.
 	NoEmailFallback bool `json:"no_email_fallback,omitempty"`
+	// EmailAfterReset lets e-mail be the second step also in the 24 hours after it reset
+	// the password: then a mailbox alone opens accounts that have no other way. The
+	// company takes that risk, and each use is on record (ruling 4).
+	EmailAfterReset bool `json:"email_after_reset,omitempty"`
 	// SendAtOnce sends the code with the right password, where a code that is sent
 	// is what the person is asked for first.
 	SendAtOnce bool `json:"send_at_once,omitempty"`
@@ -81,6 +85,13 @@ type Document struct {
 	// PasswordLength is the least length of a password in characters, where that is
 	// more than decision 1 asks; 0: what that asks.
 	PasswordLength int `json:"password_length,omitempty"`
+
+	// TrustDays is for how long a browser can be trusted, in which its person then is
+	// asked for the password only; 0: never (decision 8). TrustFor are the audiences
+	// whose people may trust one; empty: both. People of NoTrustRoles may not.
+	TrustDays    int              `json:"trust_days,omitempty"`
+	TrustFor     []authn.Audience `json:"trust_for,omitempty"`
+	NoTrustRoles []string         `json:"no_trust_roles,omitempty"`
 
 	// How long things last; 0: what the server says (Lifetimes).
 	StepUpSeconds  int `json:"step_up_seconds,omitempty"`

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"encoding/json"
 	"slices"
 	"time"
@@ -50,6 +49,14 @@ const (
 	Stranded  Denial = "stranded"    // had a way of their own, and cannot use it here
 	TooWeak   Denial = "too_weak"    // the role asks for more than a code to a contact
 	NoCodes   Denial = "no_codes"    // the company lets no code stand in
+	// MailRests: the password was reset by e-mail within the last 24 h, and e-mail is
+	// all that they have.
+	MailRests Denial = "mail_rests"
+	// NotHere: something has to be set up or changed first, and the program that began
+	// the sign-in may not have that done.
+	NotHere Denial = "not_here"
+	// Elsewhere: the password has to be changed first, where the host program keeps it.
+	Elsewhere Denial = "password_elsewhere"
 )
 
 // Offer is one way to go on.
@@ -64,6 +71,9 @@ type Offer struct {
 	Preferred   bool
 	Locked      bool
 	PausedUntil time.Time // zero, or later than now
+	// TrustDays is for how long the browser may be trusted after an answer by it; 0:
+	// it may not.
+	TrustDays int
 }
 
 // Usable reports whether it can be tried now.
@@ -82,6 +92,8 @@ type Asked struct {
 	BrowserFactor string
 	// Again is the kind of way that a step-up is to confirm again; empty: none.
 	Again authn.Kind
+	// Caller is the program that checked the first step; nil: it was the password here.
+	Caller *authn.Caller
 	// Traits of a kind; false for one that this server does not offer. What the
 	// document does not offer need not be left out.
 	Traits func(authn.Kind) (authn.Traits, bool)
@@ -150,6 +162,8 @@ type shown struct {
 	opened bool // an invitation, or a code from an administrator
 	bypass bool // the latter
 	handed bool // something that somebody else has seen the key of
+	// trusted: the browser stands in for a way of one's own. It shows nothing.
+	trusted bool
 	// kinds are those that show something of the person's own, for who must prove two.
 	kinds []authn.Kind
 	// again are the ways to be confirmed again that were proven; beside: so was
@@ -172,6 +186,8 @@ func (a Asked) shown(least Strength) shown {
 		s.opened = s.opened || t.OpensSetUp
 		s.bypass = s.bypass || p.Kind == authn.BypassCode
 		switch {
+		case p.Kind == authn.Trusted:
+			s.trusted = a.trusted(p.Factor)
 		case a.awaits(p.Factor):
 			if !a.handedOver(p.Factor) {
 				s.again = append(s.again, p)
@@ -243,6 +259,9 @@ func Evaluate(a Asked) Need {
 	} else {
 		a.signIn(&need)
 	}
+	if a.Caller != nil {
+		a.limit(&need)
+	}
 	if need.State == authn.NeedFactor {
 		// One that can be used now comes before those that rest; what helps out
 		// comes last, and is never the usual one.
@@ -260,6 +279,25 @@ func Evaluate(a Asked) Need {
 	return need
 }
 
+// limit is what a sign-in comes to whose first step a program has checked (ruling
+// 22): no grace and no trusted browser; a way is set up only where the program may
+// have that done, which goes for the codes that open nothing else, too. A password
+// of ours is not changed where none was asked for.
+func (a Asked) limit(need *Need) {
+	need.GraceUntil = time.Time{}
+	for i := range need.Offers {
+		need.Offers[i].TrustDays = 0
+	}
+	if !a.Caller.Enrol {
+		need.Offers = slices.DeleteFunc(need.Offers, func(o Offer) bool { return o.Kind == authn.BypassCode })
+	}
+	switch {
+	case need.State == authn.NeedEnrolment && !a.Caller.Enrol, need.State == authn.NeedPasswordChange, need.State == authn.NeedPassword,
+		need.State == authn.NeedFactor && len(need.Offers) == 0:
+		need.State, need.Offers, need.Denied = authn.Denied, nil, NotHere
+	}
+}
+
 func (a Asked) signIn(need *Need) {
 	least := a.Document.Minimum(a.User)
 	s := a.shown(least)
@@ -275,7 +313,7 @@ func (a Asked) signIn(need *Need) {
 		need.Handed = true
 	case s.own && another:
 		a.another(need, least, s)
-	case s.own || len(need.Why) == 0:
+	case s.own || s.trusted || len(need.Why) == 0:
 		need.State = authn.Complete
 	case least == AnyStrength && (s.sent || s.opened && !Holds(a.Factors, a.Traits)):
 		// An invitation is a proof from outside the password like a sent code; it
@@ -290,7 +328,11 @@ func (a Asked) signIn(need *Need) {
 	default:
 		a.offer(need, least, s)
 	}
-	if need.State == authn.Complete && !a.User.SecuredAt.IsZero() {
+	switch {
+	case need.State != authn.Complete || a.User.SecuredAt.IsZero():
+	case a.User.ExternalID != "": // the host program keeps it, and will say that it was changed
+		need.State, need.Denied = authn.Denied, Elsewhere
+	default:
 		need.State = authn.NeedPasswordChange
 	}
 }
@@ -308,7 +350,7 @@ func (a Asked) setUp(need *Need, grace bool) {
 func (a Asked) another(need *Need, least Strength, s shown) {
 	need.State = authn.NeedFactor
 	for _, f := range Second(a.Document, a.User, a.Factors, a.Traits) {
-		if t, _ := a.ways(f.Kind); least.Meets(t) && !slices.Contains(s.kinds, f.Kind) {
+		if t, _ := a.ways(f.Kind); least.Meets(t) && !slices.Contains(s.kinds, f.Kind) && !a.rests(f.Kind) {
 			need.Offers = append(need.Offers, a.of(f))
 		}
 	}
@@ -317,6 +359,8 @@ func (a Asked) another(need *Need, least Strength, s shown) {
 		if !slices.Contains(s.kinds, authn.BackupCode) {
 			a.saved(need, least)
 		}
+	case a.has(authn.Email) && a.rests(authn.Email):
+		need.State, need.Denied = authn.Denied, MailRests
 	case s.own:
 		a.setUp(need, !s.bypass)
 		need.Opened = s.bypass
@@ -329,7 +373,7 @@ func (a Asked) another(need *Need, least Strength, s shown) {
 func (a Asked) offer(need *Need, least Strength, s shown) {
 	need.State = authn.NeedFactor
 	for _, f := range Second(a.Document, a.User, a.Factors, a.Traits) {
-		if t, _ := a.ways(f.Kind); least.Meets(t) {
+		if t, _ := a.ways(f.Kind); least.Meets(t) && !a.rests(f.Kind) {
 			need.Offers = append(need.Offers, a.of(f))
 		}
 	}
@@ -350,6 +394,9 @@ func (a Asked) offer(need *Need, least Strength, s shown) {
 	if !own {
 		var kinds []authn.Kind
 		kinds, denied = Fallbacks(a.Document, a.User, a.Factors, a.Traits, a.Now)
+		if a.has(authn.Email) && a.rests(authn.Email) {
+			denied = MailRests
+		}
 		need.Offers = append(need.Offers, a.fallbacks(kinds)...)
 	}
 	if f := a.active(authn.BypassCode); f != nil {
@@ -411,6 +458,9 @@ func (a Asked) weakStepUp(need *Need, s shown) {
 	switch {
 	case len(a.contact()) > 0:
 		need.State = authn.NeedFactor
+	case a.rests(authn.Email) && (a.has(authn.Email) || Demanded(a.Document, a.User)):
+		// A mailbox gave the password; it does not confirm as well.
+		need.State, need.Denied = authn.Denied, MailRests
 	case !s.knows:
 		need.State = authn.NeedPassword
 	default:
@@ -421,7 +471,9 @@ func (a Asked) weakStepUp(need *Need, s shown) {
 // contact are the codes to a contact that the person signs in with.
 func (a Asked) contact() []Offer {
 	for _, f := range Second(a.Document, a.User, a.Factors, a.Traits) {
-		return []Offer{a.of(f)} // what is held was looked for before
+		if !a.rests(f.Kind) {
+			return []Offer{a.of(f)} // what is held was looked for before
+		}
 	}
 	if !Demanded(a.Document, a.User) {
 		return nil
@@ -477,7 +529,7 @@ func (a Asked) fallback(kind authn.Kind) Offer {
 func (a Asked) of(f authn.Factor) Offer {
 	c := f.Counts[a.Lane]
 	t, _ := a.ways(f.Kind)
-	o := Offer{Kind: f.Kind, Factor: f.ID, Name: f.Name, Recovery: t.Recovery || t.OpensSetUp, Locked: c.Tries >= Share(a.Lane)}
+	o := Offer{Kind: f.Kind, Factor: f.ID, Name: f.Name, Recovery: t.Recovery || t.OpensSetUp, Locked: c.Tries >= Share(a.Lane), TrustDays: a.trustDays(f)}
 	switch f.Kind {
 	case authn.Email:
 		o.SentTo = Mask(f.Kind, a.User.Email)
@@ -536,23 +588,6 @@ var amr = map[authn.Kind]string{
 	authn.Duo:        "pop", // of the key in its app; a call or a passcode says so in the proof
 	authn.Email:      "mca",
 	authn.Invitation: "mca",
-}
-
-// Level computes acr and amr from proofs of one ceremony. aal2 takes something
-// known and something had; e-mail is never possession (decision 4, std-27), and
-// what a code from an administrator opened stays aal1 (ruling 18).
-func Level(proofs []authn.Proof) (acr string, methods []string) {
-	var knows, has, bypass bool
-	for _, p := range proofs {
-		knows = knows || p.Traits.Knowledge
-		has = has || p.Traits.Possession
-		bypass = bypass || p.Kind == authn.BypassCode
-		if v := cmp.Or(p.AMR, amr[p.Kind]); v != "" && !slices.Contains(methods, v) {
-			methods = append(methods, v)
-		}
-	}
-	if knows && has && !bypass {
-		return authn.AAL2, methods
-	}
-	return authn.AAL1, methods
+	authn.Trusted:    AMRTrusted,
+	authn.Asserted:   AMRCaller,
 }

@@ -31,6 +31,7 @@ const (
 	MinimumStrength Reason = "minimum_strength"
 	OwnWayAsked     Reason = "own_way"
 	Grace           Reason = "grace"
+	TrustsBrowsers  Reason = "trusted_browsers" // which are asked for the password only
 )
 
 // Because is one rule, with what it says of the person.
@@ -165,6 +166,9 @@ func Explain(d Document, u authn.User, factors []authn.Factor, traits func(authn
 		if !o.SetUpBy.IsZero() {
 			out = append(out, Because{Rule: Grace, Until: o.SetUpBy})
 		}
+	}
+	if o.Ask == AskOwn && d.Trusts(u) > 0 {
+		out = append(out, Because{Rule: TrustsBrowsers})
 	}
 	return Explanation{Because: out, Outcome: o}
 }

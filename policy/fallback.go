@@ -41,6 +41,8 @@ func contacts(d Document, u authn.User, traits func(authn.Kind) (authn.Traits, b
 		if !d.SMSFallback {
 			why = NoCodes
 		}
+	case u.EmailReaches() && d.MailRests(u, now):
+		why = MailRests
 	case u.EmailReaches():
 		add(authn.Email, u.EmailChangedAt)
 	}
@@ -48,6 +50,17 @@ func contacts(d Document, u authn.User, traits func(authn.Kind) (authn.Traits, b
 		why = ""
 	}
 	return kinds, why
+}
+
+// MailRests reports whether e-mail is no second step now, because it reset the
+// password: one channel is not enough (ruling 4).
+func (d Document) MailRests(u authn.User, now time.Time) bool {
+	return !d.EmailAfterReset && !u.PasswordResetAt.IsZero() && now.Sub(u.PasswordResetAt) < ContactRests
+}
+
+// rests reports whether codes of a channel are no way now.
+func (a Asked) rests(k authn.Kind) bool {
+	return k == authn.Email && a.Document.MailRests(a.User, a.Now)
 }
 
 // Contact is where codes of a channel go that stand in until a person has a way

@@ -12,8 +12,7 @@ type Preset struct {
 // Presets are the documents that a company can begin with: a plain one, two that
 // follow a standard, and one for each set-up of section L of the requirements.
 //
-// What a document cannot say is left out: the days for which a browser is
-// remembered, and passkeys, where the server has none. Roles that a company does
+// What a document cannot say is left out: passkeys, where the server has none. Roles that a company does
 // not have yet (agent) do no harm.
 func Presets() []Preset {
 	both := []authn.Audience{authn.InternalAudience, authn.ExternalAudience}
@@ -56,6 +55,7 @@ func Presets() []Preset {
 		// L5: required of administrators and agents; step-up before acts that matter.
 		{"chat", Document{
 			Format: 1, TwoFactor: On, OwnWay: staff, Methods: app, RequireRoles: []string{"owner", "administrator", "agent"}, StepUpSeconds: 300,
+			TrustDays: 30, NoTrustRoles: []string{"owner", "administrator"},
 		}},
 	}
 }

@@ -224,7 +224,10 @@ func (a PreviewAsk) loosens(old, next Document) bool {
 	l, m := old.Lockout(), next.Lockout()
 	if n.StepUpAge > o.StepUpAge || n.Session > o.Session || n.Idle > o.Idle || n.Attempt > o.Attempt || next.CodeLives() > old.CodeLives() || next.GraceDays > old.GraceDays ||
 		m.FreeTries > l.FreeTries || m.FirstPause < l.FirstPause || m.LongestPause < l.LongestPause || next.PasswordLength < old.PasswordLength ||
-		next.SMSFallback && !old.SMSFallback || old.NoEmailFallback && !next.NoEmailFallback || least(next, a.Traits) < least(old, a.Traits) {
+		next.SMSFallback && !old.SMSFallback || next.EmailAfterReset && !old.EmailAfterReset || old.NoEmailFallback && !next.NoEmailFallback || least(next, a.Traits) < least(old, a.Traits) {
+		return true
+	}
+	if old.TwoFactor != Off && LessTrust(next, old) {
 		return true
 	}
 	// Nobody may have the role today, and somebody tomorrow.

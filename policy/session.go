@@ -92,7 +92,7 @@ func enough(d Document, rows *authn.Rows, now time.Time) bool {
 	case OwnPossession:
 		return had
 	}
-	if had {
+	if had || shown[AMRTrusted] && d.Trusts(u) > 0 {
 		return true
 	}
 	// A code to a contact is enough for those of whom no way of their own is

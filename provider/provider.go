@@ -16,6 +16,8 @@
 //     providers.write, which is the owner's alone, a recent proof with the
 //     strongest way the owner has, and no way on probation. All owners are told
 //     through the settings before, for 24 hours, also when they are changed twice.
+//     For that day codes of who may do more than the editor go through the settings
+//     before, too; text messages and Duo, which have none, are refused to them.
 //   - A saved password sent to another server: it is bound to host, port, user and
 //     TLS mode. Where one of these differs, in a test too, it is not used.
 //   - The password read back: it is sealed in the row, in no answer, and in no log.

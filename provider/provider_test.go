@@ -27,6 +27,7 @@ import (
 	mail "github.com/sallyport-mfa/sallyport/message/smtp"
 	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
+	"github.com/sallyport-mfa/sallyport/signin"
 )
 
 const secret = "hunter2-7YqK2"
@@ -256,6 +257,77 @@ func TestWhichServer_rul19(t *testing.T) {
 	if p, err := s.Store.Provider(t.Context(), s.Company.ID, authn.Email); err != nil || p.Previous != nil || p.Settings != nil {
 		t.Errorf("%d bytes stayed, %v", len(p.Previous), err)
 	}
+}
+
+// rul-19, rul-4: what somebody set who may do less carries no code and no reset of an
+// owner for a day, also when it was changed before; an owner who saves it agrees.
+func TestCodesOfWhoMayDoMore_rul19_rul4(t *testing.T) {
+	s := newStage(t)
+	op := directory.TheOperator(s.Company.ID)
+	if _, err := s.Directory.SaveRole(t.Context(), op, directory.RoleChange{Name: "mailers", Title: "Mailers", Permissions: []string{string(directory.ProvidersWrite)}}); err != nil {
+		t.Fatal(err)
+	}
+	acme, err := s.Directory.Company(t.Context(), s.Company.Slug)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(login string, roles ...string) sallyporttest.Person {
+		u, err := s.Directory.CreateUser(t.Context(), acme, directory.NewUser{Login: login, Email: login + "@acme.example", Verified: true, Roles: roles, Password: sallyporttest.Password})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := sallyporttest.Person{User: u}
+		p.Factor, p.Secret = s.AddApp(t, u)
+		return p
+	}
+	priya, mailer, tom := s.owner, add("mailer", "mailers"), add("tom")
+	ours := func() (list []string) {
+		for _, m := range s.Inbox.Messages() {
+			list = append(list, m.To)
+		}
+		return list
+	}
+	reset := func(p sallyporttest.Person) (server, a, b int) {
+		t.Helper()
+		s.Clock.Advance(time.Hour)
+		n, na, nb := len(ours()), len(s.a.letters()), len(s.b.letters())
+		if _, err := s.SignIn.AskReset(t.Context(), signin.ResetAsk{Company: s.Company.Slug, Login: p.Login}); err != nil {
+			t.Fatal(err)
+		}
+		s.drain(t)
+		return len(ours()) - n, len(s.a.letters()) - na, len(s.b.letters()) - nb
+	}
+	want := func(what string, p sallyporttest.Person, server, a, b int) {
+		t.Helper()
+		if x, y, z := reset(p); x != server || y != a || z != b {
+			t.Errorf("%s: the server sent %d, a %d, b %d", what, x, y, z)
+		}
+	}
+	s.drain(t)
+	s.use(t, s.a) // an owner did: for everybody at once
+	s.drain(t)
+	want("an owner's change", priya, 0, 1, 0)
+	s.Clock.Advance(22 * time.Hour)
+	s.owner = mailer
+	s.signIn(t)
+	s.use(t, s.b) // the second change of a day
+	s.drain(t)
+	want("who set it", mailer, 0, 0, 1)
+	want("who may do less", tom, 0, 0, 1)
+	want("an owner, the rest of the first day", priya, 1, 0, 0)
+	s.Clock.Advance(19 * time.Hour)
+	want("an owner, the rest of the second day", priya, 1, 0, 0)
+	s.Clock.Advance(time.Hour)
+	want("an owner, a day later", priya, 0, 0, 1)
+	s.signIn(t)
+	s.use(t, s.a)
+	s.drain(t)
+	want("changed again", priya, 0, 0, 1) // b is what was there before
+	s.owner = priya
+	s.signIn(t)
+	s.use(t, s.a)
+	s.drain(t)
+	want("an owner agrees", priya, 0, 1, 0)
 }
 
 // An owner whose only way is codes by e-mail can confirm with one; without a

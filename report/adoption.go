@@ -42,6 +42,7 @@ type Adoption struct {
 	People        int64 // who can sign in: neither suspended nor accounts of programs
 	By            map[Standing]int64
 	Ways          []WayCount // ways that people have, most first; a person may have several
+	Asking        int64      // of those who can sign in: who asked an administrator for help
 }
 
 // Percent is how many of a hundred people have a way of their own; see Share.
@@ -104,6 +105,9 @@ func (s *Service) adoption(ctx context.Context, v view) (Adoption, error) {
 			continue
 		}
 		a.People += int64(n)
+		if shape.Asks {
+			a.Asking += int64(n)
+		}
 		for _, k := range v.ways(u, factors) {
 			ways[k] += int64(n)
 		}

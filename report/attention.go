@@ -85,7 +85,6 @@ const (
 	graceSoon   = 7 * aDay
 	exemptSoon  = 7 * aDay
 	keySoon     = 14 * aDay // requirement S36: 14 and 3 days before the end
-	helpLately  = 7 * aDay
 	alarmLately = aDay
 	// sealedLate is far over what the sealer needs (ruling 53).
 	sealedLate = 5 * time.Minute
@@ -159,6 +158,9 @@ func (s *Service) attention(ctx context.Context, v view, o Overview, locked lock
 	if n := o.Adoption.By[Missing]; n > 0 {
 		l.add(Item{Kind: MissingWay, Severity: Warning, Few: Few{N: int(n)}, Link: people(directory.FilterSetUp, "due")})
 	}
+	if n := o.Adoption.Asking; n > 0 {
+		l.add(Item{Kind: HelpAsked, Severity: Warning, Few: Few{N: int(n)}, Link: people(directory.FilterState, "help")})
+	}
 	if n := o.Adoption.By[Stranded]; n > 0 {
 		l.add(Item{Kind: StrandedPeople, Severity: Danger, Few: Few{N: int(n)}, Link: people(directory.FilterSetUp, "due")})
 	}
@@ -209,26 +211,16 @@ func (l *list) delivery(channels []Channel, now time.Time) {
 }
 
 func (s *Service) lookEvents(ctx context.Context, v view, l *list) error {
-	count := func(typ string, lately time.Duration) (int, error) {
-		counts, err := s.c.Store.EventCounts(ctx, v.company.ID, authn.CountQuery{Types: []string{typ}, From: v.now.Add(-lately), Until: v.now.Add(time.Hour)})
-		n := 0
-		for _, c := range counts {
-			n += int(c.N)
-		}
-		return n, err
-	}
-	n, err := count(manyFailures, alarmLately)
+	counts, err := s.c.Store.EventCounts(ctx, v.company.ID, authn.CountQuery{Types: []string{manyFailures}, From: v.now.Add(-alarmLately), Until: v.now.Add(time.Hour)})
 	if err != nil {
 		return err
 	}
+	n := 0
+	for _, c := range counts {
+		n += int(c.N)
+	}
 	if n > 0 {
 		l.add(Item{Kind: ManyFailures, Severity: Danger, Few: Few{N: n}, Link: auditPath + "?type=sign_in.refused"})
-	}
-	if n, err = count(helpAsked, helpLately); err != nil {
-		return err
-	}
-	if n > 0 {
-		l.add(Item{Kind: HelpAsked, Severity: Warning, Few: Few{N: n}, Link: auditPath + "?type=help.asked"})
 	}
 	oldest, err := s.c.Store.OldestUnsealed(ctx, v.company.ID)
 	if err == nil && !oldest.IsZero() && v.now.Sub(oldest) > sealedLate {

@@ -20,7 +20,6 @@ const (
 	codeSent     = "code.sent"
 	notSent      = "message.failed"
 	manyFailures = "company.many_failures"
-	helpAsked    = "help.asked"
 )
 
 // SignIns are a company's sign-ins by day.

@@ -2,6 +2,8 @@ package sallyporttest
 
 import (
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sallyport-mfa/sallyport/internal/duoserver"
@@ -40,7 +42,8 @@ func NewDuoServer(c DuoConfig) *DuoServer { return duoserver.New(c) }
 // DuoPhone is a phone with everything.
 func DuoPhone(id string) DuoDevice { return duoserver.Phone(id) }
 
-// Duo is a DuoServer that listens for a test.
+// Duo is a DuoServer that listens for a test. What it is asked of somebody waits until
+// ApprovePush or DenyPush; the server that asks hears of that a moment later.
 type Duo struct {
 	*DuoServer
 	HTTP *httptest.Server
@@ -62,3 +65,29 @@ func NewDuo(t testing.TB, c DuoConfig) *Duo {
 
 // Base leads every host to this server; for the Config of method/duo.
 func (d *Duo) Base(string) string { return d.HTTP.URL }
+
+// ApprovePush is the yes of a person whom Duo asks, by a push or a call. It fails the
+// test if Duo asks them nothing.
+func (d *Duo) ApprovePush(t testing.TB, username string) {
+	t.Helper()
+	d.press(t, username, d.Approve)
+}
+
+// DenyPush is their no.
+func (d *Duo) DenyPush(t testing.TB, username string) {
+	t.Helper()
+	d.press(t, username, d.Deny)
+}
+
+func (d *Duo) press(t testing.TB, username string, button func(txid string) error) {
+	t.Helper()
+	for _, p := range slices.Backward(d.Pushes()) {
+		if strings.EqualFold(p.Username, username) && p.Result == "waiting" {
+			if err := button(p.TxID); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("Duo asks %s nothing", username)
+}

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,17 +31,33 @@ func (s *Server) UseTexts(t testing.TB, company authn.Company, change ...func(*a
 	s.provide(t, company, authn.SMS, doc)
 }
 
-// provide saves a company's provider of a channel as the operator would.
-func (s *Server) provide(t testing.TB, company authn.Company, channel authn.Kind, doc []byte, more ...authn.Write) {
+// SavesAgain saves the settings that a company has of a channel as somebody of its
+// people would: what a provider may do depends on who set it (ruling 19).
+func (s *Server) SavesAgain(t testing.TB, u authn.User, channel authn.Kind) {
 	t.Helper()
-	now := s.Clock.Now()
-	before, err := s.Store.Provider(context.Background(), company.ID, channel)
+	p, err := s.Store.Provider(context.Background(), u.Company, channel)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ev := authn.Event{Company: company.ID, ID: authn.NewID(authn.EventID, now, rand.Reader), Type: "provider.changed", Actor: directory.Operator, Result: authn.Succeeded, At: now}
-	p := authn.Provider{Company: company.ID, Channel: channel, Version: before.Version + 1, Settings: doc, UpdatedAt: now, UpdatedBy: directory.Operator}
-	err = s.Store.Decide(context.Background(), authn.Keys{Company: company.ID, Now: now}, func(*authn.Rows) authn.Verdict {
+	s.save(t, u.Company, channel, p.Settings, u.ID)
+}
+
+// provide saves a company's provider of a channel as the operator would.
+func (s *Server) provide(t testing.TB, company authn.Company, channel authn.Kind, doc []byte, more ...authn.Write) {
+	t.Helper()
+	s.save(t, company.ID, channel, doc, directory.Operator, more...)
+}
+
+func (s *Server) save(t testing.TB, company string, channel authn.Kind, doc []byte, by string, more ...authn.Write) {
+	t.Helper()
+	now := s.Clock.Now()
+	before, err := s.Store.Provider(context.Background(), company, channel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev := authn.Event{Company: company, ID: authn.NewID(authn.EventID, now, rand.Reader), Type: "provider.changed", Actor: by, Result: authn.Succeeded, At: now}
+	p := authn.Provider{Company: company, Channel: channel, Version: before.Version + 1, Settings: doc, UpdatedAt: now, UpdatedBy: by}
+	err = s.Store.Decide(context.Background(), authn.Keys{Company: company, Now: now}, func(*authn.Rows) authn.Verdict {
 		return authn.Accept(ev, append([]authn.Write{authn.SetProvider{Provider: p, Provides: doc != nil && len(more) == 0}}, more...)...)
 	})
 	if err != nil {
@@ -85,12 +103,16 @@ func (s *Server) UseDuo(t testing.TB, company authn.Company) *Duo {
 	return s.Duo
 }
 
-// AddDuo gives a person a confirmed way by Duo, under a name that Duo knows.
+// AddDuo gives a person a confirmed way by Duo, under a name that Duo knows; if it does
+// not yet, they have a phone there from now on.
 func (s *Server) AddDuo(t testing.TB, u authn.User, username string) (id string) {
 	t.Helper()
 	secret, err := json.Marshal(map[string]string{"username": username})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if s.Duo != nil && !slices.ContainsFunc(s.Duo.Users(), func(known DuoUser) bool { return strings.EqualFold(known.Username, username) }) {
+		s.Duo.AddUser(DuoUser{Username: username, Devices: []DuoDevice{DuoPhone("DP-" + username)}})
 	}
 	return s.addFactor(t, u, authn.NewFactor{Factor: authn.Factor{Kind: authn.Duo}, Secret: secret, Subject: "duo:" + username})
 }

@@ -1,10 +1,48 @@
-// Package sallyporttest is for programs that embed Sallyport, and for its own
-// tests: a whole server on a temporary SQLite file, a clock that is moved by
-// hand, people with factors, and the conformance suite for stores (RunStore).
+// Package sallyporttest is for the tests of programs that use Sallyport, whether
+// they embed it or call its JSON API: a whole server in one line, a clock that is
+// moved by hand, people with a password and an authenticator app, an inbox, a
+// pretend Duo, and a browser in which somebody is signed in.
 //
-// Nothing here pretends: the store is SQLite on disk, hashes are argon2id (with
-// parameters below the floor, which exist only through this Go API, ruling 58),
-// and requests pass the same outer layer as in production.
+//	func TestBilling(t *testing.T) {
+//		s := sallyporttest.Wire(t, func(c sallyport.Config) (*sallyport.Server, http.Handler, error) {
+//			return shop.New(c) // your own wiring; NewServer is for programs that only call the API
+//		})
+//		maya := s.SignedIn(t, s.AddUser(t, s.Company, "maya", true))
+//		maya.StepUp(t, "billing.change")
+//		resp, err := maya.PostForm(s.URL+"/billing", url.Values{"card": {"•• 42"}})
+//		…
+//	}
+//
+// # Flow
+//
+// NewServer starts a server with one company, Server.Company; Wire starts what the
+// host program makes of the same Config. The store is SQLite in t.TempDir, and no
+// other program is needed. People come from Server.AddUser, ways to verify from it,
+// AddApp, AddPhone and AddDuo, a key of a program from AddKey, and rules from
+// SetPolicy. Server.SignedIn signs somebody in as they would do it, by what they
+// have, and gives a Browser: an http.Client with their cookies, their token, and
+// StepUp and Grant for fresh proofs. To be the person step by step, read codes from
+// Person.App (an Authenticator) and LastCode, letters from Mail, and answer Duo by
+// Duo.ApprovePush and DenyPush.
+//
+// Everything ends with the test, and nothing is shared between two servers, so that
+// tests may run in parallel. Server.Run is not started: letters go out when Mail is
+// called, and codes at once.
+//
+// # Threats
+//
+// Nothing here pretends but Duo and what delivers messages: requests pass the same
+// outer layer as in production, policy is asked, codes count once, and wrong ones
+// are charged. Hashes are argon2id with parameters below the floor, which exist only
+// through this Go API (ruling 58), so that a test does not wait for them. What is
+// here opens every account; no program but a test may link it.
+//
+// # Beyond that
+//
+// The rest is for those who write a part of Sallyport, and each in its file says so:
+// RunStore (store*.go) holds a store to its promises, RunTextDriver (texts*.go) a
+// driver of text messages, with gateways of the providers; Postgres starts a
+// database; Syslog and EventHook receive what audit streams send.
 package sallyporttest
 
 import (
@@ -12,6 +50,7 @@ import (
 	"crypto/rand"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
@@ -21,7 +60,6 @@ import (
 
 	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/authn"
-	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/keyring"
 	"github.com/sallyport-mfa/sallyport/message/inbox"
 	"github.com/sallyport-mfa/sallyport/method/backup"
@@ -30,17 +68,14 @@ import (
 	"github.com/sallyport-mfa/sallyport/method/password"
 	"github.com/sallyport-mfa/sallyport/method/totp"
 	"github.com/sallyport-mfa/sallyport/notice"
-	"github.com/sallyport-mfa/sallyport/otp"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/store"
 	"github.com/sallyport-mfa/sallyport/store/sqlite"
 	"github.com/sallyport-mfa/sallyport/throttle"
 )
 
-// Password is the password of everybody that AddUser makes.
-const Password = "a quiet harbour at dusk"
-
-// Clock is a clock that stands still until it is moved.
+// Clock is a clock that stands still until it is moved. Its Now is what
+// sallyport.Config.Now and grant.Verifier take. It is safe for concurrent use.
 type Clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -63,14 +98,15 @@ func (c *Clock) Advance(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// Server is a running server for a test.
+// Server is a running server for a test. The services of sallyport.Server are in
+// it: s.Directory, s.Sessions, s.SignIn.
 type Server struct {
 	*sallyport.Server
 	Store   *store.Store
 	Clock   *Clock
 	Keyring *keyring.Keyring
 	HTTP    *httptest.Server
-	URL     string
+	URL     string        // "http://127.0.0.1:…", without a slash at its end
 	Company authn.Company // "acme", the first one
 	Path    string        // of the SQLite file
 	Inbox   *inbox.Inbox  // every message that was sent
@@ -84,6 +120,18 @@ type Option func(*sallyport.Config)
 // stops it.
 func NewServer(t testing.TB, opts ...Option) *Server {
 	t.Helper()
+	return Wire(t, plain(opts))
+}
+
+// Wire starts a host program as it wires itself. Its build gets a Config with a store,
+// the usual methods, the address where it will be reached, and the clock, the inbox and
+// Duo of the test; it adds what is its own (Actions, Home, Extra, …), gives it to
+// sallyport.New, and answers with that server and the handler of the whole program
+// (nil: Server.Handler). Store, PublicURL and Now are to be left as they are, or the
+// rest of this package does not work on it. There is one company, "acme"; the end of
+// the test stops the program.
+func Wire(t testing.TB, build func(sallyport.Config) (*sallyport.Server, http.Handler, error)) *Server {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "sallyport.db")
 	keys, err := keyring.Generate(rand.Reader)
 	if err != nil {
@@ -94,42 +142,56 @@ func NewServer(t testing.TB, opts ...Option) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.Close() })
-	s := Start(t, st, opts...)
+	s := wire(t, st, build)
 	s.Keyring, s.Path = keys, path
 	return s
 }
 
+// Start is NewServer on a store that is open already; "acme" is made if it is not
+// there. The caller closes the store.
+func Start(t testing.TB, st *store.Store, opts ...Option) *Server {
+	t.Helper()
+	return wire(t, st, plain(opts))
+}
+
+// plain is a program that is Sallyport and nothing else.
+func plain(opts []Option) func(sallyport.Config) (*sallyport.Server, http.Handler, error) {
+	return func(c sallyport.Config) (*sallyport.Server, http.Handler, error) {
+		for _, o := range opts {
+			o(&c)
+		}
+		srv, err := sallyport.New(c)
+		return srv, nil, err
+	}
+}
+
 var off = throttle.Rate{PerMinute: -1}
 
-// Start starts a server on a store that is open already, with one company,
-// "acme", which is made if it is not there. The caller closes the store.
-func Start(t testing.TB, st *store.Store, opts ...Option) *Server {
+func wire(t testing.TB, st *store.Store, build func(sallyport.Config) (*sallyport.Server, http.Handler, error)) *Server {
 	t.Helper()
 	s := &Server{Store: st, Clock: NewClock()}
 	s.HTTP = httptest.NewUnstartedServer(nil)
+	t.Cleanup(s.HTTP.Close) // whether it was started or not
 	s.URL = "http://" + s.HTTP.Listener.Addr().String()
 	s.Inbox = &inbox.Inbox{Now: s.Clock.Now}
 	pw, all, saved := everyMethod(t)
 	other := s.duoMethod(t)
-	cfg := sallyport.Config{
+	srv, handler, err := build(sallyport.Config{
 		Store: st, Methods: append(all, other), Duo: other, Passwords: pw, PublicURL: s.URL, Now: s.Clock.Now, Log: Quiet(),
 		Senders: map[authn.Kind]authn.Sender{authn.Email: s.Inbox}, Digits: code.Digits, BackupCodes: saved,
 		CompanyMail: companyMail(t, s.Inbox), TextDrivers: map[string]authn.TextDriver{"inbox": inbox.Driver{Inbox: s.Inbox}},
 		Streams: streams(s.Clock.Now),
 		// A test is one address; its limit has tests of its own.
 		Addresses: throttle.NewAddresses(throttle.AddressesConfig{Now: s.Clock.Now, IPv4Address: off, IPv4Net: off}),
-	}
-	for _, o := range opts {
-		o(&cfg)
-	}
-	srv, err := sallyport.New(cfg)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Server = srv
-	s.HTTP.Config.Handler = srv.Handler()
+	if handler == nil {
+		handler = srv.Handler()
+	}
+	s.Server, s.HTTP.Config.Handler = srv, handler
 	s.HTTP.Start()
-	t.Cleanup(s.HTTP.Close)
 	s.Company, err = s.Directory.Company(t.Context(), "acme")
 	if err != nil {
 		s.Company = s.AddCompany(t, "acme", "Acme Projects")
@@ -240,69 +302,4 @@ func (s *Server) SetTwoFactor(t testing.TB, company string, tf policy.TwoFactor)
 	if err := s.Directory.SetPolicy(context.Background(), c.ID, policy.Document{Format: 1, TwoFactor: tf}, c.PolicyVersion); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Person is someone a test can be.
-type Person struct {
-	authn.User
-	Secret otp.Secret // nil: no authenticator app
-	Factor string     // id of the app
-}
-
-// AddUser makes a person of a company with Password and, if app, a confirmed
-// authenticator app whose current code is not spent.
-func (s *Server) AddUser(t testing.TB, company authn.Company, login string, app bool) Person {
-	t.Helper()
-	u, err := s.Directory.CreateUser(context.Background(), company, directory.NewUser{
-		Login: login, Name: "Test " + login, Email: login + "@" + company.Slug + ".example", Verified: true, Password: Password,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := Person{User: u}
-	if app {
-		p.Factor, p.Secret = s.AddApp(t, u)
-	}
-	return p
-}
-
-// AddApp gives a person a confirmed authenticator app.
-func (s *Server) AddApp(t testing.TB, u authn.User) (id string, secret otp.Secret) {
-	t.Helper()
-	secret, err := otp.NewSecret(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s.addFactor(t, u, authn.NewFactor{Factor: authn.Factor{Kind: authn.TOTP}, Secret: secret}), secret
-}
-
-// Code is the code that an authenticator app shows at the clock's time.
-func (s *Server) Code(t testing.TB, secret otp.Secret) string {
-	return CodeAt(t, secret, s.Clock.Now())
-}
-
-// CodeAt is the code that an authenticator app shows at a time.
-func CodeAt(t testing.TB, secret otp.Secret, at time.Time) string {
-	t.Helper()
-	code, err := otp.Key{Secret: secret}.TOTP(at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return code
-}
-
-// WrongCode is a code that is right at none of the steps around the clock's time.
-func (s *Server) WrongCode(t testing.TB, secret otp.Secret) string {
-	t.Helper()
-	right := map[string]bool{}
-	for d := -15 * time.Minute; d <= 15*time.Minute; d += 30 * time.Second {
-		right[CodeAt(t, secret, s.Clock.Now().Add(d))] = true
-	}
-	for _, c := range []string{"000000", "111111", "222222", "333333", "444444"} {
-		if !right[c] {
-			return c
-		}
-	}
-	t.Fatal("five codes right at once")
-	return ""
 }

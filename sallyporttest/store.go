@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -52,6 +53,22 @@ func (l *LogBuffer) String() string {
 	return l.b.String()
 }
 
+// Find waits until what another process writes here matches an expression with one
+// group, and is what that group has in the last match. The test ends if it does not
+// come before ctx ends.
+func (l *LogBuffer) Find(t testing.TB, ctx context.Context, expression string) string {
+	t.Helper()
+	re := regexp.MustCompile(expression)
+	for ctx.Err() == nil {
+		if all := re.FindAllStringSubmatch(l.String(), -1); len(all) > 0 {
+			return all[len(all)-1][1]
+		}
+		time.Sleep(20 * time.Millisecond) // another process: there is nothing to wait on
+	}
+	t.Fatalf("nothing matches %s:\n%s", expression, l)
+	return ""
+}
+
 // Logger writes to the buffer.
 func (l *LogBuffer) Logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
 
@@ -94,9 +111,15 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"outbox", runOutbox},
 		{"policies", runPolicies},
 		{"lists", runLists},
+		{"grants", runGrants},
+		{"forms", runForms},
+		{"resets", runResets},
+		{"returns", runReturns},
 		{"imports", runImports},
 		{"migrations", runMigrations},
 		{"erasure", runErasure},
+		{"trusted browsers", runTrust},
+		{"people of a host program", runExternal},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) { g.run(t, open) })
@@ -291,7 +314,7 @@ func (w *world) exec(query string, args ...any) {
 }
 
 // tables are those with contents worth stealing.
-var tables = []string{"brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_invitations", "policy_versions", "tombstones", "imports", "user_words", "people_shapes", "role_holders", "api_accounts", "approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
+var tables = []string{"external_ids", "handles", "return_addresses", "forms", "resets", "trusted_browsers", "grants", "actions", "brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_invitations", "policy_versions", "tombstones", "imports", "user_words", "people_shapes", "role_holders", "api_accounts", "approvals", "budgets", "provider_health", "providers", "saved_codes", "challenges", "links", "outbox", "companies", "company_keys", "users", "logins", "factors", "throttles", "attempts", "sessions", "devices",
 	"api_keys", "events", "chains", "leases", "meta", "migrations"}
 
 // dump is everything that whoever steals the database reads.

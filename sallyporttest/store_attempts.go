@@ -1,6 +1,7 @@
 package sallyporttest
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
 	"reflect"
@@ -259,6 +260,117 @@ func runSessions(t *testing.T, open opener) {
 			}
 			if !c.ok && c.k.User == "" && c.k.Login == "" && got.User != nil {
 				t.Errorf("%s: gives the user away", name)
+			}
+		}
+	})
+	t.Run("the session that a sign-in was completed with comes by its attempt, to whoever opens that", func(t *testing.T) {
+		w := newWorld(t, open)
+		p, q := w.newPerson(w.company, "maya"), w.newPerson(w.company, "omar")
+		a, token := p.newAttempt("browser of maya")
+		other, _ := p.newAttempt("browser of maya")
+		secret := w.view(authn.Keys{Company: p.company, Attempt: a.ID, Browser: "browser of maya"}).SessionSecret
+		same := w.view(authn.Keys{Company: p.company, Attempt: a.ID, Browser: "browser of maya"}).SessionSecret
+		another := w.view(authn.Keys{Company: p.company, Attempt: other.ID, Browser: "browser of maya"}).SessionSecret
+		if len(secret) != 32 || !bytes.Equal(secret, same) || bytes.Equal(secret, another) {
+			t.Fatalf("%x, %x and of the other %x", secret, same, another)
+		}
+		se, _ := p.newSession()
+		se.ID, se.Attempt = w.id(authn.SessionID), a.ID
+		w.must(w.write(p.keys(), authn.NewSession{Session: se, Token: authn.Token{Kind: authn.SessionToken, Company: p.company, ID: se.ID, Secret: secret}}))
+		foreign, ft := p.newSession() // under a secret of its own
+		foreign.ID, foreign.Attempt = w.id(authn.SessionID), other.ID
+		ft.ID = foreign.ID
+		w.must(w.write(p.keys(), authn.NewSession{Session: foreign, Token: ft}))
+		for name, c := range map[string]struct {
+			k  authn.Keys
+			ok bool
+		}{
+			"by the browser":           {authn.Keys{Attempt: a.ID, Browser: "browser of maya", Became: true}, true},
+			"by its token":             {authn.Keys{AttemptToken: token, Became: true}, false},
+			"not asked for":            {authn.Keys{Attempt: a.ID, Browser: "browser of maya"}, false},
+			"by another browser":       {authn.Keys{Attempt: a.ID, Browser: "browser of omar", Became: true}, false},
+			"by the id alone":          {authn.Keys{Attempt: a.ID, Became: true}, false},
+			"under another secret":     {authn.Keys{Attempt: other.ID, Browser: "browser of maya", Became: true}, false},
+			"for somebody else's name": {authn.Keys{Attempt: a.ID, Browser: "browser of maya", User: q.id, Became: true}, false},
+		} {
+			c.k.Company = p.company
+			got := w.view(c.k)
+			if (got.Session != nil) != c.ok || c.ok && got.Session.ID != se.ID {
+				t.Errorf("%s: %+v", name, got.Session)
+			}
+		}
+	})
+	t.Run("the generation changes with what a session is checked by, and with nothing else", func(t *testing.T) {
+		w := newWorld(t, open)
+		p, q := w.newPerson(w.company, "maya"), w.newPerson(w.company, "omar")
+		se, _ := p.newSession()
+		ended, _ := p.newSession()
+		a, _ := p.newAttempt("browser of maya")
+		app := p.activate(authn.TOTP, "secret", 1)
+		rest := func() { // what may be due after a write is done before the next one is looked at
+			w.must(w.Store.Sweep(w.ctx, w.now))
+		}
+		admin := authn.Keys{Company: p.company, By: authn.Actor{Operator: true}, Now: w.now}
+		for _, c := range []struct {
+			name string
+			do   func() error
+			want bool
+		}{
+			{"a name of the session", func() error {
+				se.Name = "phone"
+				k := p.keys()
+				k.Session = se.ID
+				return w.write(k, authn.PutSession{Session: se})
+			}, true},
+			{"a new session", func() error { p.newSession(); return nil }, true},
+			{"the end of one", func() error { return w.write(p.keys(), authn.EndSession{ID: ended.ID}) }, true},
+			{"the end of all", func() error { return w.write(p.keys(), authn.EndSessions{}) }, true},
+			{"the person", func() error {
+				u := *w.view(p.keys()).User
+				u.Name = "Maya L"
+				return w.write(p.keys(), authn.PutUser{User: u})
+			}, true},
+			{"a new way", func() error { p.begin(authn.SMS, "+46700000000"); return nil }, true},
+			{"the end of a way", func() error { return w.write(p.keys(), authn.DeleteFactor{ID: app}) }, true},
+			{"the policy", func() error {
+				c := *w.view(p.keys()).Company
+				return w.write(admin, authn.SetPolicy{Policy: []byte("{}"), Version: c.PolicyVersion + 1})
+			}, true},
+			{"the roles", func() error {
+				c := *w.view(p.keys()).Company
+				return w.write(admin, authn.SetRoles{Roles: c.Roles, Version: c.RolesVersion + 1})
+			}, true},
+			{"support of the company", func() error { return w.Store.SetSupport(w.ctx, p.company, "Ask Ana", event("company.support_set", "")) }, true},
+			{"somebody else", func() error {
+				u := *w.view(q.keys()).User
+				u.Name = "Omar L"
+				return w.write(q.keys(), authn.PutUser{User: u})
+			}, false},
+			{"an attempt", func() error {
+				a.Version++
+				k := p.keys()
+				k.Attempt, k.Browser = a.ID, "browser of maya"
+				return w.write(k, authn.PutAttempt{Attempt: a})
+			}, false},
+			{"an event", func() error {
+				return w.decide(p.keys(), func(*authn.Rows) authn.Verdict { return authn.Accept(event("session.renamed", p.id)) })
+			}, false},
+			{"nothing", func() error { return w.write(p.keys()) }, false},
+			{"a refusal", func() error {
+				w.want(w.decide(p.keys(), func(*authn.Rows) authn.Verdict { return authn.Drop(authn.Conflict) }), authn.Conflict)
+				return nil
+			}, false},
+			{"sealing", func() error { w.seal(w.Store, p.company); return nil }, false},
+			{"a mark", func() error { return w.Store.SetMark(w.ctx, "test", "1") }, false},
+		} {
+			rest()
+			commits, was := w.Store.Commits(), w.Store.Generation(p.company, p.id)
+			w.must(c.do())
+			if got := w.Store.Generation(p.company, p.id) != was; got != c.want {
+				t.Errorf("%s: changed %v, want %v", c.name, got, c.want)
+			}
+			if c.want && w.Store.Commits() == commits {
+				t.Errorf("%s: no commit was counted", c.name)
 			}
 		}
 	})

@@ -38,6 +38,8 @@ func (s *post) full(p *person) authn.Token {
 	_, session := p.newSession()
 	a, token := p.newAttempt("cookie")
 	s.must(s.write(authn.Keys{Company: p.company, AttemptToken: token}, authn.NewChallenge{Challenge: p.challenge(a.ID, mailbox.ID)}))
+	reset := authn.Reset{ID: s.id(authn.ResetID), User: p.id, Destination: want[2], State: authn.ResetSent, Version: 1, CreatedAt: s.now, ExpiresAt: s.now.Add(time.Minute)}
+	s.must(s.write(authn.Keys{Company: p.company, Login: p.login, Now: s.now}, authn.NewReset{Reset: reset, Token: authn.NewToken(authn.ResetToken, p.company, reset.ID, rand.Reader)}))
 	k := p.keys()
 	k.Browser = "cookie"
 	s.must(s.write(k, authn.KnowBrowser{}))
@@ -61,7 +63,7 @@ func (s *post) full(p *person) authn.Token {
 
 // ofPeople are the tables with rows of people, and the column that says whose.
 var ofPeople = map[string]string{"logins": "user_id", "factors": "user_id", "attempts": "user_id", "sessions": "user_id", "devices": "user_id", "saved_codes": "user_id",
-	"challenges": "user_id", "links": "user_id", "outbox": "user_id", "api_keys": "user_id", "approvals": "target", "users": "id"}
+	"challenges": "user_id", "links": "user_id", "resets": "user_id", "outbox": "user_id", "api_keys": "user_id", "approvals": "target", "users": "id"}
 
 // opened is all that the company's keys open: what an attacker reads who has
 // stolen the database and the keyring.

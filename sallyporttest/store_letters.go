@@ -208,6 +208,74 @@ func testTellOwners(open opener) func(*testing.T) {
 	}
 }
 
+// Who holds one of the roles is told after the owners: of this company, active, with a
+// verified address, no program, and not whom it is about.
+func testTellHolders(open opener) func(*testing.T) {
+	return func(t *testing.T) {
+		s := newPost(t, open)
+		holder := func(company authn.Company, login string, roles []string, change func(*authn.User)) {
+			id := s.id(authn.UserID)
+			u := authn.User{ID: id, Login: login, Email: login + "@" + company.Slug + ".example", EmailVerifiedAt: s.now, Status: authn.Active, Roles: roles}
+			if change != nil {
+				change(&u)
+			}
+			s.must(s.write(authn.Keys{Company: company.ID, User: id}, authn.NewUser{User: u}))
+		}
+		beta := s.newCompany("beta")
+		holder(s.company, "desk", []string{"member", "helpdesk"}, func(u *authn.User) { u.Locale = "pl" })
+		holder(s.company, "guard", []string{"guards"}, nil)
+		holder(s.company, "both", []string{"guards", "helpdesk", "owner"}, nil)
+		holder(s.company, "boss", []string{"owner"}, nil)
+		holder(s.company, "member", []string{"member"}, nil)
+		holder(s.company, "alike", []string{"guards2", "xhelpdesk"}, nil)
+		holder(s.company, "unverified", []string{"helpdesk"}, func(u *authn.User) { u.EmailVerifiedAt = time.Time{} })
+		holder(s.company, "set", []string{"helpdesk"}, func(u *authn.User) { u.EmailVerifiedAt, u.EmailTrustedAt = time.Time{}, s.now })
+		holder(s.company, "gone", []string{"helpdesk"}, func(u *authn.User) { u.Status = authn.Suspended })
+		holder(s.company, "program", []string{"helpdesk"}, func(u *authn.User) { u.API = true })
+		holder(beta, "far", []string{"helpdesk", "guards"}, nil)
+		u := *s.view(s.p.keys()).User
+		u.Roles = []string{"helpdesk"}
+		s.must(s.write(s.p.keys(), authn.SetEmail{Email: "self@acme.example"}))
+		u.Email, u.EmailVerifiedAt = "self@acme.example", s.now
+		s.must(s.write(s.p.keys(), authn.PutUser{User: u}))
+		told := func(also ...string) []string {
+			s.exec("DELETE FROM outbox")
+			s.must(s.write(s.p.keys(), authn.TellOwners{Letter: authn.Letter{Template: "x"}, Also: also}))
+			var list []string
+			for _, l := range s.claim() {
+				list = append(list, strings.TrimSuffix(l.To, "@acme.example")+l.Args["locale"])
+			}
+			slices.Sort(list)
+			return list
+		}
+		for _, c := range []struct {
+			also []string
+			want string
+		}{
+			{nil, "boss both"},
+			{[]string{"helpdesk"}, "boss both deskpl"},
+			{[]string{"administrator", "guards", "helpdesk"}, "boss both deskpl guard"},
+			{[]string{"nobodys"}, "boss both"},
+		} {
+			if got := strings.Join(told(c.also...), " "); got != c.want {
+				t.Errorf("%q: %s, want %s", c.also, got, c.want)
+			}
+		}
+		// 50 in all, and no owner is left out for others.
+		for i := range 45 {
+			holder(s.company, fmt.Sprintf("d%d", i), []string{"helpdesk"}, nil)
+		}
+		for i := range 10 {
+			holder(s.company, fmt.Sprintf("o%d", i), []string{"owner"}, nil)
+		}
+		list := told("helpdesk", "guards")
+		owners := len(slices.DeleteFunc(slices.Clone(list), func(to string) bool { return to != "boss" && to != "both" && to[0] != 'o' }))
+		if len(list) != 50 || owners != 12 {
+			t.Errorf("%d letters, %d to owners", len(list), owners)
+		}
+	}
+}
+
 func testBrokenLetter(open opener) func(*testing.T) {
 	return func(t *testing.T) {
 		s := newPost(t, open)

@@ -221,6 +221,29 @@ func runLinks(t *testing.T, open opener) {
 		}
 		w.want(w.write(p.keys(), authn.SpendLink{}), authn.Internal)
 	})
+	t.Run("rul-4 the links that bring an address back are known again", func(t *testing.T) {
+		w := newWorld(t, open)
+		p, q := w.newPerson(w.company, "maya"), w.newPerson(w.company, "omar")
+		used := p.newLink(authn.NotMeLink, map[string]string{"email": "used@acme.example"})
+		p.newLink(authn.NotMeLink, nil)
+		q.newLink(authn.NotMeLink, map[string]string{"email": "omar@acme.example"})
+		p.newLink(authn.NotMeLink, map[string]string{"email": "old@acme.example", "changed": "2026-11-01T00:00:00Z"})
+		w.must(w.write(authn.Keys{Company: p.company, LinkToken: used}, authn.SpendLink{}))
+		if rows := w.view(p.keys()); rows.Replaced != nil {
+			t.Errorf("not asked for: %+v", rows.Replaced)
+		}
+		k := p.keys()
+		k.Replaced = true
+		list := w.view(k).Replaced
+		if len(list) != 1 || list[0].Args["email"] != "old@acme.example" || list[0].Args["changed"] == "" || list[0].Epoch != 1 || list[0].User != p.id ||
+			!list[0].CreatedAt.Equal(w.now) || !list[0].ExpiresAt.Equal(w.now.Add(7*24*time.Hour)) {
+			t.Errorf("%+v", list)
+		}
+		k.Now = w.now.Add(7 * 24 * time.Hour)
+		if rows := w.view(k); len(rows.Replaced) != 0 {
+			t.Errorf("over, and %+v", rows.Replaced)
+		}
+	})
 	t.Run("std-61 what a link says is sealed in its place", func(t *testing.T) {
 		w := newWorld(t, open)
 		p := w.newPerson(w.company, "maya")

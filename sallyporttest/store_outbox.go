@@ -253,6 +253,7 @@ func runOutbox(t *testing.T, open opener) {
 	t.Run("rul-35 a letter goes when it was taken, or given up with an event", testLetterFailed(open))
 	t.Run("rul-35 the code of a letter is derived when it is sent, if it is still good", testCodeLetters(open))
 	t.Run("owners are told who can be", testTellOwners(open))
+	t.Run("holders of a role are told who can be", testTellHolders(open))
 	t.Run("the state of the outbox", func(t *testing.T) {
 		s := newPost(t, open)
 		if st := s.state(); st != (authn.OutboxState{}) {

@@ -1,4 +1,5 @@
-// Package session checks, lists and ends sessions. It issues none: a session
+// Package session checks, lists and ends sessions, and lists and ends the trust in
+// browsers. It issues none: a session
 // is written only by the decision that completes an attempt (package signin)
 // or that moves an account (package enroll), in the same transaction.
 //
@@ -26,6 +27,11 @@ type Store interface {
 	Decide(context.Context, authn.Keys, func(*authn.Rows) authn.Verdict) error
 	View(context.Context, authn.Keys) (authn.Rows, error)
 	Sessions(ctx context.Context, company, user string) ([]authn.Session, error)
+	Trusted(ctx context.Context, company, user string) ([]authn.Trust, error)
+	// Commits and Generation say whether what was read may have changed since; see
+	// those of store.Store.
+	Commits() uint64
+	Generation(company, user string) uint64
 }
 
 // seenEvery is how often a session in use is written to (ruling 45).
@@ -33,23 +39,49 @@ const seenEvery = time.Minute
 
 // Config wires a Service. Store and Valid are needed.
 type Config struct {
-	Store  Store
-	Valid  func(*authn.Rows, time.Time) error // policy.CheckSession
-	Now    func() time.Time                   // nil: time.Now
-	Random io.Reader                          // nil: crypto/rand
-	Log    *slog.Logger                       // nil: slog.Default
+	Store Store
+	Valid func(*authn.Rows, time.Time) error // policy.CheckSession
+	// Trusts says whether a trusted browser still is one, and until when
+	// (policy.TrustHolds); nil: none is.
+	Trusts func(authn.Company, authn.User, authn.Trust, time.Time) (ends time.Time, ok bool)
+	// Present asks whoever keeps the person whether they are still there, at each Check
+	// of a session that is good otherwise (signin.Service.Present). Nil: Sallyport keeps
+	// everybody.
+	Present func(context.Context, authn.Company, authn.User) error
+	// Rights says who has rights in the administration (directory.Administrative): they
+	// are looked up each time; nil: everybody is.
+	Rights    func(authn.Company, authn.User) bool
+	Now       func() time.Time     // nil: time.Now
+	Monotonic func() time.Duration // since anything, never set back; nil: the clock of the process
+	Random    io.Reader            // nil: crypto/rand
+	Log       *slog.Logger         // nil: slog.Default
 }
 
 // Service checks sessions. It is safe for concurrent use.
-type Service struct{ c Config }
+type Service struct {
+	c     Config
+	cache cache
+}
 
 // New checks the configuration.
 func New(c Config) (*Service, error) {
 	if c.Store == nil || c.Valid == nil {
 		return nil, errors.New("session: Config.Store and Config.Valid are needed")
 	}
+	if c.Trusts == nil {
+		c.Trusts = func(authn.Company, authn.User, authn.Trust, time.Time) (time.Time, bool) { return time.Time{}, false }
+	}
+	if c.Present == nil {
+		c.Present = func(context.Context, authn.Company, authn.User) error { return nil }
+	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Rights == nil {
+		c.Rights = func(authn.Company, authn.User) bool { return true }
+	}
+	if start := time.Now(); c.Monotonic == nil {
+		c.Monotonic = func() time.Duration { return time.Since(start) }
 	}
 	if c.Random == nil {
 		c.Random = rand.Reader
@@ -57,7 +89,7 @@ func New(c Config) (*Service, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	return &Service{c}, nil
+	return &Service{c: c}, nil
 }
 
 // Current is a session that was just found good, with whose it is.
@@ -73,8 +105,8 @@ type Current struct {
 // Check reads a token as it came from outside and finds its session.
 //
 // Errors: Unauthenticated for whatever is not a good session (malformed,
-// unknown, over, idle, ended), and Busy or Internal if that cannot be known:
-// never a session by default.
+// unknown, over, idle, ended), and Busy, ProviderUnavailable (of Config.Present) or
+// Internal if that cannot be known: never a session by default.
 func (s *Service) Check(ctx context.Context, token string, c authn.Client) (Current, error) {
 	t, ok := authn.ParseToken(authn.SessionToken, token)
 	if !ok {
@@ -89,6 +121,9 @@ func (s *Service) Check(ctx context.Context, token string, c authn.Client) (Curr
 		return Current{}, fmt.Errorf("session: check: %w", err)
 	}
 	if err := s.c.Valid(&rows, now); err != nil {
+		return Current{}, err
+	}
+	if err := s.c.Present(ctx, *rows.Company, *rows.User); err != nil {
 		return Current{}, err
 	}
 	cur := Current{Token: t, Session: *rows.Session, User: *rows.User, Company: *rows.Company, Factors: rows.Factors, Lane: rows.Lane}
@@ -130,7 +165,7 @@ func (s *Service) SignOut(ctx context.Context, t authn.Token, c authn.Client) er
 }
 
 // SignOutOthers ends all sessions of the token's person but this one, and makes
-// strangers of their other browsers.
+// strangers of their other browsers, which are trusted no more.
 func (s *Service) SignOutOthers(ctx context.Context, t authn.Token, c authn.Client) error {
 	now := s.c.Now()
 	k := authn.Keys{Company: t.Company, SessionToken: t, Browser: c.Browser, Now: now}

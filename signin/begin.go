@@ -14,12 +14,16 @@ import (
 
 var defaultRandom io.Reader = rand.Reader
 
+// nobodysName stands for what can be nobody's name (authn.CanonicalLogin).
+const nobodysName = "\x00"
+
 // Begin is the first step: who, and the password.
 type Begin struct {
 	Company  string // slug; empty: the only company of the server
 	Login    string // as typed
 	Password string
-	ReturnTo string // a path that the caller has checked; empty: none
+	ReturnTo string // a path that the caller has checked, or authn.Return.String; empty: none
+	Trusted  string // token of a trusted browser, as it came; empty or of no use: it is asked as ever
 	Client   authn.Client
 }
 
@@ -27,14 +31,13 @@ type Begin struct {
 // nothing more is needed, a session at once).
 //
 // Errors: Invalid (fields login, password), WrongCredentials, Paused and
-// TooManyRequests (with RetryAfter), Busy, NotFound (company).
+// TooManyRequests (with RetryAfter), Busy, ProviderUnavailable (the host program's
+// users), NotFound (company).
 func (s *Service) Begin(ctx context.Context, b Begin) (Status, error) {
-	method := s.methods[authn.Password]
-	answer := authn.Answer{Password: b.Password}
 	if b.Login == "" {
 		return Status{}, authn.InvalidField("login", "required", nil)
 	}
-	if err := method.Shape(answer); err != nil {
+	if err := s.methods[authn.Password].Shape(authn.Answer{Password: b.Password}); err != nil {
 		return Status{}, err
 	}
 	if err := s.clock(); err != nil {
@@ -46,7 +49,7 @@ func (s *Service) Begin(ctx context.Context, b Begin) (Status, error) {
 	}
 	login, ok := authn.CanonicalLogin(b.Login)
 	if !ok {
-		login = "\x00" // nobody's name, counted and hashed like any other
+		login = nobodysName // counted and hashed like any other
 	}
 	k := authn.Keys{Company: company.ID, Login: login, Browser: b.Client.Browser}
 	if err := s.admitStranger(ctx, k, b.Client); err != nil {
@@ -56,15 +59,16 @@ func (s *Service) Begin(ctx context.Context, b Begin) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	match, err := method.Verify(ctx, authn.Request{
-		Company: company, User: paid.person(), Secret: paid.secret, Client: b.Client, Now: s.now().Unix(),
-		Lane: paid.lane,
-	}, answer)
+	t, err := s.try(ctx, company, k, &paid, b)
 	if err != nil {
-		s.giveBack(ctx, k)
-		return Status{}, fmt.Errorf("signin: password: %w", err)
+		return Status{}, err
 	}
-	st, err := s.enter(ctx, k, paid, match, b)
+	var st Status
+	if t.host != nil {
+		st, err = s.enterHosted(ctx, k, paid, *t.host, b)
+	} else {
+		st, err = s.enter(ctx, k, paid, t.match, b)
+	}
 	if err != nil {
 		return st, err
 	}
@@ -97,6 +101,7 @@ type paid struct {
 	secret []byte
 	factor string
 	lane   authn.Lane
+	taken  bool // the host program lets somebody in by the name of one of ours
 }
 
 func (p paid) person() authn.User {
@@ -171,13 +176,14 @@ func (s *Service) giveBack(ctx context.Context, k authn.Keys) {
 func (s *Service) enter(ctx context.Context, k authn.Keys, p paid, m authn.Match, b Begin) (Status, error) {
 	now := s.now()
 	k.Now, k.Charge = now, authn.SettlePassword
+	k.TrustToken, _ = authn.ParseToken(authn.TrustToken, b.Trusted)
 	var st Status
 	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		st = Status{}
 		if why := barred(rows, p, m); why != "" {
 			return s.wrongPassword(rows, b.Client, now, why)
 		}
-		return s.admit(rows, p, m, b, now, &st)
+		return s.admit(rows, p, m, b, nil, now, &st)
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: begin: %w", err)
@@ -192,6 +198,8 @@ func barred(rows *authn.Rows, p paid, m authn.Match) string {
 	switch {
 	case p.user == nil || u == nil || p.user.ID != u.ID:
 		return "unknown"
+	case m.Outcome != authn.Right && p.taken:
+		return "login_taken"
 	case m.Outcome != authn.Right:
 		return "wrong_password"
 	case u.Status != authn.Active:
@@ -224,8 +232,9 @@ func (s *Service) wrongPassword(rows *authn.Rows, c authn.Client, now time.Time,
 	return v
 }
 
-// admit writes the attempt of someone who gave the right password.
-func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, now time.Time, st *Status) authn.Verdict {
+// admit writes the attempt of someone who gave the right password, after what is to be
+// written before it.
+func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, before []authn.Write, now time.Time, st *Status) authn.Verdict {
 	a := authn.Attempt{
 		Company: rows.Company.ID, ID: authn.NewID(authn.AttemptID, now, s.random), User: rows.User.ID,
 		Purpose: authn.SignIn, Version: 1, Lane: rows.Lane, ReturnTo: b.ReturnTo, Epoch: rows.User.Epoch,
@@ -233,7 +242,7 @@ func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, now ti
 		Proofs: []authn.Proof{{Kind: authn.Password, Factor: p.factor, Traits: s.methods[authn.Password].Traits(), At: now}},
 	}
 	rows.Attempt = &a
-	writes := []authn.Write{authn.Settle{Outcome: authn.Right}}
+	writes := append(before, authn.Settle{Outcome: authn.Right})
 	if m.Rehash != nil {
 		writes = append(writes, authn.Rehash{Old: p.secret, New: m.Rehash})
 	}
@@ -241,22 +250,40 @@ func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, now ti
 	if err != nil {
 		return authn.Drop(err)
 	}
+	seen, err := s.recognise(rows, need, b.Client, now)
+	if err != nil {
+		return authn.Drop(err)
+	}
+	last := authn.Password
+	if seen.proof != nil {
+		a.Proofs, need, last = append(a.Proofs, *seen.proof), seen.need, authn.Trusted
+	}
 	a.State = need.State
 	token := authn.NewToken(authn.AttemptToken, a.Company, a.ID, s.random)
-	*st = Status{Company: *rows.Company, User: *rows.User, Attempt: a, Need: need, Lane: rows.Lane, Token: token}
+	*st = Status{Company: *rows.Company, User: *rows.User, Attempt: a, Need: need, Lane: rows.Lane, Token: token, TrustToken: seen.token, TrustEnds: seen.ends}
 	writes = append(writes, authn.NewAttempt{Attempt: a, Token: token})
+	writes = append(writes, seen.writes...)
+	var v authn.Verdict
 	switch need.State {
 	case authn.Complete:
-		return s.complete(rows, need, b.Client, now, st, writes, map[string]string{"method": string(authn.Password)})
+		v = s.complete(rows, need, b.Client, now, st, writes, map[string]string{"method": string(last)})
 	case authn.Denied:
-		return authn.Accept(s.event("sign_in.denied", authn.Refused, rows, b.Client, now, map[string]string{"reason": string(need.Denied)}), writes...)
+		v = authn.Accept(s.event("sign_in.denied", authn.Refused, rows, b.Client, now, map[string]string{"reason": string(need.Denied)}), writes...)
+	default:
+		v = authn.Accept(s.event("sign_in.begun", authn.Succeeded, rows, b.Client, now, nil), writes...)
 	}
-	return authn.Accept(s.event("sign_in.begun", authn.Succeeded, rows, b.Client, now, nil), writes...)
+	if seen.told != nil {
+		v = v.And(*seen.told)
+	}
+	return v
 }
 
 // first reports whether the person never gave a right password before; they are
-// not told of a new browser then.
+// not told of a new browser then. Whom a host program keeps had their account before.
 func first(rows *authn.Rows) bool {
+	if rows.User.ExternalID != "" {
+		return false
+	}
 	f := rows.FactorOf(authn.Password, authn.Confirmed)
 	return f == nil || f.LastUsedAt.IsZero()
 }
@@ -267,8 +294,14 @@ func first(rows *authn.Rows) bool {
 func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, now time.Time, st *Status, writes []authn.Write, detail map[string]string) authn.Verdict {
 	a := rows.Attempt
 	a.State = authn.Complete
+	if a.Caller != nil {
+		return s.completeForCaller(rows, need, c, now, st, writes, detail)
+	}
 	sess := s.newSession(rows, need, c, now)
 	token := authn.NewToken(authn.SessionToken, a.Company, sess.ID, s.random)
+	if rows.SessionSecret != nil {
+		token.Secret = rows.SessionSecret // so that Again can give it
+	}
 	typ := "session.started"
 	if a.Purpose == authn.StepUp {
 		// A new token at each authentication, and the old one dies (std-53).
@@ -276,9 +309,11 @@ func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, n
 		writes = append(writes, authn.EndSession{ID: a.Session})
 	} else {
 		writes = append(writes, authn.KnowBrowser{Factor: used(a.Proofs)})
-		if rows.Lane == authn.Stranger && rows.User.WrongInRow > 0 {
-			u := *rows.User
-			u.WrongInRow = 0
+		if u := *rows.User; rows.Lane == authn.Stranger && u.WrongInRow > 0 || !u.HelpAskedAt.IsZero() {
+			u.HelpAskedAt = time.Time{} // whoever is in needs none
+			if rows.Lane == authn.Stranger {
+				u.WrongInRow = 0
+			}
 			writes = append(writes, authn.PutUser{User: u})
 		}
 	}
@@ -301,6 +336,9 @@ func (s *Service) complete(rows *authn.Rows, need policy.Need, c authn.Client, n
 		// Told to the person: the first time in this browser (ux rule 50).
 		// A moment before, so that the two stand in one order in every list.
 		v = v.And(s.event("session.new_browser", authn.Succeeded, rows, c, now.Add(-time.Millisecond), nil))
+	}
+	if a.Purpose == authn.StepUp && a.Wants != nil {
+		v = s.grantFor(rows, need, sess, c, now, st, v)
 	}
 	return v
 }
@@ -343,7 +381,10 @@ func (s *Service) newSession(rows *authn.Rows, need policy.Need, c authn.Client,
 		// The step-up adds to what the session showed; it does not prolong it.
 		sess.AMR, sess.ACR = join(old.AMR, need.AMR), old.ACR
 		sess.AuthTime, sess.FactorTime, sess.CreatedAt, sess.ExpiresAt = old.AuthTime, old.FactorTime, old.CreatedAt, old.ExpiresAt
-		sess.Agent, sess.Name, sess.Attempt = old.Agent, old.Name, old.Attempt
+		sess.Agent, sess.Name, sess.Attempt, sess.Trust = old.Agent, old.Name, old.Attempt, old.Trust
+	}
+	if slices.ContainsFunc(a.Proofs, func(p authn.Proof) bool { return p.Kind == authn.Trusted }) {
+		sess.Trust = rows.Trust.ID
 	}
 	bypass := slices.ContainsFunc(a.Proofs, func(p authn.Proof) bool { return p.Kind == authn.BypassCode })
 	for _, p := range a.Proofs {
@@ -351,12 +392,14 @@ func (s *Service) newSession(rows *authn.Rows, need policy.Need, c authn.Client,
 		probation := bypass || f != nil && f.ProbationUntil.After(now)
 		switch {
 		case (p.Traits.Possession || p.Traits.PhishingResistant) && !probation:
-			sess.FactorTime = now
+			if p.At.After(sess.FactorTime) {
+				sess.FactorTime = p.At // what came after it may have taken a while
+			}
 			if slices.Contains(sess.AMR, "pwd") {
 				sess.ACR = authn.AAL2
 			}
-		case a.Purpose == authn.StepUp:
-			sess.ConfirmedAt = now
+		case a.Purpose == authn.StepUp && p.At.After(sess.ConfirmedAt):
+			sess.ConfirmedAt = p.At
 		}
 	}
 	return sess

@@ -37,9 +37,17 @@ func (st Status) ResendAt(factor string) time.Time {
 //
 // Errors: Invalid (field method: not offered), NotFound, Expired, Conflict
 // (complete), Paused, Locked, TooManyRequests (with RetryAfter: too soon, or too
-// many), MessageNotSent (other ways can be used).
+// many), PolicyForbids (no texts to this number, or not for this person yet),
+// MessageNotSent (other ways can be used).
 func (s *Service) Challenge(ctx context.Context, o Opener, kind authn.Kind, factor string) (Status, Sent, error) {
+	if err := s.attending(ctx, o); err != nil {
+		return Status{}, Sent{}, err
+	}
 	price, err := s.price(ctx, o.company(), kind)
+	if err != nil {
+		return Status{}, Sent{}, fmt.Errorf("signin: challenge: %w", err)
+	}
+	reach, err := s.reach(ctx, o.company(), kind)
 	if err != nil {
 		return Status{}, Sent{}, fmt.Errorf("signin: challenge: %w", err)
 	}
@@ -61,6 +69,9 @@ func (s *Service) Challenge(ctx context.Context, o Opener, kind authn.Kind, fact
 		out.Offer = offer
 		if !kind.Sent() {
 			return authn.Continue()
+		}
+		if err := reach(rows); err != nil {
+			return authn.Drop(err)
 		}
 		return s.send(rows, o.Client, price, now, &st, &out, &letter)
 	})
@@ -147,6 +158,9 @@ func (s *Service) send(rows *authn.Rows, c authn.Client, price policy.Pricing, n
 		Company: *rows.Company, ID: authn.NewID(authn.MessageID, now, s.random), Channel: ch.Kind, Template: template, To: address,
 		At: now, ExpiresAt: ch.ExpiresAt,
 		Args: map[string]string{"agent": c.Agent, "locale": c.Locale, "action": rows.Attempt.Action, "minutes": minutes(doc.CodeLives())},
+	}
+	if w := rows.Attempt.Wants; w != nil {
+		letter.Args["act"] = w.Title
 	}
 	writes = append(writes, authn.NewLetter{Letter: *letter, Challenge: ch.ID})
 	if price != nil {

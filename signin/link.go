@@ -40,7 +40,7 @@ func (s *Service) Invitation(ctx context.Context, link authn.Token) (Invited, er
 func goodInvitation(rows *authn.Rows, now time.Time) error {
 	l := rows.Link
 	switch {
-	case l == nil || rows.User == nil || l.Purpose != authn.InvitationLink && l.Purpose != authn.OwnerLink,
+	case l == nil || rows.User == nil || rows.User.ExternalID != "" || l.Purpose != authn.InvitationLink && l.Purpose != authn.OwnerLink,
 		rows.User.Status != authn.Active || rows.User.API:
 		return authn.NotFound
 	case !l.UsedAt.IsZero():

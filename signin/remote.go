@@ -65,7 +65,8 @@ func refused(v authn.OptionsVerdict) error {
 //
 // Errors: Invalid (field method: not offered), NotFound, Expired, Conflict,
 // Paused, Locked, TooManyRequests (too soon, or too many), PolicyForbids (the
-// service refuses the person, or would let them in unasked), ProviderUnavailable.
+// service refuses the person, or would let them in unasked, or its settings are too
+// new for them), ProviderUnavailable.
 func (s *Service) Start(ctx context.Context, o Opener, kind authn.Kind, factor, option string) (Status, error) {
 	m, a, err := s.ask(ctx, o, kind, factor, true)
 	if err != nil {
@@ -108,7 +109,14 @@ func (s *Service) ask(ctx context.Context, o Opener, kind authn.Kind, factor str
 	if err := s.clock(); err != nil {
 		return nil, asks{}, err
 	}
+	if err := s.attending(ctx, o); err != nil {
+		return nil, asks{}, err
+	}
 	settings, err := s.settings(ctx, o.company(), kind)
+	if err != nil {
+		return nil, asks{}, err
+	}
+	reach, err := s.reach(ctx, o.company(), kind)
 	if err != nil {
 		return nil, asks{}, err
 	}
@@ -119,6 +127,9 @@ func (s *Service) ask(ctx context.Context, o Opener, kind authn.Kind, factor str
 	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		a = asks{}
 		offer, err := s.offered(rows, kind, factor, now)
+		if err == nil {
+			err = reach(rows)
+		}
 		if err != nil {
 			return authn.Drop(err)
 		}
@@ -235,7 +246,7 @@ func (s *Service) answered(ctx context.Context, o Opener, c authn.Challenge, got
 			ev.Actor = ""
 		}
 		v := authn.Accept(ev, put)
-		if said := got.Reason == "denied" || got.Reason == "fraud"; said && rows.Attempt.Lane == authn.Stranger && rows.Attempt.Purpose == authn.SignIn {
+		if said := got.Reason == "denied" || got.Reason == "fraud"; said && afterPassword(rows.Attempt) {
 			u := *rows.User
 			if policy.StrangerWrong(&u, now) {
 				v = v.And(s.event("password.known_to_others", authn.Refused, rows, o.Client, now, nil))

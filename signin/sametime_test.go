@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
@@ -150,6 +151,55 @@ func TestRefusalsCostTheSame_invJ(t *testing.T) {
 		}
 		if e.Code != answer.Code || e.TextKey() != answer.TextKey() || len(e.Fields) != 0 {
 			t.Errorf("%q: %+v", tt.login, e)
+		}
+	}
+}
+
+// inv-J, cve-62, std-46: a forgotten password of somebody, of a name that nobody has, of
+// somebody suspended, of a program and of an address that rests run the same statements
+// in the same order with each step. Here nothing is sent: a letter hides behind
+// signin.ResetFloor, which looking at a reset, and setting a password too early, do not have.
+func TestForgottenCostsTheSame_invJ(t *testing.T) {
+	l, w := newListing(t)
+	people := map[string]sallyporttest.Person{}
+	for _, login := range []string{"maya", "olga", "nina", "petr"} {
+		people[login] = w.AddUser(t, w.Company, login, false)
+	}
+	w.put(people["olga"], func(u *authn.User) { u.Status = authn.Suspended })
+	w.put(people["nina"], func(u *authn.User) { u.API = true })
+	w.put(people["petr"], func(u *authn.User) { u.EmailChangedAt = w.Clock.Now() })
+	ran := func(f func()) []string {
+		l.mu.Lock()
+		l.ran = nil
+		l.mu.Unlock()
+		f()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return slices.Clone(l.ran)
+	}
+	steps := func(login string) (out [][]string) {
+		w.Clock.Advance(time.Hour)
+		var st signin.ResetStatus
+		note := func(f func()) { out = append(out, ran(f)) }
+		note(func() { st = w.mustAsk(login, "b") })
+		note(func() { _, _ = w.ask(login, "b") }) // too soon
+		note(func() { _, _ = w.SignIn.GetReset(t.Context(), opens(st, "b")) })
+		note(func() { _, _ = w.prove(st, "000000") })
+		note(func() { _ = w.set(st, chosen) })
+		return out
+	}
+	steps("maya") // fills the caches
+	want := steps("maya")
+	for i, n := range []int{10, 10, 4, 9, 4} {
+		if len(want[i]) < n {
+			t.Fatalf("step %d runs %d statements", i, len(want[i]))
+		}
+	}
+	for _, login := range []string{"nobody", "olga", "nina", "petr", "a\u200bb"} {
+		for i, got := range steps(login) {
+			if !slices.Equal(got, want[i]) {
+				t.Errorf("%q, step %d:\n%s\nnot:\n%s", login, i, strings.Join(got, "\n"), strings.Join(want[i], "\n"))
+			}
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -52,7 +53,9 @@ type Alarm interface {
 // Passwords judges and hashes new passwords; method/password is one.
 type Passwords interface {
 	Hash(ctx context.Context, password string) ([]byte, error)
-	Check(field, password string, u authn.User, c authn.Company, minimum int) error
+	Check(ctx context.Context, field, password string, u authn.User, c authn.Company, minimum int) error
+	// Strength says how hard a password is to guess; Busy: not now.
+	Strength(ctx context.Context, password string, u authn.User, c authn.Company) (authn.Strength, error)
 }
 
 // Deliverer sends a letter of the outbox now, rather than when its turn comes.
@@ -69,14 +72,32 @@ type Config struct {
 	Deliver   Deliverer // nil: nothing is sent, so kinds that send must not be among Methods
 	Texts     Texts     // nil: text messages have no limits but those of package policy
 	// Settings are a company's for a kind, opened; nil: it has none. Nil: no method has any.
-	Settings  func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
+	Settings func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
+	// Reaches says whom the provider of a kind may serve now. Nil: everybody.
+	Reaches   func(ctx context.Context, company string, kind authn.Kind) (authn.Reaches, error)
 	Runner    *remote.Runner   // follows outside services; nil: one of its own
 	Addresses Addresses        // nil: no limit by address
+	Meter     Addresses        // limits Strength alone, which asks with every few letters; nil: no limit
 	Alarm     Alarm            // nil: none is raised
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand
 	Lifetimes policy.Lifetimes // zero fields: the defaults of ruling 45
-	Clock     func() error     // not nil: the clock is off, and nobody may sign in (ruling 16); nil: never asked
+	// Actions are those of the host program; OwnActs are the names of what Sallyport
+	// itself asks for a proof for.
+	Actions []authn.Action
+	OwnActs []string
+	// Helpers are the roles of a company whose holders are told, besides its owners,
+	// when somebody asks for help; nil: none.
+	Helpers func(authn.Company) []string
+	// Issuer, with the id of the company behind it, signs grants; empty: none are signed.
+	Issuer string
+	// Floor is how long answers about forgotten passwords take at least; 0: ResetFloor.
+	Floor time.Duration
+	// Users are the host program's own people. Nil: Sallyport keeps everybody.
+	Users       Users
+	UsersAnswer time.Duration // how long they may take, up to MaxUsersAnswer; 0: UsersAnswer
+	Log         *slog.Logger  // of what Users do; nil: slog.Default
+	Clock       func() error  // not nil: the clock is off, and nobody may sign in (ruling 16); nil: never asked
 }
 
 // Service runs attempts. It is safe for concurrent use.
@@ -87,23 +108,31 @@ type Service struct {
 	deliver   Deliverer
 	texts     Texts
 	company   func(ctx context.Context, company string, kind authn.Kind) ([]byte, error)
+	reaches   func(ctx context.Context, company string, kind authn.Kind) (authn.Reaches, error)
 	runner    *remote.Runner
 	addresses Addresses
+	meter     Addresses
 	alarm     Alarm
 	now       func() time.Time
 	random    io.Reader
 	life      policy.Lifetimes
+	floor     time.Duration
 	clock     func() error
+	actions   []authn.Action
+	ownActs   []string
+	helpers   func(authn.Company) []string
+	issuer    string
 	refusals  tally
 	shown     shown
+	hosted    *hosted // nil: Sallyport keeps everybody
 }
 
 // New checks the configuration.
 func New(c Config) (*Service, error) {
 	s := &Service{
-		store: c.Store, addresses: c.Addresses, alarm: c.Alarm, now: c.Now, random: c.Random,
+		store: c.Store, addresses: c.Addresses, meter: c.Meter, alarm: c.Alarm, now: c.Now, random: c.Random,
 		life: c.Lifetimes.WithDefaults(), clock: c.Clock, methods: map[authn.Kind]authn.Method{}, passwords: c.Passwords, deliver: c.Deliver,
-		texts: c.Texts, company: c.Settings, runner: c.Runner,
+		texts: c.Texts, company: c.Settings, reaches: c.Reaches, runner: c.Runner, actions: c.Actions, ownActs: c.OwnActs, issuer: c.Issuer, helpers: c.Helpers,
 	}
 	if s.store == nil {
 		return nil, errors.New("signin: Config.Store is nil")
@@ -113,6 +142,9 @@ func New(c Config) (*Service, error) {
 	}
 	if s.random == nil {
 		s.random = defaultRandom
+	}
+	if s.floor = c.Floor; s.floor <= 0 {
+		s.floor = ResetFloor
 	}
 	if s.runner == nil {
 		s.runner = &remote.Runner{}
@@ -132,6 +164,10 @@ func New(c Config) (*Service, error) {
 	if s.methods[authn.Password] == nil {
 		return nil, errors.New("signin: no method of kind password is registered")
 	}
+	var err error
+	if s.hosted, err = newHosted(c.Users, c.UsersAnswer, s.now, c.Log); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -147,6 +183,9 @@ type Status struct {
 	// SentBefore are those that are over; with Sent they say, by policy.ResendAt,
 	// when another may be asked for.
 	SentBefore []authn.Challenge
+	// Back is where somebody goes who does not go on with a sign-in that a program
+	// began: its address, if it still has it. Only from Get.
+	Back string
 	// Prepared, with NeedEnrolment, are the ways that an administrator prepared: the
 	// person confirms one by an answer from there, as one that they began.
 	Prepared []authn.Factor
@@ -157,7 +196,20 @@ type Status struct {
 	// Session and its token; only from the call that completed it (ruling 7).
 	Session      *authn.Session
 	SessionToken authn.Token
+	// Grant is what a step-up for an application gives besides.
+	Grant *Issued
+	// Handle is what the application is told of it: of a step-up that leads to one of
+	// its addresses, and of a sign-in that it began itself, which has no session.
+	Handle *Handed
+	// TrustToken is what the browser shows at its next sign-in, in place of what it
+	// has; zero: nothing changes. Only from the call that completed a sign-in in a
+	// browser that is trusted, until TrustEnds.
+	TrustToken authn.Token
+	TrustEnds  time.Time
 }
+
+// Done reports whether the call that gave the status completed the attempt.
+func (st Status) Done() bool { return st.Session != nil || st.Handle != nil }
 
 // Opener is what opens an attempt: its token, or the browser that began it.
 type Opener struct {
@@ -197,7 +249,11 @@ func (s *Service) Get(ctx context.Context, o Opener) (Status, error) {
 		return Status{}, fmt.Errorf("signin: get: %w", err)
 	}
 	if err := open(&rows, now); err != nil {
-		return Status{}, err
+		var st Status
+		if a := rows.Attempt; a != nil && a.Caller != nil {
+			st.Attempt = *a // one goes on where it came from, and not here
+		}
+		return st, err
 	}
 	return s.status(&rows, now)
 }
@@ -239,6 +295,10 @@ func (s *Service) status(rows *authn.Rows, now time.Time) (Status, error) {
 	st := Status{Company: *rows.Company, User: *rows.User, Attempt: *rows.Attempt, Need: need, Lane: rows.Lane, Sent: rows.Challenges, SentBefore: rows.SentBefore}
 	st.Attempt.State = need.State
 	st.Prepared = prepared(rows, need, now)
+	if c := rows.Attempt.Caller; c != nil && rows.Return != nil && rows.Return.Key == c.Key {
+		to, _ := authn.ParseReturn(rows.Attempt.ReturnTo)
+		st.Back = to.Declined()
+	}
 	return st, nil
 }
 
@@ -265,15 +325,16 @@ func (s *Service) next(rows *authn.Rows, proofs []authn.Proof, now time.Time) (p
 		return policy.Need{}, fmt.Errorf("signin: %w", err)
 	}
 	purpose, lane, again := authn.SignIn, rows.Lane, authn.Kind("")
+	var caller *authn.Caller
 	if a := rows.Attempt; a != nil {
-		purpose, lane = a.Purpose, a.Lane
+		purpose, lane, caller = a.Purpose, a.Lane, a.Caller
 		if purpose == authn.StepUp {
 			again = policy.AgainKind(a.Action)
 		}
 	}
 	return policy.Evaluate(policy.Asked{
 		Document: doc, User: *rows.User, Factors: rows.Factors, Proofs: proofs,
-		Purpose: purpose, Lane: lane, Now: now, BrowserFactor: rows.BrowserFactor, Again: again, Traits: authn.TraitsFor(s.methods, *rows.Company),
+		Purpose: purpose, Lane: lane, Now: now, BrowserFactor: rows.BrowserFactor, Again: again, Caller: caller, Traits: authn.TraitsFor(s.methods, *rows.Company),
 	}), nil
 }
 
@@ -306,6 +367,19 @@ func (s *Service) settings(ctx context.Context, company string, kind authn.Kind)
 	return s.company(ctx, company, kind)
 }
 
+// reach says whether the provider of a kind may serve the person of rows. It is asked
+// for after the settings are read, so that it speaks of those or of newer ones.
+func (s *Service) reach(ctx context.Context, company string, kind authn.Kind) (func(*authn.Rows) error, error) {
+	if s.reaches == nil {
+		return func(*authn.Rows) error { return nil }, nil
+	}
+	reaches, err := s.reaches(ctx, company, kind)
+	if err != nil {
+		return nil, err
+	}
+	return func(rows *authn.Rows) error { return reaches(*rows.Company, *rows.User) }, nil
+}
+
 // Close stops following outside services; what nobody answered yet is not approved.
 func (s *Service) Close() { s.runner.Close() }
 
@@ -317,6 +391,9 @@ func (s *Service) event(typ string, r authn.Result, rows *authn.Rows, c authn.Cl
 	}
 	if c.Address.IsValid() {
 		ev.Personal.Address = c.Address.String()
+	}
+	if a := rows.Attempt; a != nil && a.Caller != nil && a.Caller.Address.IsValid() {
+		ev.Personal.Address = a.Caller.Address.String() // it may say so (ruling 22)
 	}
 	if rows.Company != nil {
 		ev.Company = rows.Company.ID

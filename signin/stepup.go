@@ -16,8 +16,18 @@ import (
 // action names what it is for, for the log and the page; empty: anything.
 // returnTo is a path that the caller has checked.
 func (s *Service) StepUp(ctx context.Context, session authn.Token, action, returnTo string, c authn.Client) (Status, error) {
+	return s.stepUp(ctx, session, For{Action: action, ReturnTo: returnTo}, nil, false, c)
+}
+
+func (s *Service) stepUp(ctx context.Context, session authn.Token, f For, form *authn.Form, grants bool, c authn.Client) (Status, error) {
 	now := s.now()
 	k := authn.Keys{Company: session.Company, SessionToken: session, Browser: c.Browser, Now: now}
+	to, leaves := authn.ParseReturn(f.ReturnTo)
+	if grants {
+		k.Action, k.ReturnAddress = f.Action, to.Address
+	} else if leaves {
+		return Status{}, authn.InvalidField("action", "required", nil)
+	}
 	var st Status
 	err := s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		st = Status{}
@@ -26,8 +36,22 @@ func (s *Service) StepUp(ctx context.Context, session authn.Token, action, retur
 		}
 		a := authn.Attempt{
 			Company: rows.Company.ID, ID: authn.NewID(authn.AttemptID, now, s.random), User: rows.User.ID,
-			Purpose: authn.StepUp, Version: 1, Lane: rows.Lane, Session: rows.Session.ID, Action: action,
-			ReturnTo: returnTo, Epoch: rows.User.Epoch, CreatedAt: now, ExpiresAt: now.Add(s.lives(rows, now).Attempt),
+			Purpose: authn.StepUp, Version: 1, Lane: rows.Lane, Session: rows.Session.ID, Action: f.Action,
+			ReturnTo: f.ReturnTo, Epoch: rows.User.Epoch, CreatedAt: now, ExpiresAt: now.Add(s.lives(rows, now).Attempt),
+		}
+		var detail map[string]string
+		if grants {
+			w, err := s.wants(rows, f, c)
+			if err != nil {
+				return authn.Drop(err)
+			}
+			a.Wants, detail = w, map[string]string{"action": f.Action}
+		}
+		var writes []authn.Write
+		if form != nil {
+			kept := *form
+			kept.ExpiresAt = now.Add(authn.FormLives)
+			writes, detail = []authn.Write{authn.KeepForm{Attempt: a.ID, Form: kept}}, map[string]string{"form": kept.Route}
 		}
 		rows.Attempt = &a
 		need, err := s.next(rows, nil, now)
@@ -37,7 +61,7 @@ func (s *Service) StepUp(ctx context.Context, session authn.Token, action, retur
 		a.State = need.State
 		token := authn.NewToken(authn.AttemptToken, a.Company, a.ID, s.random)
 		st = Status{Company: *rows.Company, User: *rows.User, Attempt: a, Need: need, Lane: rows.Lane, Token: token}
-		return authn.Accept(s.event("step_up.begun", authn.Succeeded, rows, c, now, nil), authn.NewAttempt{Attempt: a, Token: token})
+		return authn.Accept(s.event("step_up.begun", authn.Succeeded, rows, c, now, detail), authn.NewAttempt{Attempt: a, Token: token}).With(writes...)
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: step-up: %w", err)
@@ -67,7 +91,7 @@ func (s *Service) verifyPassword(ctx context.Context, o Opener, v Verify) (Statu
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: step-up: %w", err)
 	}
-	match, err := s.methods[authn.Password].Verify(ctx, authn.Request{
+	match, err := s.passwordOf(ctx, company, p, authn.Request{
 		Company: company, User: p.person(), Secret: p.secret, Client: o.Client, Now: now.Unix(),
 		Lane: p.lane,
 	}, v.Answer)

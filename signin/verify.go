@@ -20,6 +20,8 @@ type Verify struct {
 	// Version of the attempt that the form was drawn for; 0: not given. An answer
 	// to an older one is never evaluated (ruling 49).
 	Version int64
+	// Trust asks that the browser be trusted, if this answer completes the sign-in.
+	Trust bool
 }
 
 // Verify checks an answer and goes on. When nothing more is needed, the status
@@ -28,7 +30,8 @@ type Verify struct {
 // Errors: Invalid (malformed, nothing charged), NotFound (no such attempt for
 // whoever asks), Expired, Conflict (stale form, or already complete),
 // WrongCode (with AttemptsLeft; with RetryAfter once paused), CodeUsed, Paused,
-// Locked, WrongCredentials (password of a step-up), Busy.
+// Locked, WrongCredentials (password of a step-up), PolicyForbids
+// (error.no_trusted_browsers, error.provider_new; nothing charged), Busy.
 func (s *Service) Verify(ctx context.Context, o Opener, v Verify) (Status, error) {
 	m, ok := s.methods[v.Method]
 	if !ok {
@@ -38,6 +41,9 @@ func (s *Service) Verify(ctx context.Context, o Opener, v Verify) (Status, error
 		return Status{}, err
 	}
 	if err := s.clock(); err != nil {
+		return Status{}, err
+	}
+	if err := s.attending(ctx, o); err != nil {
 		return Status{}, err
 	}
 	if _, ok := m.(authn.Remote); ok {
@@ -72,6 +78,9 @@ func (s *Service) choose(rows *authn.Rows, v Verify, now time.Time) (string, err
 		return "", err
 	}
 	if v.Method == authn.Password && need.State == authn.NeedPassword {
+		if v.Trust {
+			return "", notTrusted()
+		}
 		return "", nil
 	}
 	for _, offer := range need.Offers {
@@ -80,6 +89,9 @@ func (s *Service) choose(rows *authn.Rows, v Verify, now time.Time) (string, err
 		}
 		if offer.Kind.Sent() && !out(rows.Challenges, offer.Factor) {
 			return "", &authn.Error{Code: authn.Expired, Key: "error.code_expired"}
+		}
+		if v.Trust && offer.TrustDays == 0 {
+			return "", notTrusted()
 		}
 		return offer.Factor, nil
 	}
@@ -114,11 +126,14 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 		if err != nil { // not evaluated, so not a guess
 			return authn.Drop(err, policy.LockoutOf(rows, now).GiveBack(rows.Charged))
 		}
-		v := s.judge(rows, m, match, o.Client, now, &st)
+		verdict := s.judge(rows, m, match, o.Client, now, &st)
 		if match.Outcome == authn.Right {
-			v = v.With(policy.CameBack(price, rows.Charged.Factor, rows.Charged.Challenges, rows.User.ID)...)
+			verdict = verdict.With(policy.CameBack(price, rows.Charged.Factor, rows.Charged.Challenges, rows.User.ID)...)
 		}
-		return v
+		if v.Trust {
+			verdict, _ = s.trust(rows, verdict, o.Client, now, &st)
+		}
+		return verdict
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: verify: %w", err)
@@ -133,7 +148,7 @@ func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c a
 	switch match.Outcome {
 	case authn.Void:
 		detail["reason"] = "code_used"
-		return authn.Refuse(&authn.Error{Code: authn.CodeUsed}, s.event("factor.refused", authn.Refused, rows, c, now, detail),
+		return authn.Refuse(codeUsed(m.Kind()), s.event("factor.refused", authn.Refused, rows, c, now, detail),
 			policy.LockoutOf(rows, now).GiveBack(rows.Charged))
 	case authn.Right:
 		proof := authn.Proof{Kind: m.Kind(), Factor: factor.ID, Traits: m.Traits(), At: now, Step: match.Step, AMR: match.AMR}
@@ -175,10 +190,20 @@ func (s *Service) verifySlow(ctx context.Context, o Opener, v Verify, m authn.Me
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: verify: %w", err)
 	}
+	reach, err := s.reach(ctx, o.company(), v.Method)
+	if err != nil {
+		return Status{}, fmt.Errorf("signin: verify: %w", err)
+	}
 	now := s.now()
 	k := o.keys(now)
 	k.Charge = authn.GuessFactor
-	k.Choose = func(rows *authn.Rows) (string, error) { return s.choose(rows, v, now) }
+	k.Choose = func(rows *authn.Rows) (string, error) {
+		id, err := s.choose(rows, v, now)
+		if err == nil {
+			err = reach(rows)
+		}
+		return id, err
+	}
 	var r authn.Request
 	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		if !rows.Charged.Paid {
@@ -206,7 +231,11 @@ func (s *Service) verifySlow(ctx context.Context, o Opener, v Verify, m authn.Me
 		if rows.Charged.Factor == nil {
 			return authn.Drop(authn.Conflict)
 		}
-		return s.judge(rows, m, match, o.Client, now, &st)
+		verdict := s.judge(rows, m, match, o.Client, now, &st)
+		if v.Trust {
+			verdict, _ = s.trust(rows, verdict, o.Client, now, &st)
+		}
+		return verdict
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: verify: %w", err)
@@ -234,6 +263,12 @@ func (s *Service) proved(rows *authn.Rows, c authn.Client, now time.Time, st *St
 	return s.complete(rows, need, c, now, st, writes, detail)
 }
 
+// afterPassword reports whether what a stranger does wrong in the attempt says that
+// they know the password here.
+func afterPassword(a *authn.Attempt) bool {
+	return a.Lane == authn.Stranger && a.Purpose == authn.SignIn && a.Caller == nil
+}
+
 // wrongCode lets the charge stand and says how many tries are left.
 func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, detail map[string]string) authn.Verdict {
 	tries := rows.Charged.Count.Tries
@@ -245,7 +280,7 @@ func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, det
 	detail["reason"] = "wrong_code"
 	refusal := policy.LockoutOf(rows, now).WrongCode(rows.Charged, now)
 	var more []authn.Event
-	if rows.Attempt.Lane == authn.Stranger && rows.Attempt.Purpose == authn.SignIn {
+	if afterPassword(rows.Attempt) {
 		u := *rows.User
 		if policy.StrangerWrong(&u, now) {
 			more = append(more, s.event("password.known_to_others", authn.Refused, rows, c, now, nil))
@@ -267,4 +302,13 @@ func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, det
 		v = v.And(e)
 	}
 	return v
+}
+
+// codeUsed says that a code was used, and what comes next.
+func codeUsed(k authn.Kind) error {
+	e := &authn.Error{Code: authn.CodeUsed}
+	if k == authn.BackupCode {
+		e.Key = "error.backup_code_used"
+	}
+	return e
 }

@@ -255,7 +255,7 @@ func TestBackupCodes_E1_E2_std16_cve26(t *testing.T) {
 			break
 		}
 		tries := w.counts(p, authn.BackupCode)
-		if _, err := w.answer(w.mustBegin(p, browser("b")), authn.BackupCode, c, browser("b")); code(err) != authn.CodeUsed {
+		if _, err := w.answer(w.mustBegin(p, browser("b")), authn.BackupCode, c, browser("b")); code(err) != authn.CodeUsed || authn.AsError(err).Key != "error.backup_code_used" {
 			t.Errorf("code %d again: %v", i, err)
 		}
 		if got := w.counts(p, authn.BackupCode); got != tries {

@@ -57,7 +57,7 @@ func TestEveryCodeHasTexts(t *testing.T) {
 		}
 	}
 	for _, code := range []string{"required", "too_short", "too_long", "too_few", "too_many", "not_digits", "invalid", "unknown",
-		"duplicate", "wrong_type", "contains_name", "too_common", "mismatch", "taken", "phone.required", "phone.no_country", "phone.letters", "phone.too_few", "phone.too_many",
+		"duplicate", "wrong_type", "contains_name", "too_common", "leaked", "mismatch", "taken", "phone.required", "phone.no_country", "phone.letters", "phone.too_few", "phone.too_many",
 		"phone.invalid", "phone.not_mobile", "phone.premium"} {
 		if !c.Has("field." + code) {
 			t.Errorf("no text for field.%s", code)

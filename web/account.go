@@ -71,6 +71,8 @@ func (h *Handler) mountAccount(m *httpserve.Mux) {
 	m.Handle("POST "+confirmPath+"/{attempt}/duo/ways", h.account(h.postConfirmDuo))
 	m.Handle("POST "+confirmPath+"/{attempt}/continue", h.account(h.postConfirmReady))
 	m.Handle("POST "+confirmPath+"/{attempt}", h.account(h.postConfirmAttempt))
+	m.Handle("GET "+confirmPath+"/{attempt}/form", h.account(h.getKept))
+	m.Handle("POST "+confirmPath+"/{attempt}/form", h.account(h.postKept))
 
 	m.Handle("GET "+dataPath, h.account(h.getData))
 	m.Handle("POST "+dataPath+"/export", h.account(h.postDataFile))
@@ -78,6 +80,9 @@ func (h *Handler) mountAccount(m *httpserve.Mux) {
 	m.Handle("GET "+devicesPath, h.account(h.getDevices))
 	m.Handle("POST "+devicesPath+"/{session}/name", h.accountForm(h.postDeviceName, h.deviceAgain))
 	m.Handle("POST "+devicesPath+"/{session}/end", h.account(h.postDeviceEnd))
+	m.Handle("POST "+devicesPath+"/trusted/{browser}/name", h.accountForm(h.postTrustedName, h.trustedAgain))
+	m.Handle("POST "+devicesPath+"/trusted/end", h.account(h.postStopTrusting))
+	m.Handle("POST "+devicesPath+"/trusted/{browser}/end", h.account(h.postStopTrusting))
 	m.Handle("GET "+activityPath, h.account(h.getActivity))
 	m.Handle("GET "+activityPath+".csv", h.account(h.getActivityFile))
 
@@ -94,16 +99,8 @@ func (h *Handler) mountSent(m *httpserve.Mux, base string) {
 	}
 }
 
-// noSuccess are those of them that are no good news.
-var noSuccess = []string{"act_waits", "app_over", "approval_over", "branding_moved", "changed_elsewhere", "codes_over", "mail_moved", "not_sent", "policy_moved"}
-
-// done is what a page says about what was just done; the text is the catalogue's
-// "page.done." + name.
-var done = []string{
-	"act_done", "act_waits", "address", "address_cancelled", "api_off", "app_off", "app_on", "app_over", "app_replaced", "approval_given", "approval_over", "approval_stopped", "branding_moved", "branding_saved", "cancelled", "changed_elsewhere", "codes_made", "codes_over", "codes_saved", "device_ended",
-	"device_named", "duo_off", "duo_on", "duo_removed", "duo_saved", "key_ended", "key_renamed", "mail_moved", "mail_off", "mail_on", "mail_removed", "mail_saved", "not_sent", "others", "password",
-	"person_added", "phone_off", "phone_on", "phone_replaced", "policy_moved", "policy_saved", "profile", "role_removed", "role_saved", "secured", "secured_email", "texts_removed", "texts_saved", "usual", "way_again",
-}
+// noSuccess are those of the texts "page.done." and a name that are no good news.
+var noSuccess = []string{"act_waits", "app_over", "approval_over", "branding_moved", "changed_elsewhere", "codes_over", "confirm_over", "form_not_kept", "mail_moved", "not_sent", "policy_moved"}
 
 // doneCookie stands behind what "?done=" says. The act sets it, so that a link
 // that somebody made up says nothing: only the two together are shown.
@@ -112,7 +109,8 @@ const doneCookie = "sallyport_done"
 // Seconds for which a page says what was done; Reload within them says it again.
 const doneLives = 60
 
-// finish leads on after an act, to a page that says so.
+// finish leads on after an act, to a page that says so: "page.done." + name, or in
+// its own words.
 func (h *Handler) finish(w http.ResponseWriter, address, name string) error {
 	h.setTaste(w, doneCookie, name, doneLives)
 	seeOther(w, withQuery(address, "done", name))
@@ -122,7 +120,7 @@ func (h *Handler) finish(w http.ResponseWriter, address, name string) error {
 // finished is what was just done; empty: nothing.
 func (h *Handler) finished(r *http.Request) string {
 	name := r.URL.Query().Get("done")
-	if name == "" || h.layout.cookie(r, doneCookie) != name || !slices.Contains(done, name) {
+	if name == "" || h.layout.cookie(r, doneCookie) != name {
 		return ""
 	}
 	return name

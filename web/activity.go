@@ -24,11 +24,13 @@ type activityPage struct {
 	Newest string // address of the first page; empty: this is it
 	Older  string // address of the next page; empty: that is all
 	Days   int
+	Credit *credit
 }
 
 // eventRow is one line of the log, in words.
 type eventRow struct {
 	Text, Agent string
+	Place       string // about where it came from; empty: not known, or not shown here
 	At          Part
 	Refused     bool
 	Unusual     bool // "was this you?"
@@ -46,8 +48,8 @@ const (
 // minor events are parts of others that the list shows: a step of a sign-in, a
 // set-up that was begun.
 var minor = map[string]bool{
-	"sign_in.begun": true, "step_up.begun": true, "factor.proved": true, "factor.begun": true, "factor.given_up": true,
-	"session.confirmed": true, "user.created": true, "code.sent": true, "backup_codes.saved": true, "session.renamed": true,
+	"sign_in.begun": true, "step_up.begun": true, "step_up.form_sent": true, "factor.proved": true, "factor.begun": true, "factor.given_up": true,
+	"session.confirmed": true, "user.created": true, "code.sent": true, "backup_codes.saved": true, "session.renamed": true, "session.given_again": true, "trusted_browser.renamed": true,
 	"email.change_begun": true, "factor.asked": true, "factor.approved": true,
 }
 
@@ -59,7 +61,7 @@ var eventKinds = []string{"sign_in", "ways", "account", "other"}
 func kindOf(typ string) string {
 	noun, _, _ := strings.Cut(typ, ".")
 	switch noun {
-	case "sign_in", "session", "step_up", "code":
+	case "sign_in", "session", "step_up", "code", "trusted_browser", "assertion", "handle":
 		return "sign_in"
 	case "factor", "factors", "backup_code", "backup_codes", "bypass_code":
 		return "ways"
@@ -72,7 +74,7 @@ func kindOf(typ string) string {
 // isUnusual reports whether somebody else could have been at work.
 func isUnusual(e authn.Event) bool {
 	switch e.Type {
-	case "session.new_browser", "password.known_to_others", "factor.locked", "bypass_code.used":
+	case "session.new_browser", "password.known_to_others", "factor.locked", "bypass_code.used", "trusted_browser.added", "trusted_browser.reused", "handle.reused":
 		return true
 	case "factor.refused", "sign_in.refused":
 		if reason := e.Personal.Detail["reason"]; reason == "denied" || reason == "fraud" {
@@ -172,11 +174,14 @@ func (h *Handler) getActivity(w http.ResponseWriter, r *http.Request, cur sessio
 	}
 	v := h.personal(r, cur)
 	p := activityPage{Kind: kind, Days: activityDays, File: withQuery(activityPath+".csv", "kind", kind)}
+	placed := false
 	for _, e := range list {
 		row := h.row(v, e)
-		row.At = v.Full(e.At)
+		row.At, row.Place = v.Full(e.At), h.placeOf(v, e)
+		placed = placed || row.Place != ""
 		p.Events = append(p.Events, row)
 	}
+	p.Credit = h.credit(v, placed)
 	p.Kinds = append(p.Kinds, Choice{Label: v.T("page.activity.kind_all"), Chosen: kind == ""})
 	for _, k := range eventKinds {
 		p.Kinds = append(p.Kinds, Choice{Value: k, Label: v.T("page.activity.kind_" + k), Chosen: k == kind})

@@ -27,6 +27,7 @@ var adminSections = []adminSection{
 	{"roles", rolesPath, "person", "admin.roles.title", directory.RolesWrite, nil},
 	{"exemptions", exemptionsPath, "list", "admin.exemptions.title", directory.ReportsRead, nil},
 	{"keys", keysPath, "key", "admin.keys.title", directory.KeysWrite, nil},
+	{"actions", actionsPath, "shield", "admin.actions.title", directory.KeysWrite, nil},
 	{"audit", auditPath, "list", "admin.audit.nav", directory.AuditRead, nil},
 	{"branding", brandingPath, "brush", "admin.branding.nav", directory.BrandingWrite, nil},
 	{"texts", textsPath, "message", "admin.texts.nav", directory.ProvidersWrite, func(h *Handler) bool { return h.c.Providers.HasTexts() }},
@@ -46,7 +47,7 @@ func (h *Handler) adminNav(cur session.Current) []adminSection {
 	return list
 }
 
-// mountKeys registers the pages of roles, keys and API accounts.
+// mountKeys registers the pages of roles, keys, actions and API accounts.
 func (h *Handler) mountKeys(m *httpserve.Mux) {
 	m.Handle("GET "+rolesPath, h.admin(directory.RolesWrite, h.getRoles))
 	m.Handle("POST "+rolesPath, h.admin(directory.RolesWrite, h.postRoles))
@@ -55,9 +56,53 @@ func (h *Handler) mountKeys(m *httpserve.Mux) {
 	m.Handle("GET "+keysPath+"/new", h.admin(directory.KeysWrite, h.getNewKey))
 	m.Handle("GET "+keysPath+"/{id}", h.admin(directory.KeysWrite, h.getKey))
 	m.Handle("POST "+keysPath+"/{id}", h.admin(directory.KeysWrite, h.postKey))
+	m.Handle("GET "+actionsPath, h.admin(directory.KeysWrite, h.getActions))
+	m.Handle("POST "+actionsPath, h.admin(directory.KeysWrite, h.postActions))
 	m.Handle("GET "+apiPath("{id}"), h.admin(directory.UsersIdentity, h.getPersonAPI))
 	m.Handle("POST "+apiPath("{id}"), h.admin(directory.UsersIdentity, h.postPersonAPI))
 	m.Handle("GET "+exemptionsPath, h.admin(directory.ReportsRead, h.getExemptions))
+}
+
+// mountReports registers the overview, the reports and the event log.
+func (h *Handler) mountReports(m *httpserve.Mux) {
+	m.Handle("GET "+overviewPath, h.account(h.getOverview))
+	m.Handle("GET "+signInsFilePath, h.admin(directory.ReportsRead, h.getSignInsFile))
+	m.Handle("GET "+coveragePath, h.admin(directory.ReportsRead, h.getCoverage))
+	m.Handle("GET "+coverageFilePath, h.admin(directory.ReportsRead, h.getCoverageFile))
+	m.Handle("GET "+auditPath, h.admin(directory.AuditRead, h.getAudit))
+	m.Handle("POST "+auditPath, h.admin(directory.AuditRead, h.postAudit))
+	m.Handle("GET "+streamsPath, h.admin(directory.ProvidersWrite, h.getStreams))
+	m.Handle("POST "+streamsPath, h.admin(directory.ProvidersWrite, h.postStreams))
+}
+
+// mountProviders registers the pages of what sends messages, and of Duo.
+func (h *Handler) mountProviders(m *httpserve.Mux) {
+	m.Handle("GET "+providerPath, h.admin(directory.ProvidersWrite, plainly(h.getProvider)))
+	m.Handle("POST "+providerPath, h.admin(directory.ProvidersWrite, plainly(h.postProvider)))
+	m.Handle("GET "+textsPath, h.admin(directory.ProvidersWrite, plainly(h.getTextsAdmin)))
+	m.Handle("POST "+textsPath, h.admin(directory.ProvidersWrite, plainly(h.postTextsAdmin)))
+	m.Handle("GET "+duoAdminPath, h.admin(directory.ProvidersWrite, plainly(h.getDuoAdmin)))
+	m.Handle("POST "+duoAdminPath, h.admin(directory.ProvidersWrite, plainly(h.postDuoAdmin)))
+}
+
+// mountPolicy registers the pages of the sign-in rules.
+func (h *Handler) mountPolicy(m *httpserve.Mux) {
+	m.Handle("GET "+policyPath, h.admin(directory.PolicyWrite, h.getPolicy))
+	m.Handle("POST "+policyPath, h.admin(directory.PolicyWrite, h.postPolicy))
+	m.Handle("GET "+policyPreviewPath, h.admin(directory.PolicyWrite, h.getPolicyPreview))
+	m.Handle("POST "+policyPath+"/save", h.admin(directory.PolicyWrite, h.postPolicySave))
+	m.Handle("GET "+policyHistoryPath, h.admin(directory.PolicyWrite, h.getPolicyHistory))
+}
+
+// mountBranding registers how a company's pages look: where it is set, and what the
+// pages fetch of it.
+func (h *Handler) mountBranding(m *httpserve.Mux) {
+	m.Handle("GET "+brandingPath, h.admin(directory.BrandingWrite, h.getBranding))
+	m.Handle("POST "+brandingPath, h.adminUpload(directory.BrandingWrite, h.postBranding))
+	m.Handle("GET "+brandingPath+"/colours/{file}", h.admin(directory.BrandingWrite, h.getPreviewColours))
+	m.Handle("GET "+brandingPath+"/draft/{kind}/{file}", h.admin(directory.BrandingWrite, h.getLogoDraft))
+	m.Handle("GET /brand/{file}", httpserve.Page(h.getBrandColours))
+	m.Handle("GET /brand/{company}/{file}", httpserve.Page(h.getLogo))
 }
 
 // adminFunc draws a page of the administration for somebody who may see it.
@@ -72,7 +117,7 @@ func plainly(f accountFunc) adminFunc {
 
 // admin serves a page of the administration to those who hold the permission. A
 // refusal is recorded. Where the page answers StepUpRequired, the person confirms
-// that it is them and comes back to it.
+// that it is them and comes back to it, or to the form that they sent.
 func (h *Handler) admin(p directory.Permission, f adminFunc) http.Handler {
 	return h.account(func(w http.ResponseWriter, r *http.Request, cur session.Current) error {
 		who := directory.Session(cur.Token, httpserve.ClientOf(r))
@@ -81,11 +126,7 @@ func (h *Handler) admin(p directory.Permission, f adminFunc) http.Handler {
 		}
 		err := f(w, r, cur, who)
 		if err != nil && authn.AsError(err).Code == authn.StepUpRequired {
-			back := here(r)
-			if back == "" {
-				back = r.URL.Path // a form is filled in again: what was typed is not kept
-			}
-			return h.askConfirm(w, "admin", back)
+			return h.confirm(w, r, cur, "admin", back(r))
 		}
 		return err
 	})

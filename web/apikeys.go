@@ -41,7 +41,8 @@ type keyPage struct {
 	Once                                    *once
 	Problem                                 string
 	Name, Owner, Networks, Expires, Overlap formLine
-	Reason, Scopes, Unattended              formLine
+	Reason, Scopes, Unattended, Return      formLine
+	Returns                                 []string // addresses
 }
 
 var keyAct = directory.Act{Type: "key.created", Permission: directory.KeysWrite, Fresh: true}
@@ -226,6 +227,10 @@ func (h *Handler) drawKey(w http.ResponseWriter, r *http.Request, cur session.Cu
 		Name:    formLine{ID: "name", Label: v.T("admin.keys.name"), Value: name, Err: bad.Errors["name"]},
 		Expires: v.daysLine("90", bad.Errors["expires"]),
 		Overlap: formLine{ID: "overlap", Label: v.T("admin.keys.overlap"), Hint: v.T("admin.keys.overlap_hint"), Err: bad.Errors["overlap"]},
+		Return:  formLine{ID: "address", Label: v.T("admin.keys.return"), Hint: v.T("admin.keys.return_hint"), Value: r.PostForm.Get("address"), Err: bad.Errors["address"], Plain: true},
+	}
+	for _, one := range row.Returns {
+		p.Returns = append(p.Returns, one.Address)
 	}
 	for _, n := range overlaps {
 		c := Choice{Value: strconv.Itoa(n), Label: v.T("admin.keys.hours", "Count", n), Chosen: n == 24}
@@ -253,6 +258,10 @@ func (h *Handler) postKey(w http.ResponseWriter, r *http.Request, cur session.Cu
 		if _, err = h.c.Directory.RenameKey(r.Context(), who, k.ID, form.Get("name"), form.Get("reason")); err == nil {
 			return h.finish(w, keysPath+"/"+k.ID, "key_renamed")
 		}
+	case "return_add":
+		if _, err = h.c.Directory.AddReturnAddress(r.Context(), who, k.ID, form.Get("address"), form.Get("reason")); err == nil {
+			return h.finish(w, keysPath+"/"+k.ID, "return_added")
+		}
 	case "roll":
 		var token authn.Token
 		rolled, token, err := h.c.Directory.RollKey(r.Context(), who, k.ID, directory.Roll{Reason: form.Get("reason"),
@@ -262,7 +271,13 @@ func (h *Handler) postKey(w http.ResponseWriter, r *http.Request, cur session.Cu
 		}
 		return h.keyRefused(w, r, cur, k, err)
 	default:
-		return authn.InvalidField("do", "not_one_of", nil)
+		address, ok := strings.CutPrefix(form.Get("do"), "return_remove ")
+		if !ok {
+			return authn.InvalidField("do", "not_one_of", nil)
+		}
+		if _, err = h.c.Directory.RemoveReturnAddress(r.Context(), who, k.ID, address, form.Get("reason")); err == nil {
+			return h.finish(w, keysPath+"/"+k.ID, "return_removed")
+		}
 	}
 	return h.keyRefused(w, r, cur, k, err)
 }

@@ -155,7 +155,7 @@ func (h *Handler) postApproval(w http.ResponseWriter, r *http.Request, cur sessi
 	case err == nil:
 		return h.finish(w, back, name)
 	case e.Code == authn.StepUpRequired:
-		return h.askConfirm(w, "admin", back)
+		return h.beginConfirm(w, r, cur, "admin", back)
 	case e.Code == authn.Conflict && (e.Key == "" || e.Key == "error.approval_over"):
 		httpserve.Record(r, err)
 		return h.finish(w, back, "approval_over")

@@ -404,6 +404,44 @@ func TestStaleForms_rul49(t *testing.T) {
 	}
 }
 
+// A double click: the browser throws the answer to the first one away, with the
+// session in it, and shows the second (ruling 49).
+func TestLostAnswer_rul49(t *testing.T) {
+	s := newServer(t)
+	maya := s.AddUser(t, s.Company, "maya", true)
+	b := newBrowser(t, s)
+	b.password("maya", sallyporttest.Password)
+	action, right := b.fill(b.form(mainForm), "code", s.Code(t, maya.Secret))
+	b.send(http.MethodPost, action, right)
+	lost := b.cookie("sallyport_session")
+	b.setCookie("sallyport_session", "")
+	stranger := newBrowser(t, s)
+	stranger.get("/signin")
+	stranger.send(http.MethodPost, action, right)
+	if stranger.cookie("sallyport_session") != "" {
+		t.Fatal("another browser got the session")
+	}
+	b.send(http.MethodPost, action, right)
+	given := b.cookie("sallyport_session")
+	b.follow().want(200, "/continue").get("/account/security").want(200, "/account/security")
+	if given == "" || given != lost {
+		t.Errorf("the lost session was %q, this is %q", lost, given)
+	}
+	if list, err := s.Store.Sessions(t.Context(), maya.Company, maya.ID); err != nil || len(list) != 1 {
+		t.Errorf("%d sessions, %v", len(list), err)
+	}
+	s.Clock.Advance(11 * time.Second)
+	b.setCookie("sallyport_session", "")
+	b.send(http.MethodPost, action, right)
+	if b.cookie("sallyport_session") != "" {
+		t.Error("given once more after eleven seconds")
+	}
+	b.follow().follow().want(200, "/signin")
+	if got := tries(t, s, maya); got != 0 {
+		t.Errorf("%d tries were charged", got)
+	}
+}
+
 // A blank or impossible code opens nothing, and neither does an empty form.
 func TestNoCode_cve36_cve40(t *testing.T) {
 	s := newServer(t)
@@ -564,7 +602,7 @@ func TestOneCodeAtOnce_cve24(t *testing.T) {
 	cookies := b.http.Jar.Cookies(u)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	in := 0
+	in := map[string]bool{}
 	for range 20 {
 		wg.Go(func() {
 			req, _ := http.NewRequest(http.MethodPost, s.URL+action, strings.NewReader(values.Encode()))
@@ -581,14 +619,17 @@ func TestOneCodeAtOnce_cve24(t *testing.T) {
 			for _, c := range res.Cookies() {
 				if c.Name == "sallyport_session" && c.Value != "" {
 					mu.Lock()
-					in++
+					in[c.Value] = true
 					mu.Unlock()
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if in != 1 {
-		t.Errorf("%d sessions", in)
+	if len(in) != 1 {
+		t.Errorf("%d sessions", len(in))
+	}
+	if list, err := s.Store.Sessions(t.Context(), maya.Company, maya.ID); err != nil || len(list) != 1 {
+		t.Errorf("%d sessions, %v", len(list), err)
 	}
 }

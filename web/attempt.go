@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -21,6 +22,7 @@ func (h *Handler) mountAttempt(m *httpserve.Mux, address string) {
 	m.Handle("POST "+address+"/duo/ways", h.inAttempt(h.postDuoWays))
 	m.Handle("POST "+address+"/continue", h.inAttempt(h.postReady))
 	m.Handle("POST "+address+"/later", h.inAttempt(h.postLater))
+	m.Handle("POST "+address+"/help", h.inAttempt(h.postHelp))
 	m.Handle("POST "+address+"/password", h.inAttempt(h.postNewPassword))
 	m.Handle("POST "+address+"/setup", h.inAttempt(h.postWay))
 	m.Handle("GET "+address+"/setup/phone", httpserve.Page(h.getWayPhone))
@@ -41,17 +43,23 @@ type step struct {
 	opener signin.Opener
 	path   string // of this attempt
 	start  string // of the sign-in page it came from
+	trust  bool   // the form that is answered asked to trust the browser
 }
 
 // attemptPage is what the forms of an attempt carry: all that is needed to begin
 // again where it is over, and the version that they were drawn for (ruling 49).
 type attemptPage struct {
 	Action, Start, Login, ReturnTo string
+	Site                           string // that Start leads to, where an application began; empty: it is here
 	Version                        int64
 }
 
 func (s step) page() attemptPage {
-	return attemptPage{Action: s.path, Start: s.start, Login: s.User.Login, ReturnTo: s.Attempt.ReturnTo, Version: s.Attempt.Version}
+	p := attemptPage{Action: s.path, Start: s.start, Login: s.User.Login, ReturnTo: s.Attempt.ReturnTo, Version: s.Attempt.Version}
+	if to, leaves := authn.ParseReturn(s.Attempt.ReturnTo); leaves && s.Attempt.Caller != nil {
+		p.Start, p.Site = cmp.Or(s.Back, beginning(to)), to.Site()
+	}
+	return p
 }
 
 // wayID is what a way is called in addresses: its factor's id, or where there is
@@ -135,20 +143,35 @@ func (h *Handler) inAttempt(f attemptFunc) http.Handler {
 			return h.attemptGone(w, r, s, company, signInForm(r, form), err)
 		}
 		if version, err := strconv.ParseInt(form.Get("version"), 10, 64); err != nil || version != s.Attempt.Version {
-			h.asItIs(w, s, form)
-			return nil
+			return h.asItIs(w, r, s, form)
 		}
 		return f(w, r, s, form)
 	})
 }
 
 // asItIs leads to where the attempt stands, at the way that the form was for.
-func (h *Handler) asItIs(w http.ResponseWriter, s step, form url.Values) {
+func (h *Handler) asItIs(w http.ResponseWriter, r *http.Request, s step, form url.Values) error {
+	to := s.path
 	if o, ok := s.way(form.Get("way")); ok {
-		seeOther(w, s.at(o))
-		return
+		to = s.at(o)
 	}
-	seeOther(w, s.path)
+	return h.moved(w, r, s, to)
+}
+
+// moved is for a form that came after the attempt had gone on. If that was the same
+// form, sent twice, then this is the answer that the browser shows, and the session is
+// given by it; else it leads to where the attempt stands.
+func (h *Handler) moved(w http.ResponseWriter, r *http.Request, s step, to string) error {
+	has, _ := authn.ParseToken(authn.SessionToken, h.c.Cookies.ReadSession(r))
+	st, err := h.c.SignIn.Again(r.Context(), s.opener, has)
+	switch {
+	case err == nil:
+		return h.completed(w, r, st)
+	case authn.AsError(err).Code != authn.Conflict:
+		httpserve.Record(r, err)
+	}
+	seeOther(w, to)
+	return nil
 }
 
 // attemptOver is attemptGone for a form: what was typed before comes along.
@@ -162,6 +185,11 @@ func (h *Handler) attemptGone(w http.ResponseWriter, r *http.Request, s step, co
 	e := authn.AsError(err)
 	switch e.Code {
 	case authn.Expired:
+		if s.Attempt.Caller != nil {
+			v := h.anonymous(w, r)
+			v.inCompany(company)
+			return h.secondGone(w, r, v, s.Attempt, err)
+		}
 		p.Action, p.Reason = s.start, "expired"
 		return h.drawSignIn(w, r, http.StatusGone, company, p)
 	case authn.NotFound:
@@ -197,6 +225,9 @@ func (h *Handler) drawAttempt(w http.ResponseWriter, r *http.Request, s step) er
 		return h.drawReady(w, r, v, s)
 	case authn.Complete:
 		// Back, or a second click, after it was done.
+		if s.Attempt.Caller != nil {
+			return h.secondGone(w, r, v, s.Attempt, authn.Conflict)
+		}
 		seeOther(w, continuePath)
 		return nil
 	case authn.Denied:
@@ -249,18 +280,18 @@ func (h *Handler) drawOffer(w http.ResponseWriter, status int, v *View, s step, 
 func (h *Handler) postAttempt(w http.ResponseWriter, r *http.Request, s step, form url.Values) error {
 	offer, ok := s.way(form.Get("way"))
 	if !ok {
-		seeOther(w, s.path) // drawn for another state: show this one
-		return nil
+		return h.moved(w, r, s, s.path) // drawn for another state: show this one
 	}
 	answer := authn.Answer{Code: form.Get("code")}
 	offer = h.meant(s, offer, answer)
+	s.trust = form.Get("trust") != ""
 	done, err := h.c.SignIn.Verify(r.Context(), s.opener, signin.Verify{
-		Method: offer.Kind, Factor: offer.Factor, Answer: answer, Version: s.Attempt.Version,
+		Method: offer.Kind, Factor: offer.Factor, Answer: answer, Version: s.Attempt.Version, Trust: s.trust && offer.TrustDays > 0,
 	})
 	if err != nil {
 		return h.refuseAnswer(w, r, s, offer, err)
 	}
-	if done.Session == nil {
+	if !done.Done() {
 		seeOther(w, s.path)
 		return nil
 	}
@@ -294,8 +325,7 @@ func (h *Handler) refuseAnswer(w http.ResponseWriter, r *http.Request, s step, o
 	httpserve.Record(r, err)
 	switch {
 	case e.Code == authn.Conflict:
-		seeOther(w, s.at(o))
-		return nil
+		return h.moved(w, r, s, s.at(o))
 	case e.Code == authn.NotFound, e.Code == authn.Expired && e.Key != codeExpired:
 		return h.attemptOver(w, r, s, err)
 	}

@@ -135,7 +135,7 @@ func (h *Handler) refuseBranding(w http.ResponseWriter, r *http.Request, cur ses
 	case err == nil:
 		return nil
 	case e.Code == authn.StepUpRequired:
-		return h.askConfirm(w, "branding", "")
+		return h.beginConfirm(w, r, cur, "branding", "")
 	case e.Code == authn.Conflict:
 		return h.finish(w, brandingPath, "branding_moved")
 	case e.Code == authn.Invalid:

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/sallyport-mfa/sallyport"
+	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -27,6 +28,7 @@ type browser struct {
 	path   string // of the page that is shown
 	status int
 	header http.Header
+	plain  string // what was answered, if it is no page
 	doc    *node
 	seen   map[string]bool // titles
 }
@@ -93,7 +95,7 @@ func (b *browser) sendBody(method, path string, body io.Reader, headers ...strin
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.path, b.status, b.header, b.doc = path, res.StatusCode, res.Header, nil
+	b.path, b.status, b.header, b.doc, b.plain = path, res.StatusCode, res.Header, nil, string(raw)
 	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") {
 		if b.doc, err = parseHTML(string(raw)); err != nil {
 			b.t.Fatalf("%s %s: %v\n%s", method, path, err, raw)
@@ -373,6 +375,11 @@ func (b *browser) checkLink(n *node, ids map[string]bool, fail func(string, ...a
 		// Elsewhere: it is told nothing of us, and gets no hold of our page.
 		if n.attrs["rel"] != "noopener noreferrer" || !strings.HasPrefix(href, "http") {
 			fail("a link to elsewhere: %v", n.attrs)
+		}
+	case n.attrs["rel"] == "external noreferrer":
+		// To an application, whose address an administrator has written down.
+		if !authn.GoodReturnAddress(href[:strings.IndexByte(href+"?", '?')]) {
+			fail("a link out to %s", href)
 		}
 	case strings.HasPrefix(href, "#"):
 		if !ids[href[1:]] {

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"cmp"
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -68,7 +70,9 @@ func actOf(a authn.Attempt) act {
 
 // intent is the act and where to go after it, from a query or a form.
 type intent struct {
-	name string
+	name  string
+	title string // of an application's action; empty: it is one of ours
+	hash  string // of the request that it is for, where it leads to the application
 	act
 }
 
@@ -82,6 +86,29 @@ func intentOf(values url.Values) intent {
 		in.then = safe(values.Get("then"), in.then)
 	}
 	return in
+}
+
+// intentOf is the package's intentOf, for applications too: their pages name an
+// action that is registered, and what is shown of it is read from there.
+func (h *Handler) intentOf(r *http.Request, cur session.Current, lang string, values url.Values) (intent, error) {
+	name := values.Get("action")
+	if name == "" {
+		return intentOf(values), nil
+	}
+	a, err := h.c.SignIn.Action(r.Context(), cur.Company.ID, name)
+	if err != nil {
+		return intent{}, err
+	}
+	in := intent{title: a.In(lang), act: act{action: name, then: safe(values.Get("then"), h.c.Home)}}
+	if values.Get("return_to") == "" {
+		return in, nil
+	}
+	to, err := h.registered(r, cur.Company.ID, destination(values))
+	if _, leaves := authn.ParseReturn(to); err == nil && !leaves {
+		err = authn.InvalidField("return_to", "unknown_address", nil)
+	}
+	in.then, in.hash = to, values.Get("request_hash")
+	return in, err
 }
 
 // What the page of a confirmation shows.
@@ -101,7 +128,11 @@ const (
 // confirmPage is the data of confirm.html (S22).
 type confirmPage struct {
 	Show, Action, Label string
-	Act, Then           string // of confirmBegin
+	For                 []Part // instead of Label: an application's action, or a form
+	Away                string // where Cancel leads: who came from a page of the host program gets back to it
+	Kept, Gone          bool   // a form waits for it, or is over
+	Act, App, Then      string // of confirmBegin
+	ReturnTo, Hash      string // in place of Then, of an application on another origin
 	Company, Login      string
 	Version             int64
 	Kind                authn.Kind
@@ -128,6 +159,19 @@ type confirmWay struct {
 	Pause                   *pause
 }
 
+// OwnActs are the names of the acts that these pages ask for a proof for, sorted.
+// No application registers an action of such a name.
+func OwnActs() []string {
+	var list []string
+	for _, a := range acts() {
+		if a.action != "" {
+			list = append(list, a.action)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
 // askConfirm answers a GET whose page needs a more recent proof: a GET begins
 // nothing.
 func (h *Handler) askConfirm(w http.ResponseWriter, name, then string) error {
@@ -135,19 +179,47 @@ func (h *Handler) askConfirm(w http.ResponseWriter, name, then string) error {
 	return nil
 }
 
+// confirm answers a page or a form that needs a more recent proof.
+func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, cur session.Current, name, then string) error {
+	if r.Method == http.MethodPost {
+		return h.beginConfirm(w, r, cur, name, then)
+	}
+	return h.askConfirm(w, name, then)
+}
+
+// back is the page of a request: a form is posted to the address of its page.
+func back(r *http.Request) string {
+	if page := here(r); page != "" {
+		return page
+	}
+	return r.URL.Path
+}
+
 // beginConfirm answers a POST that needs a more recent proof: the confirmation
-// begins here, once.
+// begins here, once, and what was typed is kept meanwhile.
 func (h *Handler) beginConfirm(w http.ResponseWriter, r *http.Request, cur session.Current, name, then string) error {
 	return h.stepUp(w, r, cur, intentOf(url.Values{"for": {name}, "then": {then}}))
 }
 
 func (h *Handler) stepUp(w http.ResponseWriter, r *http.Request, cur session.Current, in intent) error {
 	h.c.Cookies.EnsureBrowser(w, r)
-	st, err := h.c.SignIn.StepUp(r.Context(), cur.Token, in.action, in.then, httpserve.ClientOf(r))
+	form, lost := toKeep(r)
+	var st signin.Status
+	var err error
+	if form != nil {
+		st, err = h.c.SignIn.StepUpKeeping(r.Context(), cur.Token, in.action, withQuery(keptPath, "then", in.then), *form, httpserve.ClientOf(r))
+	} else if in.title == "" {
+		st, err = h.c.SignIn.StepUp(r.Context(), cur.Token, in.action, in.then, httpserve.ClientOf(r))
+	} else {
+		st, err = h.c.SignIn.StepUpFor(r.Context(), cur.Token, signin.For{Action: in.action, RequestHash: in.hash, Kind: authn.PageGrant, ReturnTo: in.then}, httpserve.ClientOf(r))
+	}
 	if err != nil {
 		return err
 	}
 	httpserve.Subject(r.Context(), st.Attempt.ID)
+	if lost {
+		return h.finish(w, confirmPath+"/"+st.Attempt.ID, "form_not_kept")
+	}
 	seeOther(w, confirmPath+"/"+st.Attempt.ID)
 	return nil
 }
@@ -160,21 +232,34 @@ func (h *Handler) ready(r *http.Request, cur session.Current, in intent) bool {
 // getConfirm is for links: it says what is to be confirmed, and its button
 // begins.
 func (h *Handler) getConfirm(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	in := intentOf(r.URL.Query())
+	v := h.personal(r, cur)
+	in, err := h.intentOf(r, cur, v.Lang, r.URL.Query())
+	if err != nil {
+		return err
+	}
 	// One of our own pages, confirmed already in another tab. Other pages may
 	// want a more recent proof than ours, and would send the person back here.
 	if h.ready(r, cur, in) {
 		seeOther(w, in.then)
 		return nil
 	}
-	v := h.personal(r, cur)
-	return h.drawConfirm(w, http.StatusOK, v, cur, confirmPage{
-		Show: confirmBegin, Action: confirmPath, Act: in.name, Then: in.then, Label: v.T(in.label),
-	})
+	p := confirmPage{Show: confirmBegin, Action: confirmPath, Act: in.name, Then: in.then}
+	if in.title != "" {
+		p.App, p.For, p.Away = in.action, v.Rich("page.confirm.for_action", "Act", in.title), h.c.Home
+		if _, leaves := authn.ParseReturn(in.then); leaves {
+			p.Then, p.ReturnTo, p.Hash = "", in.then, in.hash
+		}
+	} else {
+		p.Label = v.T(in.label)
+	}
+	return h.drawConfirm(w, http.StatusOK, v, cur, p)
 }
 
 func (h *Handler) postConfirm(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	in := intentOf(r.PostForm)
+	in, err := h.intentOf(r, cur, cur.User.Locale, r.PostForm)
+	if err != nil {
+		return err
+	}
 	if h.ready(r, cur, in) {
 		seeOther(w, in.then)
 		return nil
@@ -183,14 +268,18 @@ func (h *Handler) postConfirm(w http.ResponseWriter, r *http.Request, cur sessio
 }
 
 func (h *Handler) drawConfirm(w http.ResponseWriter, status int, v *View, cur session.Current, p confirmPage) error {
-	p.Company, p.Login = cur.Company.Name, cur.User.Login
+	p.Company, p.Login, p.Away = cur.Company.Name, cur.User.Login, cmp.Or(p.Away, securityPath)
 	v.Section, v.Title, v.Failed, v.Data = "security", v.T("page.confirm.title"), p.Refusal.Text != "" && p.Show != confirmStopped || p.Duo != nil && p.Duo.Problem != nil, p
 	return h.draw(w, status, "confirm.html", v)
 }
 
+func (h *Handler) stepUpOpener(r *http.Request, cur session.Current) signin.Opener {
+	return signin.Opener{Company: cur.Company.ID, Attempt: r.PathValue("attempt"), Client: httpserve.ClientOf(r)}
+}
+
 // openStepUp finds the step-up in the address; it must be of this session.
 func (h *Handler) openStepUp(r *http.Request, cur session.Current) (signin.Status, signin.Opener, error) {
-	o := signin.Opener{Company: cur.Company.ID, Attempt: r.PathValue("attempt"), Client: httpserve.ClientOf(r)}
+	o := h.stepUpOpener(r, cur)
 	st, err := h.c.SignIn.Get(r.Context(), o)
 	if err == nil && (st.Attempt.Purpose != authn.StepUp || st.Attempt.Session != cur.Session.ID) {
 		err = authn.NotFound
@@ -204,21 +293,32 @@ func (h *Handler) openStepUp(r *http.Request, cur session.Current) (signin.Statu
 // overOrElse begins again where the attempt is over.
 func (h *Handler) overOrElse(w http.ResponseWriter, err error) error {
 	switch authn.AsError(err).Code {
-	case authn.NotFound, authn.Expired, authn.Conflict:
+	case authn.Expired:
+		return h.finish(w, confirmPath, "confirm_over")
+	case authn.NotFound, authn.Conflict:
 		return h.askConfirm(w, "", "")
 	}
 	return err
 }
 
 func (h *Handler) getConfirmAttempt(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	if back, ok := keptBack(authn.Attempt{ReturnTo: r.URL.RequestURI()}); ok {
+		seeOther(w, back) // a session's own address to come back to, without its step-up
+		return nil
+	}
 	st, _, err := h.openStepUp(r, cur)
+	if authn.AsError(err).Code == authn.NotFound || err == nil && st.Need.State == authn.Complete {
+		// Proven already: by Back, or by a second click whose answer is the one that is shown.
+		if _, err := h.c.SignIn.KeptForm(r.Context(), cur.Token, r.PathValue("attempt"), httpserve.ClientOf(r)); err == nil {
+			seeOther(w, keptAddress(r.PathValue("attempt")))
+			return nil
+		}
+		return h.askConfirm(w, "", "")
+	}
 	if err != nil {
 		return h.overOrElse(w, err)
 	}
-	if st.Need.State == authn.Complete {
-		return h.askConfirm(w, "", "")
-	}
-	return h.drawStepUp(w, http.StatusOK, h.personal(r, cur), cur, st, r.URL.Query().Get("way"), confirmPage{})
+	return h.drawStepUp(w, r, http.StatusOK, h.personal(r, cur), cur, st, r.URL.Query().Get("way"), confirmPage{})
 }
 
 // offerOf is the way that an address or a form names: by its factor, or by its
@@ -237,8 +337,16 @@ func offerOf(need policy.Need, way string) (policy.Offer, bool) {
 }
 
 // drawStepUp draws what the attempt needs now.
-func (h *Handler) drawStepUp(w http.ResponseWriter, status int, v *View, cur session.Current, st signin.Status, way string, p confirmPage) error {
-	p.Action, p.Version, p.Label = confirmPath+"/"+st.Attempt.ID, st.Attempt.Version, v.T(actOf(st.Attempt).label)
+func (h *Handler) drawStepUp(w http.ResponseWriter, r *http.Request, status int, v *View, cur session.Current, st signin.Status, way string, p confirmPage) error {
+	p.Action, p.Version = confirmPath+"/"+st.Attempt.ID, st.Attempt.Version
+	if wants := st.Attempt.Wants; wants != nil {
+		p.For, p.Away = v.Rich("page.confirm.for_action", "Act", wants.Title), h.c.Home
+	} else {
+		p.Label = v.T(actOf(st.Attempt).label)
+		if err := h.keptFor(v, r, cur, st.Attempt, &p); err != nil {
+			return err
+		}
+	}
 	p.Others = len(st.Need.Offers) > 1
 	o, _ := offerOf(st.Need, way)
 	switch {
@@ -382,6 +490,13 @@ func (h *Handler) confirmed(w http.ResponseWriter, r *http.Request, st, done sig
 		return h.toStepUp(w, st, "")
 	}
 	h.renewed(w, r, done.SessionToken)
+	if _, ok := keptBack(done.Attempt); ok {
+		seeOther(w, keptAddress(done.Attempt.ID))
+		return nil
+	}
+	if done.Handle != nil {
+		return h.handOver(w, r, done.Company, done.User, *done.Handle)
+	}
 	of := actOf(done.Attempt)
 	if of.run != nil {
 		return of.run(h, w, r, done)
@@ -406,7 +521,7 @@ func (h *Handler) refuseConfirm(w http.ResponseWriter, r *http.Request, cur sess
 	p, ok := confirmPage{}, true
 	if offer, _ := offerOf(now.Need, way); offer.Kind == authn.Duo && now.Need.State != authn.NeedPassword {
 		if p.DuoProblem, ok = v.duoTrouble(w, e); ok {
-			return h.drawStepUp(w, httpserve.Status(e.Code), v, cur, now, way, p)
+			return h.drawStepUp(w, r, httpserve.Status(e.Code), v, cur, now, way, p)
 		}
 	}
 	switch code := e.Code; {
@@ -430,7 +545,7 @@ func (h *Handler) refuseConfirm(w http.ResponseWriter, r *http.Request, cur sess
 	if !ok {
 		return err
 	}
-	return h.drawStepUp(w, httpserve.Status(e.Code), v, cur, now, way, p)
+	return h.drawStepUp(w, r, httpserve.Status(e.Code), v, cur, now, way, p)
 }
 
 // confirmRefusal is answerRefusal where the password may be what was asked for.

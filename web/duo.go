@@ -53,6 +53,7 @@ type duoPart struct {
 	Pause   *pause
 	Problem *duoProblem
 	Again   *duoAgain
+	Trust   *trustBox
 }
 
 // duoWaiting is what Duo is asking, and how the person knows it for theirs.
@@ -261,6 +262,7 @@ func (s step) duoForms(v *View, o policy.Offer) duoForms {
 func (h *Handler) drawDuo(w http.ResponseWriter, status int, v *View, s step, o policy.Offer, why refusal, problem *duoProblem) error {
 	again := v.duoAgain(slices.Concat(sentFor(s.SentBefore, o.Factor), sentFor(s.Sent, o.Factor)), s.ResendAt(o.Factor))
 	part := v.duoPart(s.duoForms(v, o), duoAsked(s.Sent, o.Factor), again, why, problem)
+	part.Trust = v.trustBox(s, o)
 	return h.drawDuoPart(w, status, v, s, part)
 }
 
@@ -300,7 +302,7 @@ func (h *Handler) postDuoStart(w http.ResponseWriter, r *http.Request, s step, f
 		return nil
 	}
 	st, err := h.c.SignIn.Start(r.Context(), s.opener, o.Kind, o.Factor, form.Get("option"))
-	if err == nil && st.Session != nil {
+	if err == nil && st.Done() {
 		return h.completed(w, r, st) // Duo let them in, and the company has that count
 	}
 	return h.duoDone(w, r, s, o, s.at(o), err)
@@ -325,8 +327,7 @@ func (h *Handler) duoDone(w http.ResponseWriter, r *http.Request, s step, o poli
 		seeOther(w, to)
 		return nil
 	case e.Code == authn.Conflict, e.Code == authn.Invalid && e.Fields[0].Name == "method":
-		seeOther(w, s.at(o)) // approved already, or not offered any more
-		return nil
+		return h.moved(w, r, s, s.at(o)) // approved already, or not offered any more
 	case e.Code == authn.NotFound, e.Code == authn.Expired:
 		return h.attemptOver(w, r, s, err)
 	}

@@ -99,7 +99,7 @@ func (h *Handler) refuseDuoAdmin(w http.ResponseWriter, r *http.Request, cur ses
 	e := authn.AsError(err)
 	switch e.Code {
 	case authn.StepUpRequired:
-		return h.askConfirm(w, "duo_provider", "")
+		return h.beginConfirm(w, r, cur, "duo_provider", "")
 	case authn.Conflict:
 		return h.finish(w, duoAdminPath, "mail_moved")
 	case authn.Invalid:

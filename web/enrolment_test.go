@@ -238,7 +238,7 @@ func TestHelpCode_rul18(t *testing.T) {
 	s.Clock.Advance(time.Minute)
 	b.get("/account").submit(signOutForm)
 	b.password("omar", sallyporttest.Password).get(b.path+"?way=help").shows("h1", "Can’t verify")
-	if len(b.doc.all("[href="+b.doc.one(t, "main form").attrs["action"]+"?way=bypass_code]")) != 0 {
+	if len(b.doc.all("[href="+b.path+"?way=bypass_code]")) != 0 {
 		t.Error("a help code is offered")
 	}
 }

@@ -121,7 +121,7 @@ func (h *Handler) postExport(w http.ResponseWriter, r *http.Request, cur session
 	e, err := h.c.Directory.Export(r.Context(), who, id)
 	if authn.AsError(err).Code == authn.StepUpRequired {
 		// After a confirmation that ends in a download its page would stand there for ever.
-		return h.askConfirm(w, "admin", "/admin/people/"+id+"/erase")
+		return h.beginConfirm(w, r, cur, "admin", "/admin/people/"+id+"/erase")
 	}
 	if err != nil {
 		return err

@@ -125,7 +125,7 @@ func TestErasePageRules_rul17(t *testing.T) {
 		t.Errorf("he is gone at once: %v", err)
 	}
 	s.Clock.Advance(20 * time.Minute)
-	if _, header, status := b.download("/admin/people/" + tom.ID + "/export"); status != 303 || !strings.HasPrefix(header.Get("Location"), "/account/confirm?") {
+	if _, header, status := b.download("/admin/people/" + tom.ID + "/export"); status != 303 || !strings.HasPrefix(header.Get("Location"), "/account/confirm/att_") {
 		t.Errorf("an old proof: %d %v", status, header)
 	}
 	b.get(page).want(200, "/account/confirm")

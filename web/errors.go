@@ -40,6 +40,7 @@ func (h *Handler) Error(w http.ResponseWriter, r *http.Request, e *authn.Error) 
 type gone struct {
 	Text, Button, Action string
 	Fields               []hidden // with these the button posts; without it is a link
+	Outside              bool     // to another origin
 }
 
 type hidden struct{ Name, Value string }

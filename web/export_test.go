@@ -1,7 +1,9 @@
 package web
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
@@ -16,3 +18,6 @@ func (h *Handler) DrawChoose(w http.ResponseWriter, r *http.Request, offers []po
 		Attempt: authn.Attempt{}, Need: policy.Need{State: authn.NeedFactor, Offers: offers},
 	}})
 }
+
+// KeptRoutes are the routes of the forms that are kept over a step-up.
+func KeptRoutes() []string { return slices.Sorted(maps.Keys(keptForms)) }

@@ -20,7 +20,7 @@ func (h *Handler) drawReady(w http.ResponseWriter, r *http.Request, v *View, s s
 		return nil
 	}
 	if o, ok := approvedBy(s.Need, s.Sent); ok {
-		return h.drawDuoPart(w, http.StatusOK, v, s, &duoPart{duoForms: s.duoForms(v, o), V: v, Show: duoApproved})
+		return h.drawDuoPart(w, http.StatusOK, v, s, &duoPart{duoForms: s.duoForms(v, o), V: v, Show: duoApproved, Trust: v.trustBox(s, o)})
 	}
 	v.Title, v.Data = v.T("page.ready.title"), s.page()
 	return h.draw(w, http.StatusOK, "ready.html", v)
@@ -31,8 +31,12 @@ func (s step) who() enroll.Who {
 	return enroll.Who{Company: s.opener.Company, Attempt: s.opener.Attempt, Client: s.opener.Client}
 }
 
-func (h *Handler) postReady(w http.ResponseWriter, r *http.Request, s step, _ url.Values) error {
-	st, err := h.c.SignIn.Complete(r.Context(), s.opener)
+func (h *Handler) postReady(w http.ResponseWriter, r *http.Request, s step, form url.Values) error {
+	complete := h.c.SignIn.Complete
+	if o, ok := approvedBy(s.Need, s.Sent); ok && o.TrustDays > 0 && form.Get("trust") != "" {
+		complete = h.c.SignIn.CompleteTrusting
+	}
+	st, err := complete(r.Context(), s.opener)
 	return h.advance(w, r, s, st, err)
 }
 
@@ -44,7 +48,7 @@ func (h *Handler) postLater(w http.ResponseWriter, r *http.Request, s step, _ ur
 
 // advance gives the session, or leads to what the attempt needs instead.
 func (h *Handler) advance(w http.ResponseWriter, r *http.Request, s step, st signin.Status, err error) error {
-	if err == nil && st.Session == nil {
+	if err == nil && !st.Done() {
 		seeOther(w, s.path) // what Duo approved was not all that is asked for
 		return nil
 	}
@@ -52,7 +56,10 @@ func (h *Handler) advance(w http.ResponseWriter, r *http.Request, s step, st sig
 		return h.completed(w, r, st)
 	}
 	switch authn.AsError(err).Code {
-	case authn.Conflict, authn.PolicyForbids:
+	case authn.Conflict:
+		httpserve.Record(r, err)
+		return h.moved(w, r, s, s.path)
+	case authn.PolicyForbids:
 		httpserve.Record(r, err)
 		seeOther(w, s.path)
 		return nil
@@ -86,13 +93,17 @@ func (h *Handler) postNewPassword(w http.ResponseWriter, r *http.Request, s step
 		return nil
 	}
 	v := h.attemptView(w, r, s)
-	next := form.Get("new")
+	next, by := form.Get("new"), signin.Choosing{Attempt: &s.opener}
+	if form.Has(strengthField) {
+		return h.writeStrength(w, r, v, by, next)
+	}
 	if next != "" && next != form.Get("confirm") {
-		return h.drawNewPassword(w, http.StatusUnprocessableEntity, v, s, passwordPage{Repeat: v.T("page.password.mismatch")})
+		return h.drawNewPassword(w, http.StatusUnprocessableEntity, v, s, passwordPage{Repeat: v.T("page.password.mismatch"), Strength: h.strength(r, v, by, next)})
 	}
 	st, err := h.c.SignIn.ChangePassword(r.Context(), s.opener, next)
-	if e := authn.AsError(err); err != nil && e.Code == authn.Invalid {
+	if e := authn.AsError(err); err != nil && (e.Code == authn.Invalid || e.Code == authn.ProviderUnavailable) {
 		if p, ok := passwordRefusal(w, v, e); ok {
+			p.Strength = h.strength(r, v, by, next)
 			return h.drawNewPassword(w, recorded(r, err), v, s, p)
 		}
 	}
@@ -150,6 +161,7 @@ type passwordFields struct {
 	New, Repeat                            string // what is wrong
 	Minimum                                int
 	Show, ShowAgain                        Field
+	Strength                               *strengthView
 }
 
 // NewPassword are the two fields for a new password.
@@ -157,6 +169,6 @@ func (v *View) NewPassword(id string, p passwordPage) passwordFields {
 	return passwordFields{
 		ID: id, Label: v.T("page.password.new"), Again: v.T("page.password.repeat"), Rules: v.T("page.password.rules", "Count", p.Minimum),
 		Short: v.T("page.password.length", "Length", "{n}", "Minimum", p.Minimum), Enough: v.T("page.password.enough", "Length", "{n}"),
-		New: p.New, Repeat: p.Repeat, Minimum: p.Minimum, Show: v.Show(id), ShowAgain: v.Show("confirm"),
+		New: p.New, Repeat: p.Repeat, Minimum: p.Minimum, Show: v.Show(id), ShowAgain: v.Show("confirm"), Strength: p.Strength,
 	}
 }

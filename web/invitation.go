@@ -94,16 +94,21 @@ func (h *Handler) postInvitation(w http.ResponseWriter, r *http.Request) error {
 	if !cookies {
 		return h.drawInvitation(w, r, http.StatusBadRequest, v, token, in, invitationPage{Problem: v.T("page.signin.cookies")})
 	}
+	next, by := form.Get("password"), signin.Choosing{Link: token}
+	if form.Has(strengthField) {
+		return h.writeStrength(w, r, v, by, next)
+	}
 	if p, ok := repeated(v, form); !ok {
+		p.Field.Strength = h.strength(r, v, by, next)
 		return h.drawInvitation(w, r, http.StatusUnprocessableEntity, v, token, in, p)
 	}
-	st, err := h.c.SignIn.Accept(r.Context(), token, form.Get("password"), "", httpserve.ClientOf(r))
+	st, err := h.c.SignIn.Accept(r.Context(), token, next, "", httpserve.ClientOf(r))
 	if err != nil {
-		return h.refuseInvitation(w, r, v, token, in, err)
+		return h.refuseInvitation(w, r, v, token, in, next, err)
 	}
 	httpserve.Subject(r.Context(), st.Company.ID, st.User.ID, st.Attempt.ID)
 	h.remember(w, companyCookie, st.Company.Slug)
-	if st.Session != nil {
+	if st.Done() {
 		return h.completed(w, r, st)
 	}
 	seeOther(w, h.signInAddress(r.Context(), st.Company.Slug)+"/"+st.Attempt.ID)
@@ -119,7 +124,7 @@ func repeated(v *View, form url.Values) (invitationPage, bool) {
 	return p, true
 }
 
-func (h *Handler) refuseInvitation(w http.ResponseWriter, r *http.Request, v *View, token authn.Token, in signin.Invited, err error) error {
+func (h *Handler) refuseInvitation(w http.ResponseWriter, r *http.Request, v *View, token authn.Token, in signin.Invited, next string, err error) error {
 	e := authn.AsError(err)
 	var p invitationPage
 	switch e.Code {
@@ -127,8 +132,10 @@ func (h *Handler) refuseInvitation(w http.ResponseWriter, r *http.Request, v *Vi
 		p.Field.New = v.fieldText(e, "password")
 		if e.Fields[0].Code == "required" {
 			p.Field.New = v.T("page.password.new_empty")
+		} else {
+			p.Field.Strength = h.strength(r, v, signin.Choosing{Link: token}, next)
 		}
-	case authn.Busy:
+	case authn.Busy, authn.ProviderUnavailable:
 		retryAfter(w, e.RetryAfter)
 		p.Problem = httpserve.Message(h.c.Texts, v.Lang, e)
 	default:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
@@ -28,10 +29,24 @@ type LayoutConfig struct {
 // pages (the demo's) can look like ours.
 type Layout struct {
 	c    LayoutConfig
-	base *template.Template
+	base *template.Template // only cloned, never drawn
 }
 
-// NewLayout parses the frame.
+// frame and ownPages are parsed once for all servers of a process: nothing in them
+// depends on a configuration. Drawing a template is safe for concurrent use.
+var (
+	frame = sync.OnceValues(func() (*template.Template, error) {
+		base := template.New("layout").Funcs(template.FuncMap{"asset": Asset, "snippet": newSnippet, "dict": dict})
+		base, err := base.ParseFS(pageFiles, "pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/duoparts.html", "pages/docs.html", "pages/chart.html")
+		if err != nil {
+			return nil, fmt.Errorf("web: layout: %w", err)
+		}
+		return base, nil
+	})
+	ownPages = sync.OnceValues(parsePages)
+)
+
+// NewLayout makes the frame.
 func NewLayout(c LayoutConfig) (*Layout, error) {
 	if c.Texts == nil {
 		return nil, errors.New("web: LayoutConfig.Texts is nil")
@@ -39,18 +54,19 @@ func NewLayout(c LayoutConfig) (*Layout, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	base := template.New("layout").Funcs(template.FuncMap{"asset": Asset, "snippet": newSnippet, "dict": dict})
-	base, err := base.ParseFS(pageFiles, "pages/layout.html", "pages/icons.html", "pages/parts.html", "pages/duoparts.html", "pages/docs.html", "pages/chart.html")
+	base, err := frame()
 	if err != nil {
-		return nil, fmt.Errorf("web: layout: %w", err)
+		return nil, err
 	}
 	return &Layout{c: c, base: base}, nil
 }
 
 // Parse reads a page: a template that defines the block "main". Its dot is a
 // *View, whose field Data is the page's own.
-func (l *Layout) Parse(source string) (*template.Template, error) {
-	t, err := l.base.Clone()
+func (l *Layout) Parse(source string) (*template.Template, error) { return parsePage(l.base, source) }
+
+func parsePage(base *template.Template, source string) (*template.Template, error) {
+	t, err := base.Clone()
 	if err != nil {
 		return nil, fmt.Errorf("web: layout: %w", err)
 	}
@@ -103,7 +119,11 @@ type page struct {
 }
 
 // parsePages parses every page; the name is that of the file.
-func parsePages(l *Layout) (map[string]*page, error) {
+func parsePages() (map[string]*page, error) {
+	base, err := frame()
+	if err != nil {
+		return nil, err
+	}
 	files, err := pageFiles.ReadDir("pages")
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
@@ -119,7 +139,7 @@ func parsePages(l *Layout) (map[string]*page, error) {
 		if err != nil {
 			return nil, fmt.Errorf("web: %w", err)
 		}
-		t, err := l.Parse(string(source))
+		t, err := parsePage(base, string(source))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}

@@ -158,7 +158,7 @@ func (h *Handler) refuseMail(w http.ResponseWriter, r *http.Request, cur session
 	e := authn.AsError(err)
 	switch e.Code {
 	case authn.StepUpRequired:
-		return h.askConfirm(w, "email_provider", "")
+		return h.beginConfirm(w, r, cur, "email_provider", "")
 	case authn.Conflict:
 		return h.finish(w, providerPath, "mail_moved")
 	case authn.Invalid:

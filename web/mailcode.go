@@ -287,19 +287,11 @@ func (h *Handler) getAddress(w http.ResponseWriter, r *http.Request, cur session
 		return nil
 	}
 	if err := h.c.Enroll.Ready(r.Context(), who(r, cur)); authn.AsError(err).Code == authn.StepUpRequired {
-		return h.askConfirm(w, "address", here(r))
+		return h.askConfirm(w, "address", "")
 	} else if err != nil {
 		return err
 	}
-	return h.drawAddress(w, http.StatusOK, h.personal(r, cur), cur, addressPage{Typed: bounded(r.URL.Query().Get("to"))})
-}
-
-// bounded is what a query may put into a field.
-func bounded(s string) string {
-	if len(s) > authn.MaxLogin {
-		return ""
-	}
-	return s
+	return h.drawAddress(w, http.StatusOK, h.personal(r, cur), cur, addressPage{})
 }
 
 func (h *Handler) drawAddress(w http.ResponseWriter, status int, v *View, cur session.Current, p addressPage) error {
@@ -325,7 +317,7 @@ func (h *Handler) postAddress(w http.ResponseWriter, r *http.Request, cur sessio
 		seeOther(w, addressPath+"/"+p.Factor.ID)
 		return nil
 	case e.Code == authn.StepUpRequired:
-		return h.beginConfirm(w, r, cur, "address", withQuery(addressPath, "to", typed))
+		return h.beginConfirm(w, r, cur, "address", "")
 	case e.Code == authn.MessageNotSent && p.Factor.ID != "":
 		httpserve.Record(r, err)
 		return h.finish(w, addressPath+"/"+p.Factor.ID, "not_sent")

@@ -7,6 +7,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/session"
+	"github.com/sallyport-mfa/sallyport/signin"
 )
 
 // passwordPage is the data of password.html (S23).
@@ -18,9 +19,18 @@ type passwordPage struct {
 	Repeat  string
 	Pause   *pause
 	Focus   string // the field to begin with
+	// Strength is of the password that was refused; nil: nothing is said.
+	Strength *strengthView
 }
 
 func (h *Handler) getPassword(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	switch {
+	case cur.User.ExternalID != "" && h.c.HostPassword != "":
+		seeOther(w, h.c.HostPassword)
+		return nil
+	case cur.User.ExternalID != "":
+		return authn.HostPassword()
+	}
 	ru, err := h.rulesOf(cur)
 	if err != nil {
 		return err
@@ -49,9 +59,12 @@ func (h *Handler) postPassword(w http.ResponseWriter, r *http.Request, cur sessi
 		return err
 	}
 	v := h.personal(r, cur)
-	next := r.PostForm.Get("new")
+	next, by := r.PostForm.Get("new"), signin.Choosing{Session: cur.Token}
+	if r.PostForm.Has(strengthField) {
+		return h.writeStrength(w, r, v, by, next)
+	}
 	if next != r.PostForm.Get("confirm") && r.PostForm.Get("current") != "" && next != "" {
-		return h.drawPassword(w, http.StatusUnprocessableEntity, v, cur, ru, passwordPage{Repeat: v.T("page.password.mismatch"), Focus: "new"})
+		return h.drawPassword(w, http.StatusUnprocessableEntity, v, cur, ru, passwordPage{Repeat: v.T("page.password.mismatch"), Focus: "new", Strength: h.strength(r, v, by, next)})
 	}
 	changed, err := h.c.Enroll.ChangePassword(r.Context(), who(r, cur), r.PostForm.Get("current"), next)
 	if err == nil {
@@ -67,12 +80,18 @@ func (h *Handler) postPassword(w http.ResponseWriter, r *http.Request, cur sessi
 		return err
 	}
 	httpserve.Record(r, err)
+	if p.New != "" {
+		p.Strength = h.strength(r, v, by, next)
+	}
 	return h.drawPassword(w, httpserve.Status(e.Code), v, cur, ru, p)
 }
 
 func passwordRefusal(w http.ResponseWriter, v *View, e *authn.Error) (passwordPage, bool) {
 	p := passwordPage{Focus: "current"}
 	switch e.Code {
+	case authn.ProviderUnavailable, authn.Busy:
+		retryAfter(w, e.RetryAfter)
+		p.New, p.Focus = httpserve.Message(v.texts, v.Lang, e), "new"
 	case authn.WrongCredentials:
 		p.Current = v.T("page.password.wrong")
 	case authn.Paused, authn.TooManyRequests:

@@ -49,7 +49,8 @@ type personPage struct {
 	Tasks                     []task
 	Events                    []personEvent
 	Self                      bool
-	Above                     bool // they hold more than who looks
+	Above                     bool   // they hold more than who looks
+	Asked                     []Part // since when they ask for help
 }
 
 type personFact struct {
@@ -122,6 +123,9 @@ func (h *Handler) getPerson(w http.ResponseWriter, r *http.Request, cur session.
 	d.Roles = v.roles(cur.Company, u)
 	if err := h.personFacts(r.Context(), v, cur, who, p, &d); err != nil {
 		return err
+	}
+	if !d.Self {
+		d.Asked = v.askedHelp("admin.person.asks", u)
 	}
 	d.Ways = h.theirWays(v, cur, p)
 	if d.Tasks, err = h.tasks(v, cur, p); err != nil {
@@ -325,6 +329,9 @@ func (h *Handler) tasks(v *View, cur session.Current, p directory.Person) ([]tas
 	sends := func(k authn.Kind) bool { _, ok := here(k); return ok }
 	offered := func(k authn.Kind) bool { return sends(k) && doc.Offers(k) }
 	one := func(do string) [2]string { return [2]string{do, ""} }
+	if !u.HelpAskedAt.IsZero() {
+		add("asked", one(directory.CloseHelp))
+	}
 	var number, codes [][2]string
 	if offered(authn.SMS) {
 		number = append(number, [2]string{directory.Prepare, string(authn.SMS)})
@@ -347,7 +354,7 @@ func (h *Handler) tasks(v *View, cur session.Current, p directory.Person) ([]tas
 		}
 		add("locked", one(directory.Unlock), one(directory.HelpCode))
 		add("codes", append([][2]string{one(directory.HelpCode)}, codes...)...)
-		if u.Email != "" && sends(authn.Email) {
+		if u.Email != "" && sends(authn.Email) && u.ExternalID == "" {
 			add("password", one(directory.InviteAgain))
 		}
 	}
@@ -372,8 +379,11 @@ func (h *Handler) tasks(v *View, cur session.Current, p directory.Person) ([]tas
 		own := func(label, href string, danger bool) actLink {
 			return actLink{Href: href, Label: v.T(label), Name: v.T(label) + ": " + u.Name, Danger: danger}
 		}
-		list = append(list, task{ID: "account", Title: v.T("admin.task.account"), Text: v.T("admin.task.account_text"),
-			Acts: []actLink{own("admin.api.title", apiPath(u.ID), false), own("admin.erase.button", strings.Replace(erasePath, "{id}", u.ID, 1), true)}})
+		acts := []actLink{own("admin.api.title", apiPath(u.ID), false), own("admin.erase.button", strings.Replace(erasePath, "{id}", u.ID, 1), true)}
+		if u.ExternalID != "" {
+			acts = acts[1:] // a host program keeps the password, so it is no program's secret
+		}
+		list = append(list, task{ID: "account", Title: v.T("admin.task.account"), Text: v.T("admin.task.account_text"), Acts: acts})
 	}
 	return list, nil
 }

@@ -92,7 +92,7 @@ func (p *phonePage) refuse(w http.ResponseWriter, v *View, e *authn.Error) bool 
 		p.Error = v.T("page.phone.not_there")
 	case e.Key == "error.text_number", e.Key == "error.factor_taken":
 		p.Error = v.T("error.number_not_possible") // whose it is concerns them
-	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests:
+	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests, noTextKey(e):
 		p.Problem = v.sendProblem(w, e)
 	}
 	return p.Error != "" || p.Problem.Text != nil

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/base64"
 	"net/http"
 	"net/url"
 	"slices"
@@ -151,26 +150,34 @@ func (h *Handler) postPolicy(w http.ResponseWriter, r *http.Request, cur session
 	if err != nil {
 		return err
 	}
-	f := r.PostForm
-	ch := directory.PolicyChange{Document: d, Reason: f.Get("reason")}
+	ch, err := h.personal(r, cur).typedPolicy(r.PostForm, d, next)
+	if err != nil {
+		return h.refusePolicy(w, r, cur, err, r.PostForm)
+	}
+	return h.lookAtPolicy(w, r, cur, who, ch, r.PostForm)
+}
+
+// typedPolicy is the change that the form asks for, to what holds now and what comes
+// next.
+func (v *View) typedPolicy(f url.Values, now policy.Document, next *policy.Next) (directory.PolicyChange, error) {
+	ch := directory.PolicyChange{Document: now, Reason: f.Get("reason")}
 	ch.From, _ = strconv.ParseInt(f.Get("version"), 10, 64) // 0: none, and so another than there is
 	if f.Get("do") == "take_back" {
-		return h.lookAtPolicy(w, r, cur, who, ch, f)
+		return ch, nil
 	}
 	typed, err := readPolicy(f)
-	from, late := startOf(f, h.personal(r, cur).zone)
+	from, late := startOf(f, v.zone)
 	switch {
-	case err == nil && late != nil:
-		err = late
-	case err == nil && !from.IsZero():
+	case err != nil:
+		return ch, err
+	case late != nil:
+		return ch, late
+	case !from.IsZero():
 		ch.Document.Next = &policy.Next{From: from, Document: typed}
-	case err == nil:
+	default:
 		ch.Document, ch.Document.Next = typed, next
 	}
-	if err != nil {
-		return h.refusePolicy(w, r, cur, err, f)
-	}
-	return h.lookAtPolicy(w, r, cur, who, ch, f)
+	return ch, nil
 }
 
 // refusePolicy shows the form again, with what is wrong beside the fields.
@@ -213,7 +220,7 @@ func inUnits(name string, f authn.Field) authn.Field {
 	return f
 }
 
-// changeOf is the change that an address or the form of a preview carries.
+// changeOf is the change that the form of a preview carries, or the address of an undo.
 func changeOf(f url.Values) (directory.PolicyChange, error) {
 	ch := directory.PolicyChange{Reason: f.Get("reason")}
 	ch.From, _ = strconv.ParseInt(f.Get("version"), 10, 64)
@@ -225,50 +232,31 @@ func changeOf(f url.Values) (directory.PolicyChange, error) {
 		ch.UndoOf = n
 		return ch, nil
 	}
-	raw := []byte(f.Get("document"))
 	var err error
-	if f.Has("packed") {
-		if raw, err = base64.RawURLEncoding.DecodeString(f.Get("packed")); err != nil {
-			return ch, authn.NotFound
-		}
-	}
-	ch.Document, err = policy.Parse(raw)
+	ch.Document, err = policy.Parse([]byte(f.Get("document")))
 	return ch, err
 }
 
-// address is where a change is looked at.
-func address(ch directory.PolicyChange) string {
-	pairs := []string{"version", strconv.FormatInt(ch.From, 10)}
-	if ch.Reason != "" {
-		pairs = append(pairs, "reason", ch.Reason)
-	}
-	if ch.UndoOf > 0 {
-		return withQuery(policyPreviewPath, append(pairs, "undo", strconv.FormatInt(ch.UndoOf, 10))...)
-	}
-	raw, err := ch.Document.Encode()
-	if err != nil {
-		return policyPath
-	}
-	// One that is too long to travel is typed anew.
-	return safe(withQuery(policyPreviewPath, append(pairs, "packed", base64.RawURLEncoding.EncodeToString(raw))...), policyPath)
+// undoAddress is where it is looked at what going back to a version would do.
+func undoAddress(now, version int64) string {
+	return withQuery(policyPreviewPath, "version", strconv.FormatInt(now, 10), "undo", strconv.FormatInt(version, 10))
 }
 
-// getPolicyPreview is where links to an undo lead, and who confirmed that it is
-// them. A link can show a change, whoever made it up; saving it takes the button of
-// the page that says what it does.
+// getPolicyPreview is where links to an undo lead. A link can show one, whoever made
+// it up; saving it takes the button of the page that says what it does.
 func (h *Handler) getPolicyPreview(w http.ResponseWriter, r *http.Request, cur session.Current, who directory.Who) error {
 	ch, err := changeOf(r.URL.Query())
-	if err != nil {
+	if err != nil || ch.UndoOf == 0 {
 		return authn.NotFound // an address that nobody has from us
 	}
-	return h.lookAtPolicy(w, r, cur, who, ch, policyValues(ch.Document))
+	return h.lookAtPolicy(w, r, cur, who, ch, nil)
 }
 
 // lookAtPolicy shows what a change would do; f is the form that it comes from.
 func (h *Handler) lookAtPolicy(w http.ResponseWriter, r *http.Request, cur session.Current, who directory.Who, ch directory.PolicyChange, f url.Values) error {
 	// Asked for now rather than when the reason is typed.
 	if err := h.c.Directory.Ready(r.Context(), who, directory.Act{Type: "policy.changed", Permission: directory.PolicyWrite, Fresh: true}); authn.AsError(err).Code == authn.StepUpRequired {
-		return h.confirmPolicy(w, r, cur, ch)
+		return h.confirm(w, r, cur, "policy", here(r))
 	} else if err != nil {
 		return err
 	}
@@ -289,15 +277,6 @@ func (h *Handler) lookAtPolicy(w http.ResponseWriter, r *http.Request, cur sessi
 		return bad
 	}
 	return h.drawLook(w, r, http.StatusOK, cur, p)
-}
-
-// confirmPolicy asks that they confirm that it is them, and leads back to what the
-// change would do.
-func (h *Handler) confirmPolicy(w http.ResponseWriter, r *http.Request, cur session.Current, ch directory.PolicyChange) error {
-	if r.Method == http.MethodGet {
-		return h.askConfirm(w, "policy", address(ch))
-	}
-	return h.beginConfirm(w, r, cur, "policy", address(ch))
 }
 
 // policyLookOf puts a preview into words; refused is why it could not be saved.
@@ -326,7 +305,7 @@ func (h *Handler) policyLookOf(v *View, cur session.Current, ch directory.Policy
 	}
 	p.You, p.YouGood = "admin.policy.you."+string(ask), ask == policy.AskOwn || ask == policy.AskAgain
 	if t := out.Preview.Groups[policy.GroupStranded]; t != nil && t.People > 0 {
-		for _, why := range []policy.Denial{policy.Stranded, policy.TooWeak, policy.NoContact, policy.NewOne, policy.NoCodes} {
+		for _, why := range []policy.Denial{policy.Stranded, policy.TooWeak, policy.NoContact, policy.NewOne, policy.NoCodes, policy.MailRests} {
 			if n := t.Denied[why]; n > 0 {
 				p.Stranded = append(p.Stranded, v.Rich("admin.policy.stranded."+string(why), "Count", n))
 			}
@@ -376,7 +355,7 @@ func (h *Handler) postPolicySave(w http.ResponseWriter, r *http.Request, cur ses
 	case err == nil:
 		return h.finish(w, policyPath, "policy_saved")
 	case e.Code == authn.StepUpRequired:
-		return h.confirmPolicy(w, r, cur, ch)
+		return h.beginConfirm(w, r, cur, "policy", "")
 	case e.Code == authn.Conflict && ch.UndoOf > 0:
 		return h.finish(w, policyHistoryPath, "policy_moved")
 	case e.Code == authn.Invalid && slices.ContainsFunc(e.Fields, func(f authn.Field) bool { return f.Name == "reason" }):
@@ -419,7 +398,7 @@ func (h *Handler) getPolicyHistory(w http.ResponseWriter, r *http.Request, cur s
 		}
 		row.By = h.whoSaved(r, cur, v, one.Actor, names)
 		if !row.Current {
-			row.Undo = address(directory.PolicyChange{From: cur.Company.PolicyVersion, UndoOf: one.Version})
+			row.Undo = undoAddress(cur.Company.PolicyVersion, one.Version)
 		}
 		if !row.First {
 			d, bad := policy.Parse(one.Document)

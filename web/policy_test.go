@@ -152,7 +152,7 @@ func TestPolicyPageMoved_rul25(t *testing.T) {
 	}
 	s.Clock.Advance(11 * time.Minute)
 	one.submit(rulesForm, "methods_all", "1", "grace_days", "4", "do", "preview").want(200, "/account/confirm/att_.*")
-	one.submit(mainForm, "code", s.Code(t, priya.Secret)).want(200, rulesPage+"/preview")
+	one.submit(mainForm, "code", s.Code(t, priya.Secret)).want(200, keptPage).shows("#effects", "4").submit(keptForm).want(200, keptPage)
 	one.submit(lookForm, "reason", "four", "do", "save").want(200, rulesPage)
 	if d, v := saved(t, s); v != 3 || d.GraceDays != 4 {
 		t.Errorf("version %d: %+v", v, d)

@@ -63,6 +63,7 @@ func (n policyNumber) read(s string) int {
 
 var policyNumbers = []policyNumber{
 	{"grace_days", "days", func(d *policy.Document) *int { return &d.GraceDays }, 0, policy.MaxGraceDays},
+	{"trust_days", "days", func(d *policy.Document) *int { return &d.TrustDays }, 0, policy.MaxTrustDays},
 	{"code_seconds", "seconds", func(d *policy.Document) *int { return &d.CodeSeconds }, policy.MinCodeSeconds, policy.MaxCodeSeconds},
 	{"step_up_seconds", "minutes", func(d *policy.Document) *int { return &d.StepUpSeconds }, policy.MinStepUpSeconds, policy.MaxStepUpSeconds},
 	{"session_seconds", "minutes", func(d *policy.Document) *int { return &d.SessionSeconds }, policy.MinSessionSeconds, policy.MaxSessionSeconds},
@@ -82,6 +83,7 @@ var policySwitches = []struct {
 	{"company_wide_only", func(d *policy.Document) *bool { return &d.CompanyWideOnly }},
 	{"sms_fallback", func(d *policy.Document) *bool { return &d.SMSFallback }},
 	{"no_email_fallback", func(d *policy.Document) *bool { return &d.NoEmailFallback }},
+	{"email_after_reset", func(d *policy.Document) *bool { return &d.EmailAfterReset }},
 	{"send_at_once", func(d *policy.Document) *bool { return &d.SendAtOnce }},
 }
 
@@ -113,7 +115,10 @@ func policyValues(d policy.Document) url.Values {
 	for _, a := range d.OwnWay {
 		f.Add("own_way", string(a))
 	}
-	f["require_roles"] = d.RequireRoles
+	for _, a := range d.TrustFor {
+		f.Add("trust_for", string(a))
+	}
+	f["require_roles"], f["no_trust_roles"] = d.RequireRoles, d.NoTrustRoles
 	for role, s := range d.Strength {
 		f.Set("strength."+role, string(s))
 	}
@@ -136,6 +141,9 @@ func readPolicy(f url.Values) (policy.Document, error) {
 	for _, a := range f["own_way"] {
 		d.OwnWay = append(d.OwnWay, authn.Audience(a))
 	}
+	for _, a := range f["trust_for"] {
+		d.TrustFor = append(d.TrustFor, authn.Audience(a))
+	}
 	if f.Get("methods_all") == "" {
 		for _, k := range f["methods"] {
 			d.Methods = append(d.Methods, authn.Kind(k))
@@ -144,7 +152,7 @@ func readPolicy(f url.Values) (policy.Document, error) {
 			return d, authn.InvalidField("policy.methods", "no_way", nil)
 		}
 	}
-	d.RequireRoles = f["require_roles"]
+	d.RequireRoles, d.NoTrustRoles = f["require_roles"], f["no_trust_roles"]
 	for name, list := range f {
 		role, strength := strings.CutPrefix(name, "strength.")
 		if strength && list[0] != "" {
@@ -200,6 +208,7 @@ type policySection struct {
 type roleRules struct {
 	Name, Title      string
 	Required         bool
+	NoTrust          bool // its people are asked in every browser
 	Strength, Proofs []Choice
 }
 
@@ -286,6 +295,7 @@ func (q questions) roles(company authn.Company) []roleRules {
 		}
 	}
 	add(q.f["require_roles"]...)
+	add(q.f["no_trust_roles"]...)
 	var more []string
 	for key, list := range q.f {
 		for _, prefix := range []string{"strength.", "proofs."} {
@@ -298,7 +308,7 @@ func (q questions) roles(company authn.Company) []roleRules {
 	add(more...)
 	var rows []roleRules
 	for _, name := range names {
-		row := roleRules{Name: name, Title: q.v.roleTitle(company, name), Required: slices.Contains(q.f["require_roles"], name)}
+		row := roleRules{Name: name, Title: q.v.roleTitle(company, name), Required: slices.Contains(q.f["require_roles"], name), NoTrust: slices.Contains(q.f["no_trust_roles"], name)}
 		row.Strength = q.options("strength."+name, "strength", "", string(policy.OwnPossession), string(policy.PhishingResistant))
 		row.Proofs = q.options("proofs."+name, "proofs", "", "1", "2")
 		rows = append(rows, row)
@@ -330,14 +340,15 @@ func (q questions) sections(company authn.Company, offered func(authn.Kind) (aut
 		}},
 		{ID: "roles", Roles: q.roles(company)},
 		{ID: "ways", Controls: []control{q.check("methods_all"), q.ways(offered)}},
-		{ID: "first", Controls: []control{q.check("sms_fallback"), q.check("no_email_fallback"), q.check("send_at_once"), q.audiences("own_way"), q.number("grace_days")}},
+		{ID: "first", Controls: []control{q.check("sms_fallback"), q.check("no_email_fallback"), q.check("email_after_reset"), q.check("send_at_once"), q.audiences("own_way"), q.number("grace_days")}},
+		{ID: "trust", Controls: []control{q.number("trust_days"), q.audiences("trust_for")}},
 		{ID: "lasts", Numbers: true, Controls: []control{q.number("code_seconds"), q.number("attempt_seconds"), q.number("step_up_seconds"), q.number("session_seconds"), q.number("idle_seconds"), q.number("password_length")}},
 		{ID: "wrong", Numbers: true, Controls: []control{q.number("free_tries"), q.number("pause_seconds"), q.number("longest_pause_seconds")}},
 	}
 	for i := range out {
 		out[i].Title, out[i].Text = q.label("section."+out[i].ID), q.hint("section."+out[i].ID)
 		if out[i].ID == "roles" {
-			for _, name := range []string{"require_roles", "strength", "proofs_by_role"} {
+			for _, name := range []string{"require_roles", "no_trust_roles", "strength", "proofs_by_role"} {
 				if q.errors[name] != "" {
 					out[i].Errors = append(out[i].Errors, q.label(name)+": "+q.errors[name])
 				}

@@ -57,6 +57,16 @@ func (v *View) facts(d policy.Document, company authn.Company) []fact {
 	}
 	add("require_roles", v.listed(list, "admin.policy.nobody"))
 	list = nil
+	for _, a := range d.TrustFor {
+		list = append(list, v.T("admin.policy.audience."+string(a)))
+	}
+	add("trust_for", v.listed(list, "admin.policy.everybody"))
+	list = nil
+	for _, role := range d.NoTrustRoles {
+		list = append(list, v.roleTitle(company, role))
+	}
+	add("no_trust_roles", v.listed(list, "admin.policy.nobody"))
+	list = nil
 	for _, role := range slices.Sorted(maps.Keys(d.Strength)) {
 		if s := d.Strength[role]; s != policy.AnyStrength {
 			list = append(list, v.roleTitle(company, role)+": "+v.T("admin.policy.strength."+string(s)))
@@ -75,6 +85,8 @@ func (v *View) facts(d policy.Document, company authn.Company) []fact {
 			value = n.shown(at) + " " + v.T("admin.policy.unit."+n.unit)
 		case n.name == "grace_days":
 			value = v.T("admin.policy.no_grace")
+		case n.name == "trust_days":
+			value = v.T("admin.policy.no_trust")
 		}
 		add(n.name, value)
 	}

@@ -415,8 +415,8 @@ func TestReference_strict(t *testing.T) {
 		{`"security": []`, `"security": [{"nothing": []}]`},
 		{`"security": [{"sessionToken": []}, {"sessionCookie": []}]`, `"security": [{"sessionToken": [], "sessionCookie": []}]`},
 		{`"application/json": {
-              "schema": {"$ref": "#/components/schemas/BeginAttempt"}`, `"text/csv": {
-              "schema": {"$ref": "#/components/schemas/BeginAttempt"}`},
+              "schema": {"$ref": "#/components/schemas/RenameAPIKey"}`, `"text/csv": {
+              "schema": {"$ref": "#/components/schemas/RenameAPIKey"}`},
 		{`"maxLength": 254`, `"maxLenght": 254`},
 		{`"summary": "Sign out"`, "\"summary\": \"Sign `out\""},
 		{`"description": "Signed out."`, `"description": "# Signed out"`},

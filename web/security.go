@@ -13,19 +13,21 @@ import (
 
 // securityPage is the data of security.html (S15).
 type securityPage struct {
-	ByCode   bool // codes to a contact stand in for a way of their own
-	On       bool // a second step of the person's own is asked for at sign-in
-	Off      bool // the company does not use two-step sign-in
-	Why      []string
-	Advice   string // key of a sentence about the ways; empty: none
-	Ways     []wayRow
-	Usual    bool // there is more than one, so that one is the usual
-	Password Part // zero: never set here
-	Sessions []sessionRow
-	More     int  // sessions that are not shown
-	Others   bool // there are sessions elsewhere
-	Events   []eventRow
-	Banner   *banner
+	ByCode    bool // codes to a contact stand in for a way of their own
+	On        bool // a second step of the person's own is asked for at sign-in
+	Off       bool // the company does not use two-step sign-in
+	Why       []string
+	Advice    string // key of a sentence about the ways; empty: none
+	Ways      []wayRow
+	Usual     bool // there is more than one, so that one is the usual
+	Password  Part // zero: never set here
+	Elsewhere bool // a host program keeps the password; Change is its page for it, or empty
+	Change    string
+	Sessions  []sessionRow
+	More      int  // sessions that are not shown
+	Others    bool // there are sessions elsewhere
+	Events    []eventRow
+	Banner    *banner
 }
 
 // banner is the one most urgent thing.
@@ -133,6 +135,7 @@ func (h *Handler) getSecurity(w http.ResponseWriter, r *http.Request, cur sessio
 	}
 	p.Ways = h.wayRows(r, v, cur, ru)
 	p.Banner = h.bannerOf(v, cur, ru)
+	p.Elsewhere, p.Change = cur.User.ExternalID != "", h.c.HostPassword
 	if at := cur.User.PasswordChangedAt; !at.IsZero() {
 		p.Password = v.Day(at)
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/policy"
 )
 
@@ -111,8 +112,7 @@ func (h *Handler) postSend(w http.ResponseWriter, r *http.Request, s step, form 
 	switch {
 	case e.Code == authn.MessageNotSent, e.Code == authn.TooManyRequests, e.Code == authn.Paused, e.Code == authn.Locked, noTextKey(e):
 	case e.Code == authn.Conflict, e.Code == authn.Invalid:
-		h.asItIs(w, s, form)
-		return nil
+		return h.asItIs(w, r, s, form)
 	case e.Code == authn.Expired, e.Code == authn.NotFound:
 		return h.attemptOver(w, r, s, err)
 	default:
@@ -140,7 +140,7 @@ func (v *View) sendProblem(w http.ResponseWriter, e *authn.Error) sendProblem {
 	case e.Code == authn.MessageNotSent:
 		return v.notSent()
 	case noTextKey(e):
-		return sendProblem{Text: v.Rich(e.Key), Instead: true, Never: true}
+		return sendProblem{Text: []Part{{Text: httpserve.Message(v.texts, v.Lang, e)}}, Instead: true, Never: true}
 	case e.Key == "error.send_wait":
 		retryAfter(w, e.RetryAfter)
 		return sendProblem{Text: v.Rich("page.code.too_early", "Time", v.Seconds(v.now.Add(e.RetryAfter)))}
@@ -161,10 +161,10 @@ func (v *View) notSent() sendProblem {
 	return sendProblem{Text: v.Rich("error.message_not_sent"), NotSent: true, Instead: true}
 }
 
-// noTextKey reports whether a company sends no text messages to a number at all;
-// the error's key says why.
+// noTextKey reports whether a company sends no text messages to a number at all, or
+// for now none to a person; the error's key says why.
 func noTextKey(e *authn.Error) bool {
-	return e.Key == "error.text_country" || e.Key == "error.text_number"
+	return e.Key == "error.text_country" || e.Key == "error.text_number" || e.Key == "error.provider_new"
 }
 
 // sendButton is what the part "send" is drawn with.

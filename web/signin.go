@@ -19,11 +19,12 @@ type signInPage struct {
 	Both                    bool   // the problem is with both fields
 	LoginError, PassError   string
 	Pause                   *pause
+	Forgot                  string // address of the page for a forgotten password; empty: none
 }
 
 // signInForm is what the posted form said, without the password.
 func signInForm(r *http.Request, form url.Values) signInPage {
-	return signInPage{Action: r.URL.Path, Login: form.Get("login"), ReturnTo: safe(form.Get("return_to"), "")}
+	return signInPage{Action: r.URL.Path, Login: form.Get("login"), ReturnTo: destination(form)}
 }
 
 // signInNotices are what "?done=" may say on the sign-in page: only what is true
@@ -33,6 +34,10 @@ var signInNotices = map[string]string{"signed_out": "page.done.signed_out"}
 func (h *Handler) drawSignIn(w http.ResponseWriter, r *http.Request, status int, company authn.Company, p signInPage) error {
 	v := h.anonymous(w, r)
 	v.inCompany(company)
+	p.Forgot = h.c.HostPassword
+	if h.c.SignIn.CanReset() {
+		p.Forgot = forgotAddress(r)
+	}
 	v.Data = p
 	v.Title = v.T("page.signin.title")
 	v.Failed = p.Problem != "" || p.LoginError != "" || p.PassError != ""
@@ -41,7 +46,7 @@ func (h *Handler) drawSignIn(w http.ResponseWriter, r *http.Request, status int,
 }
 
 func (h *Handler) getSignIn(w http.ResponseWriter, r *http.Request) error {
-	returnTo := safe(r.URL.Query().Get("return_to"), "")
+	returnTo := destination(r.URL.Query())
 	company, err := h.c.Directory.Company(r.Context(), r.PathValue("company"))
 	if errors.Is(err, authn.NotFound) && r.PathValue("company") == "" {
 		return h.askCompany(w, r, returnTo)
@@ -52,7 +57,13 @@ func (h *Handler) getSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if returnTo, err = h.registered(r, company.ID, returnTo); err != nil {
+		return err
+	}
 	if cur, err := h.current(r); err == nil && cur.Company.ID == company.ID {
+		if _, leaves := authn.ParseReturn(returnTo); leaves {
+			return h.askReturn(w, r, cur, returnTo)
+		}
 		seeOther(w, safe(returnTo, h.c.Home))
 		return nil
 	}
@@ -106,12 +117,15 @@ func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	company, err := h.c.Directory.Company(r.Context(), r.PathValue("company"))
 	if errors.Is(err, authn.NotFound) && r.PathValue("company") != "" {
-		return h.unknownCompany(w, r, safe(form.Get("return_to"), ""))
+		return h.unknownCompany(w, r, destination(form))
 	}
 	if err != nil {
 		return err
 	}
 	p, v := signInForm(r, form), h.layout.view(r)
+	if p.ReturnTo, err = h.registered(r, company.ID, p.ReturnTo); err != nil {
+		return err
+	}
 	if httpserve.ClientOf(r).Browser == "" {
 		p.Problem = v.T("page.signin.cookies")
 		return h.drawSignIn(w, r, http.StatusBadRequest, company, p)
@@ -122,14 +136,14 @@ func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request) error {
 		return h.drawSignIn(w, r, http.StatusForbidden, company, p)
 	}
 	st, err := h.c.SignIn.Begin(r.Context(), signin.Begin{
-		Company: company.Slug, Login: p.Login, Password: form.Get("password"), ReturnTo: p.ReturnTo, Client: httpserve.ClientOf(r),
+		Company: company.Slug, Login: p.Login, Password: form.Get("password"), ReturnTo: p.ReturnTo, Trusted: h.c.Cookies.ReadTrusted(r), Client: httpserve.ClientOf(r),
 	})
 	if err != nil {
 		return h.refuseSignIn(w, r, v, company, p, err)
 	}
 	httpserve.Subject(r.Context(), st.Company.ID, st.User.ID, st.Attempt.ID)
 	h.remember(w, companyCookie, company.Slug)
-	if st.Session != nil {
+	if st.Done() {
 		return h.completed(w, r, st)
 	}
 	if st.NotSent != nil {
@@ -169,13 +183,26 @@ func (h *Handler) refuseSignIn(w http.ResponseWriter, r *http.Request, v *View, 
 
 // completed gives a finished sign-in to the browser.
 func (h *Handler) completed(w http.ResponseWriter, r *http.Request, st signin.Status) error {
+	if st.Session == nil {
+		return h.handOver(w, r, st.Company, st.User, *st.Handle)
+	}
 	h.signedIn(w, r, st.SessionToken)
+	if !st.TrustToken.IsZero() {
+		h.c.Cookies.SetTrusted(w, st.TrustToken.Reveal(), st.TrustEnds.Sub(h.c.Now()))
+	}
 	if st.User.Locale != "" {
 		h.remember(w, langCookie, st.User.Locale)
 	}
 	if usedBackup(st.Attempt.Proofs) {
 		seeOther(w, backupUsedPath)
 		return nil
+	}
+	if to, leaves := authn.ParseReturn(st.Session.ReturnTo); leaves {
+		handed, err := h.c.SignIn.Return(r.Context(), st.SessionToken, to, httpserve.ClientOf(r))
+		if err == nil {
+			return h.handOver(w, r, st.Company, st.User, handed)
+		}
+		httpserve.Record(r, err) // they are signed in all the same
 	}
 	seeOther(w, continuePath)
 	return nil

@@ -310,7 +310,7 @@ func (h *Handler) refuseTexts(w http.ResponseWriter, r *http.Request, cur sessio
 	status := httpserve.Status(e.Code)
 	switch {
 	case e.Code == authn.StepUpRequired:
-		return h.askConfirm(w, "texts_provider", "")
+		return h.beginConfirm(w, r, cur, "texts_provider", "")
 	case e.Code == authn.Conflict:
 		return h.finish(w, textsPath, "mail_moved")
 	case e.Code == authn.Invalid:

@@ -19,6 +19,7 @@ type turnOffPage struct {
 	Last     bool     // policy asks for one, and this is the last: no button
 	LastText string   // why
 	Why      []string
+	Trust    bool // browsers that are trusted are no more
 }
 
 // turnOff is a way that can be turned off, by the address of its page.
@@ -77,7 +78,7 @@ func (h *Handler) isLast(ru rules, cur session.Current, f string) bool {
 
 func (h *Handler) drawTurnOff(w http.ResponseWriter, r *http.Request, status int, cur session.Current, ru rules, f *authn.Factor) error {
 	v := h.personal(r, cur)
-	p := turnOffPage{Kind: f.Kind, Factor: f.ID, Action: r.URL.Path, Last: h.isLast(ru, cur, f.ID)}
+	p := turnOffPage{Kind: f.Kind, Factor: f.ID, Action: r.URL.Path, Last: h.isLast(ru, cur, f.ID), Trust: ru.doc.Trusts(cur.User) > 0}
 	if f.Kind == appKind {
 		p.Replaces = f.ID
 	}

@@ -52,6 +52,7 @@ type person struct {
 	CanSync               bool           // the app can be set up
 	Replaces              string         // id of the app that setting up again replaces
 	Admin                 []adminSection // the pages of the administration that they may see
+	Home                  string         // the host program's, where the name of the company leads; empty: these pages are all there is
 }
 
 // view is what is known from the request alone.
@@ -98,7 +99,10 @@ func (h *Handler) personal(r *http.Request, cur session.Current) *View {
 	v.Person = &person{Name: cur.User.Name, Login: cur.User.Login, Initials: initials(cur.User.Name)}
 	v.Person.CanSync, v.Person.Replaces = h.canSync(cur)
 	v.Person.Admin = h.adminNav(cur)
-	if name := h.finished(r); name != "" {
+	if h.c.Home != securityPath {
+		v.Person.Home = h.c.Home
+	}
+	if name := h.finished(r); v.texts.Has("page.done." + name) {
 		v.Notice = "page.done." + name
 		v.Warning = slices.Contains(noSuccess, name)
 	}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -24,6 +25,21 @@ type codePage struct {
 	Sent    *sentPart
 	Problem sendProblem
 	Ways    []way // with Problem: what can be used instead
+	Trust   *trustBox
+}
+
+// trustBox is the box by which a person has their browser trusted (S12).
+type trustBox struct {
+	Label, Hint string
+	Ticked      bool
+}
+
+// trustBox is nil where the browser may not be trusted.
+func (v *View) trustBox(s step, o policy.Offer) *trustBox {
+	if o.TrustDays == 0 {
+		return nil
+	}
+	return &trustBox{Label: v.T("page.trust.label", "Count", o.TrustDays), Hint: v.T("page.trust.hint"), Ticked: s.trust}
 }
 
 // lettered are the kinds whose codes have letters.
@@ -31,7 +47,7 @@ func lettered(k authn.Kind) bool { return k == authn.BackupCode || k == authn.By
 
 func (h *Handler) drawCode(w http.ResponseWriter, status int, v *View, s step, o policy.Offer, why refusal, problem sendProblem) error {
 	p := codePage{attemptPage: s.page(), Way: wayID(o), Kind: o.Kind, Refusal: why, Letters: lettered(o.Kind), App: o.Kind == appKind,
-		Others: len(s.Need.Offers) > 1, Problem: problem, Again: o.Again}
+		Others: len(s.Need.Offers) > 1, Problem: problem, Again: o.Again, Trust: v.trustBox(s, o)}
 	v.Title = v.T(v.of("page.code.title", o.Kind))
 	switch {
 	case o.Kind.Sent():
@@ -176,15 +192,41 @@ type helpPage struct {
 	Ways     []way
 	HelpCode bool // an administrator made one
 	Support  []Part
+	Asked    []Part // since when an administrator knows; none: nobody asked one
 }
 
 func (h *Handler) drawHelp(w http.ResponseWriter, v *View, s step) error {
 	v.Title = v.T("page.help.title")
-	p := helpPage{attemptPage: s.page(), Support: v.support(s.Company)}
+	p := helpPage{attemptPage: s.page(), Support: v.support(s.Company), Asked: v.askedHelp("page.help.asked", s.User)}
 	_, p.HelpCode = s.way(string(authn.BypassCode))
 	p.Ways = v.ways(s, func(o policy.Offer) bool { return o.Usable() && o.Kind != authn.BypassCode })
 	v.Data = p
 	return h.draw(w, http.StatusOK, "help.html", v)
+}
+
+// askedHelp says since when the administrators know that somebody can't verify, if
+// they do.
+func (v *View) askedHelp(key string, u authn.User) []Part {
+	if u.HelpAskedAt.IsZero() {
+		return nil
+	}
+	return v.Rich(key, "When", v.When(u.HelpAskedAt))
+}
+
+// postHelp asks an administrator. Nothing of the attempt changes.
+func (h *Handler) postHelp(w http.ResponseWriter, r *http.Request, s step, _ url.Values) error {
+	st, err := h.c.SignIn.AskHelp(r.Context(), s.opener)
+	switch {
+	case authn.AsError(err).Code == authn.Conflict:
+		httpserve.Record(r, err)
+	case err != nil:
+		return err
+	case st.Need.State != authn.Denied:
+		seeOther(w, withQuery(s.path, "way", "help"))
+		return nil
+	}
+	seeOther(w, s.path)
+	return nil
 }
 
 // support is what the company tells people who cannot get in.
@@ -229,6 +271,8 @@ type deniedPage struct {
 	Why     []string
 	Text    []Part
 	Support []Part
+	Caller  bool   // an application checked the password
+	Asked   []Part // as helpPage has it
 }
 
 func (h *Handler) drawDenied(w http.ResponseWriter, v *View, s step) error {
@@ -237,10 +281,12 @@ func (h *Handler) drawDenied(w http.ResponseWriter, v *View, s step) error {
 		reason = string(policy.NoContact)
 	}
 	v.Title = v.T("page.denied.title." + reason)
-	p := deniedPage{attemptPage: s.page(), Why: v.why(s.Need.Why, s.Company.Name), Support: v.support(s.Company)}
+	p := deniedPage{attemptPage: s.page(), Why: v.why(s.Need.Why, s.Company.Name), Support: v.support(s.Company), Caller: s.Attempt.Caller != nil, Asked: v.askedHelp("page.help.asked", s.User)}
 	switch s.Need.Denied {
 	case policy.NewOne:
 		p.Text = v.Rich("page.denied.text."+reason, "When", v.When(roundUp(s.User.EmailChangedAt.Add(policy.ContactRests))))
+	case policy.MailRests:
+		p.Text = v.Rich("page.denied.text."+reason, "When", v.When(roundUp(s.User.PasswordResetAt.Add(policy.ContactRests))))
 	default:
 		p.Text = v.Rich("page.denied.text." + reason)
 	}

@@ -12,6 +12,10 @@
 // what was refused is drawn again in place with 422 (ruling 49). A GET changes
 // nothing.
 //
+// Where that leads to an application on another origin, the form is answered by such
+// a page itself, with a handle in it (see returns.go); who is signed in already is
+// asked first.
+//
 // Everything that an attempt asks for is under its address: a code (nothing is
 // sent before somebody presses a button), the set-up of a way to verify with its
 // backup codes, a new password. An invitation's link shows a page; only its form
@@ -23,7 +27,8 @@
 //
 // A sensitive act that needs a more recent proof answers 303 to
 // /account/confirm, which names the act, asks for the code (or, from people
-// without an app, the password), and goes on with the act.
+// without an app, the password), and goes on with the act. What was typed in a form
+// is kept meanwhile, sealed, and sent by one more click: see kept.go.
 //
 // # Threats
 //
@@ -35,10 +40,14 @@
 //   - Reload and Back (ruling 49): each form of an attempt carries its version,
 //     and an old one is never evaluated.
 //   - Open redirects (cve-64): return_to and then are paths that
-//     httpserve.SafePath accepts, checked where they enter and where they are used.
+//     httpserve.SafePath accepts, checked where they enter and where they are used; or
+//     return_to is an address that is registered with a key, letter by letter.
 //   - Hostile names (cve-65): html/template escapes by context; names stand in
 //     <bdi>, so that marks of direction end where the name ends. The only markup
 //     not made by a template is the QR code's (see setup.go).
+//   - What waits for a step-up (ruling 27): a kept form opens for its browser, person
+//     and sign-in alone, once, and is posted to the ordinary handler, which asks
+//     everything anew. Its secrets are on no page.
 //   - Shared computers: every page is no-store, and the sign-out page says when
 //     it is done.
 package web
@@ -75,6 +84,7 @@ type Config struct {
 	Providers *provider.Service // nil: companies have no mail servers of their own, and no text messages
 	Branding  *branding.Service
 	Reports   *report.Service
+	Places    authn.Places // nil: none are shown
 
 	Cookies httpserve.Cookies
 	Texts   *text.Catalogue
@@ -83,6 +93,9 @@ type Config struct {
 	Methods []authn.Method
 	// Home is where people land after signing in from nowhere; empty: /account/security.
 	Home string
+	// HostPassword is where people change their password whom a host program keeps;
+	// empty: they are not led there.
+	HostPassword string
 	// Banner stands on top of every page; empty: none.
 	Banner string
 	// OpenAPI is the document that the API reference is made of; empty: there is none.
@@ -105,6 +118,7 @@ type Handler struct {
 	manual *manual
 
 	serves  func(address string) bool // whether there is such a page
+	mux     *httpserve.Mux
 	methods map[authn.Kind]authn.Method
 	lands   map[string][]phone.Country // by language
 	people  bool                       // there are pages of people
@@ -128,7 +142,7 @@ func New(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages, err := parsePages(layout)
+	pages, err := ownPages()
 	if err != nil {
 		return nil, err
 	}
@@ -167,58 +181,20 @@ const (
 
 // Mount registers all pages, a line each.
 func (h *Handler) Mount(m *httpserve.Mux) {
-	h.serves = m.Serves
+	h.serves, h.mux = m.Serves, m
 	m.Handle("GET /{$}", httpserve.Page(h.root))
-	for _, prefix := range []string{"", "/c/{company}"} {
-		m.Handle("GET "+prefix+signInPath, httpserve.Page(h.getSignIn))
-		m.Handle("POST "+prefix+signInPath, httpserve.Page(h.postSignIn))
-		h.mountAttempt(m, prefix+signInPath+"/{attempt}")
-	}
-	m.Handle("GET "+backupUsedPath, h.account(h.getBackupUsed))
-	m.Handle("GET "+invitationPath+"/{token}", httpserve.Page(h.getInvitation))
-	m.Handle("POST "+invitationPath, httpserve.Page(h.postInvitation))
-	m.Handle("GET "+continuePath, h.account(h.getContinue))
-	m.Handle("GET "+signOutPath, h.account(h.getSignOut))
-	m.Handle("POST "+signOutPath, httpserve.Page(h.postSignOut))
+	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	m.Handle("POST "+appearancePath, httpserve.Page(h.postAppearance))
-
+	h.mountSignIn(m)
 	h.mountAccount(m)
 	h.mountPeople(m)
-
-	m.Handle("GET "+overviewPath, h.account(h.getOverview))
-	m.Handle("GET "+signInsFilePath, h.admin(directory.ReportsRead, h.getSignInsFile))
-	m.Handle("GET "+coveragePath, h.admin(directory.ReportsRead, h.getCoverage))
-	m.Handle("GET "+coverageFilePath, h.admin(directory.ReportsRead, h.getCoverageFile))
-
-	m.Handle("GET "+providerPath, h.admin(directory.ProvidersWrite, plainly(h.getProvider)))
-	m.Handle("POST "+providerPath, h.admin(directory.ProvidersWrite, plainly(h.postProvider)))
-	m.Handle("GET "+textsPath, h.admin(directory.ProvidersWrite, plainly(h.getTextsAdmin)))
-	m.Handle("POST "+textsPath, h.admin(directory.ProvidersWrite, plainly(h.postTextsAdmin)))
-	m.Handle("GET "+duoAdminPath, h.admin(directory.ProvidersWrite, plainly(h.getDuoAdmin)))
-	m.Handle("POST "+duoAdminPath, h.admin(directory.ProvidersWrite, plainly(h.postDuoAdmin)))
-	m.Handle("GET "+auditPath, h.admin(directory.AuditRead, h.getAudit))
-	m.Handle("POST "+auditPath, h.admin(directory.AuditRead, h.postAudit))
-	m.Handle("GET "+streamsPath, h.admin(directory.ProvidersWrite, h.getStreams))
-	m.Handle("POST "+streamsPath, h.admin(directory.ProvidersWrite, h.postStreams))
-
-	m.Handle("GET "+brandingPath, h.admin(directory.BrandingWrite, h.getBranding))
-	m.Handle("POST "+brandingPath, h.adminUpload(directory.BrandingWrite, h.postBranding))
-	m.Handle("GET "+policyPath, h.admin(directory.PolicyWrite, h.getPolicy))
-	m.Handle("POST "+policyPath, h.admin(directory.PolicyWrite, h.postPolicy))
-	m.Handle("GET "+policyPreviewPath, h.admin(directory.PolicyWrite, h.getPolicyPreview))
-	m.Handle("POST "+policyPath+"/save", h.admin(directory.PolicyWrite, h.postPolicySave))
-	m.Handle("GET "+policyHistoryPath, h.admin(directory.PolicyWrite, h.getPolicyHistory))
-	m.Handle("GET "+brandingPath+"/colours/{file}", h.admin(directory.BrandingWrite, h.getPreviewColours))
-	m.Handle("GET "+brandingPath+"/draft/{kind}/{file}", h.admin(directory.BrandingWrite, h.getLogoDraft))
-	m.Handle("GET /brand/{file}", httpserve.Page(h.getBrandColours))
-	m.Handle("GET /brand/{company}/{file}", httpserve.Page(h.getLogo))
-
+	h.mountPerson(m)
 	h.mountErase(m)
 	h.mountKeys(m)
-
-	h.mountPerson(m)
-
-	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
+	h.mountReports(m)
+	h.mountProviders(m)
+	h.mountPolicy(m)
+	h.mountBranding(m)
 	h.mountDocs(m)
 	m.Handle("GET /assets/{file}", httpserve.Page(serveAsset))
 	m.Handle("GET /healthz", httpserve.Page(h.healthz))
@@ -226,6 +202,30 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	m.Handle("GET "+statusPath, httpserve.LoopbackOnly(httpserve.Page(h.getStatus)))
 	m.Handle("GET "+statusPath+".json", httpserve.LoopbackOnly(httpserve.JSON(h.getStatusJSON)))
 	h.people = slices.Contains(m.Routes(), "GET /admin/people/{id}")
+}
+
+// mountSignIn registers how people get in, on to where they wanted, and out.
+func (h *Handler) mountSignIn(m *httpserve.Mux) {
+	for _, prefix := range []string{"", "/c/{company}"} {
+		m.Handle("GET "+prefix+signInPath, httpserve.Page(h.getSignIn))
+		m.Handle("POST "+prefix+signInPath, httpserve.Page(h.postSignIn))
+		h.mountAttempt(m, prefix+signInPath+"/{attempt}")
+		m.Handle("GET "+prefix+forgotPath, httpserve.Page(h.getForgot))
+		m.Handle("POST "+prefix+forgotPath, httpserve.Page(h.postForgot))
+		m.Handle("GET "+prefix+forgotPath+"/done", httpserve.Page(h.getForgotDone))
+		m.Handle("GET "+prefix+forgotPath+"/{reset}", httpserve.Page(h.getReset))
+		m.Handle("POST "+prefix+forgotPath+"/{reset}/code", httpserve.Page(h.postResetCode))
+		m.Handle("POST "+prefix+forgotPath+"/{reset}/password", httpserve.Page(h.postResetPassword))
+	}
+	m.Handle("GET "+backupUsedPath, h.account(h.getBackupUsed))
+	m.Handle("GET "+invitationPath+"/{token}", httpserve.Page(h.getInvitation))
+	m.Handle("POST "+invitationPath, httpserve.Page(h.postInvitation))
+	m.Handle("GET "+continuePath, h.account(h.getContinue))
+	m.Handle("POST "+returnPath, h.account(h.postReturn))
+	m.Handle("GET "+secondPath+"/{token}", httpserve.Page(h.getSecond))
+	m.Handle("POST "+secondPath, httpserve.Page(h.postSecond))
+	m.Handle("GET "+signOutPath, h.account(h.getSignOut))
+	m.Handle("POST "+signOutPath, httpserve.Page(h.postSignOut))
 }
 
 // root leads a bare host name to where people begin.

@@ -46,6 +46,9 @@ func (p *program) checkCommand() *cobra.Command {
 				return err
 			}
 		}
+		if err := cfg.Leaked.check(); err != nil {
+			return err
+		}
 		if _, err := cfg.senders(); err != nil {
 			return err
 		}

@@ -40,7 +40,7 @@ func (p *program) root() *cobra.Command {
 	}
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "answer, also errors, as JSON")
 	root.AddCommand(p.demoCommand(), p.serveCommand(), p.initCommand(), p.checkCommand(),
-		p.companyCommand(), p.userCommand(), p.approvalCommand(), p.policyCommand(), p.providerCommand(), p.keyCommand(), p.roleCommand(), p.keyringCommand(), p.auditCommand(), p.reportCommand(), p.doctorCommand(), p.completionCommand(), p.versionCommand())
+		p.companyCommand(), p.userCommand(), p.approvalCommand(), p.policyCommand(), p.providerCommand(), p.keyCommand(), p.roleCommand(), p.actionCommand(), p.keyringCommand(), p.passwordsCommand(), p.auditCommand(), p.reportCommand(), p.doctorCommand(), p.completionCommand(), p.versionCommand())
 	root.SetHelpCommand(p.helpCommand())
 	root.InitDefaultHelpCmd() // now, so that who walks the tree meets it
 	return root

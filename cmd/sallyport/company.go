@@ -22,6 +22,7 @@ type companyView struct {
 	OwnWay        []string  `json:"own_way"`
 	GraceDays     int       `json:"grace_days"`
 	CodeSeconds   int       `json:"code_seconds"`
+	TrustDays     int       `json:"trust_days"`
 	SMSFallback   bool      `json:"sms_fallback"`
 	SendAtOnce    bool      `json:"send_at_once"`
 	PolicyVersion int64     `json:"policy_version"`
@@ -35,7 +36,7 @@ func viewCompany(c authn.Company) (companyView, error) {
 		return companyView{}, fmt.Errorf("company %s: %w", c.Slug, err)
 	}
 	v := companyView{ID: c.ID, Slug: c.Slug, Name: c.Name, TwoFactor: string(doc.TwoFactor), OwnWay: []string{}, GraceDays: doc.GraceDays,
-		CodeSeconds: int(doc.CodeLives().Seconds()), SMSFallback: doc.SMSFallback, SendAtOnce: doc.SendAtOnce, PolicyVersion: c.PolicyVersion, Support: c.Support, CreatedAt: c.CreatedAt.UTC()}
+		CodeSeconds: int(doc.CodeLives().Seconds()), TrustDays: doc.TrustDays, SMSFallback: doc.SMSFallback, SendAtOnce: doc.SendAtOnce, PolicyVersion: c.PolicyVersion, Support: c.Support, CreatedAt: c.CreatedAt.UTC()}
 	for _, a := range doc.OwnWay {
 		v.OwnWay = append(v.OwnWay, string(a))
 	}
@@ -169,8 +170,8 @@ func (p *program) companyShow() *cobra.Command {
 				if v.Support != "" {
 					support = v.Support
 				}
-				return p.show(v, "%s  %s\nid          %s\ntwo-factor  %s (policy version %d)\nown way     %s\ngrace       %d days\ncodes       %d seconds%s\nsupport     %s\nadded       %s\n",
-					v.Slug, v.Name, v.ID, v.TwoFactor, v.PolicyVersion, own, v.GraceDays, v.CodeSeconds, v.codes(), support, v.CreatedAt.Format(time.RFC3339))
+				return p.show(v, "%s  %s\nid          %s\ntwo-factor  %s (policy version %d)\nown way     %s\ngrace       %d days\ncodes       %d seconds%s\ntrusted     %d days\nsupport     %s\nadded       %s\n",
+					v.Slug, v.Name, v.ID, v.TwoFactor, v.PolicyVersion, own, v.GraceDays, v.CodeSeconds, v.codes(), v.TrustDays, support, v.CreatedAt.Format(time.RFC3339))
 			})
 		}),
 	}

@@ -29,8 +29,11 @@ type config struct {
 	LogFormat      string
 	Mail           mailConfig
 	SMS            smsConfig
-	Private        bool  // what companies configure may be in private networks
-	Ports          []int // of webhooks; nil: the usual one
+	Leaked         *leakedFile // passwords that have leaked; nil: no file is named
+	LeakedRange    string      // address of a service that knows them; empty: none is asked
+	Places         string      // a file of places in MaxMind DB format; empty: none
+	Private        bool        // what companies configure may be in private networks
+	Ports          []int       // of webhooks; nil: the usual one
 
 	file string // that was read; empty: none
 }

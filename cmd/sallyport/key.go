@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -31,6 +32,7 @@ type keyView struct {
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 	UsedFrom   string     `json:"last_used_from,omitempty"`  // its /24 or /48
 	OldUntil   *time.Time `json:"old_token_until,omitempty"` // until when the token before the last roll works
+	Returns    []string   `json:"return_addresses"`          // where people may be sent with a handle for it
 	State      string     `json:"state"`                     // "active", "expired", "owner_suspended" or "account_ended"
 	Token      string     `json:"token,omitempty"`
 }
@@ -38,6 +40,10 @@ type keyView struct {
 func viewKey(k directory.KeyRow) keyView {
 	v := keyView{ID: k.ID, Name: k.Name, Owner: k.User, OwnerLogin: k.Owner.Login, MadeBy: k.Maker, Scopes: k.Scopes, Effective: k.Effective, Networks: []string{},
 		Unattended: append([]string{}, k.Unattended...), CreatedAt: k.CreatedAt.UTC(), ExpiresAt: k.ExpiresAt.UTC(), UsedFrom: k.UsedFrom, State: string(k.State)}
+	v.Returns = []string{}
+	for _, r := range k.Returns {
+		v.Returns = append(v.Returns, r.Address)
+	}
 	for _, n := range k.Networks {
 		v.Networks = append(v.Networks, n.String())
 	}
@@ -60,7 +66,7 @@ type keyGroup struct {
 
 func (p *program) keyCommand() *cobra.Command {
 	k := &keyGroup{program: p}
-	c := p.configured(group("key", "API keys: credentials of programs", "  sallyport key list --company acme", k.add(), k.list(), k.rename(), k.roll(), k.remove()))
+	c := p.configured(group("key", "API keys: credentials of programs", "  sallyport key list --company acme", k.add(), k.list(), k.rename(), k.roll(), k.returns(), k.remove()))
 	c.PersistentFlags().StringVar(&k.company, "company", "", "slug of the company; needed if there are several")
 	return c
 }
@@ -284,6 +290,42 @@ func (k *keyGroup) rename() *cobra.Command {
 			})
 		}),
 	}
+}
+
+func (k *keyGroup) returns() *cobra.Command {
+	return group("return", "Return addresses: where people may be sent with a handle for a key",
+		"  sallyport key return add shop https://app.example.com/signed-in --company acme",
+		k.changeReturn("add", "Let people be sent to an address with a handle for the key",
+			"People may then be sent to this address after signing in or confirming something: to this one, letter by letter. It is https (http for localhost only), with a path, and without user names or a fragment. "+
+				"The key needs the scope grants.redeem or attempts.assert.",
+			(*directory.Service).AddReturnAddress, "People can be sent to %s with a handle for the key %s.\n"),
+		k.changeReturn("remove", "Send nobody to an address any more", "Ends a return address of a key at once.",
+			(*directory.Service).RemoveReturnAddress, "Nobody is sent to %s for the key %s any more.\n"))
+}
+
+func (k *keyGroup) changeReturn(use, short, long string, change func(*directory.Service, context.Context, directory.Who, string, string, string) (authn.APIKey, error), done string) *cobra.Command {
+	c := &cobra.Command{
+		Use: use + " NAME ADDRESS", Short: short, Long: long,
+		Example: "  sallyport key return " + use + " shop https://app.example.com/signed-in --company acme", Args: cobra.ExactArgs(2),
+	}
+	reason := c.Flags().String("reason", "", "why, for the event log")
+	c.RunE = does(func(c *cobra.Command, args []string) error {
+		return k.do(c, func(o *opened, company authn.Company) error {
+			key, err := k.find(c, o, company, args[0])
+			if err != nil {
+				return err
+			}
+			if key, err = change(o.directory, c.Context(), directory.TheOperator(company.ID), key.ID, args[1], *reason); err != nil {
+				return err
+			}
+			row, err := o.directory.KeyRowOf(c.Context(), company, key)
+			if err != nil {
+				return err
+			}
+			return k.show(viewKey(row), done, args[1], key.Name)
+		})
+	})
+	return c
 }
 
 func (k *keyGroup) roll() *cobra.Command {

@@ -31,7 +31,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": cmdStart, "quit": cmdQuit, "http": cmdHTTP, "empty": cmdEmpty, "certificate": cmdCertificate, "hold": cmdHold,
-			"exits": cmdExits, "tamper": cmdTamper, "waitfor": cmdWaitFor, "waituntil": cmdWaitUntil, "head": cmdHead, "token": cmdToken, "freeport": cmdFreePort, "gateway": cmdGateway, "picture": cmdPicture,
+			"exits": cmdExits, "tamper": cmdTamper, "waitfor": cmdWaitFor, "waituntil": cmdWaitUntil, "head": cmdHead, "token": cmdToken, "freeport": cmdFreePort, "gateway": cmdGateway, "picture": cmdPicture, "cut": cmdCut,
 		},
 	})
 }

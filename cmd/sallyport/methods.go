@@ -25,16 +25,17 @@ type kit struct {
 
 // reach is what the methods can reach.
 type reach struct {
-	mail  bool         // there is a mail server: codes by e-mail are a way
-	texts bool         // the server has a provider of text messages, for all companies
-	web   *http.Client // guarded; nil: neither text messages nor Duo
+	mail  bool            // there is a mail server: codes by e-mail are a way
+	texts bool            // the server has a provider of text messages, for all companies
+	web   *http.Client    // guarded; nil: neither text messages nor Duo
+	leaks password.Leaked // nil: no leaked passwords are known
 }
 
 // methods are the kinds of proof that this program knows; a new one is a folder
 // under method/ and a line here. All password hashes share one gate, so that they
 // cannot use up the machine.
 func methods(r reach) (kit, error) {
-	pw, err := password.New(password.Config{Gate: throttle.NewGate(throttle.GateConfig{})})
+	pw, err := password.New(password.Config{Gate: throttle.NewGate(throttle.GateConfig{}), Leaked: r.leaks})
 	if err != nil {
 		return kit{}, fmt.Errorf("password: %w", err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/store"
 	"github.com/sallyport-mfa/sallyport/store/postgres"
 	"github.com/sallyport-mfa/sallyport/store/sqlite"
+	webpages "github.com/sallyport-mfa/sallyport/web"
 )
 
 // use says what a command opens the database for.
@@ -72,7 +73,11 @@ func assemble(st *store.Store, c *config) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := methods(reach{mail: c.Mail.on(), texts: c.SMS.on(), web: web})
+	leaks, err := c.leaks()
+	if err != nil {
+		return nil, err
+	}
+	k, err := methods(reach{mail: c.Mail.on(), texts: c.SMS.on(), web: web, leaks: leaks})
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +86,7 @@ func assemble(st *store.Store, c *config) (*opened, error) {
 		kinds[m.Kind()] = m
 	}
 	traits := func(of authn.Company) func(authn.Kind) (authn.Traits, bool) { return authn.TraitsFor(kinds, of) }
-	dir, err := directory.New(directory.Config{Store: st, Passwords: k.passwords, Bypasses: k.bypasses, Traits: traits})
+	dir, err := directory.New(directory.Config{Store: st, Passwords: k.passwords, Bypasses: k.bypasses, Traits: traits, OwnActs: webpages.OwnActs()})
 	if err != nil {
 		return nil, err
 	}

@@ -174,10 +174,11 @@ type policyFlags struct {
 	two         string
 	own         []string
 	grace, code int
+	trust       int
 	sms, atOnce bool
 }
 
-var policyFlagNames = []string{"two-factor", "own-way", "grace-days", "code-seconds", "sms-fallback", "send-at-once"}
+var policyFlagNames = []string{"two-factor", "own-way", "grace-days", "trust-days", "code-seconds", "sms-fallback", "send-at-once"}
 
 func (g *policyGroup) set() *cobra.Command {
 	c := g.saving(&cobra.Command{
@@ -196,6 +197,7 @@ func (g *policyGroup) set() *cobra.Command {
 	f.StringVar(&ch.two, "two-factor", "", "off, on or required")
 	f.StringSliceVar(&ch.own, "own-way", nil, "who must set up a way of their own, and not go on with codes by e-mail: internal, external, or none")
 	f.IntVar(&ch.grace, "grace-days", 0, "for how many days they can put that off: 0 to 90")
+	f.IntVar(&ch.trust, "trust-days", 0, "for how many days people can trust a browser, in which they are asked for the password only: 0 (never) to 90")
 	f.IntVar(&ch.code, "code-seconds", 120, "how long a sent code is good: 30 to 600")
 	f.BoolVar(&ch.sms, "sms-fallback", false, "send the code of who never had a way to their contact number, before e-mail; =false: only by e-mail")
 	f.BoolVar(&ch.atOnce, "send-at-once", false, "send a code with the right password, where it is what people are asked for first; =false: when they ask for it")
@@ -275,6 +277,9 @@ func (ch policyFlags) apply(c *cobra.Command, d policy.Document) (policy.Documen
 	}
 	if f.Changed("grace-days") {
 		d.GraceDays = ch.grace
+	}
+	if f.Changed("trust-days") {
+		d.TrustDays = ch.trust
 	}
 	if f.Changed("code-seconds") {
 		d.CodeSeconds = ch.code

@@ -40,6 +40,18 @@ func cmdPicture(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(errors.Join(png.Encode(f, image.NewGray(image.Rect(0, 0, 40, 20))), f.Close()))
 }
 
+// cmdCut runs "cut FROM TO N": the first N bytes of a file.
+func cmdCut(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: cut FROM TO N")
+	}
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	b, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b[:n], 0o600))
+}
+
 // cmdWaitFor runs "waitfor STATUS URL": it asks until that is the answer.
 func cmdWaitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {

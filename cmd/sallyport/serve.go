@@ -40,6 +40,9 @@ func (p *program) serve(ctx context.Context) (err error) {
 		}
 		tlsConfig = &tls.Config{GetCertificate: cert.get, MinVersion: tls.VersionTLS12}
 	}
+	if err := c.Leaked.check(); err != nil {
+		return err
+	}
 	senders, err := c.senders()
 	if err != nil {
 		return err
@@ -53,9 +56,10 @@ func (p *program) serve(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, o.store.Close()) }()
+	places, follow := c.places(log)
 	server, err := sallyport.New(sallyport.Config{
 		Store: o.store, Methods: o.all, Passwords: o.passwords, BackupCodes: o.saved, Senders: senders, CompanyMail: companies, Digits: code.Digits,
-		TextDrivers: o.drivers, Texts: c.SMS.settings(), Duo: o.duo, Streams: o.streams,
+		TextDrivers: o.drivers, Texts: c.SMS.settings(), Duo: o.duo, Streams: o.streams, Places: places,
 		PublicURL: c.PublicURL.String(), TrustedProxies: c.TrustedProxies, HSTS: c.PublicURL.Scheme == "https",
 		CookieSuffix: c.CookieSuffix, Home: c.Home, Log: log, Version: buildInfo().Version, Warnings: c.warnings(),
 	})
@@ -72,7 +76,10 @@ func (p *program) serve(ctx context.Context) (err error) {
 	if err := p.ready(c, ln.Addr().String()); err != nil {
 		return err
 	}
-	return serveUntil(ctx, ln, server.Handler(), tlsConfig, log, server.Run)
+	return serveUntil(ctx, ln, server.Handler(), tlsConfig, log, func(ctx context.Context) error {
+		go follow(ctx)
+		return server.Run(ctx)
+	})
 }
 
 // ready tells whoever started the server that it answers. It is the only

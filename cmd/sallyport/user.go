@@ -16,6 +16,7 @@ import (
 // userView is a person as machines read it.
 type userView struct {
 	ID               string       `json:"id"`
+	ExternalID       string       `json:"external_id,omitempty"` // in the host program's table, which checks the password
 	Login            string       `json:"login"`
 	Name             string       `json:"name"`
 	Email            string       `json:"email,omitempty"`
@@ -41,7 +42,7 @@ type factorView struct {
 }
 
 func viewUser(u authn.User, factors []authn.Factor) userView {
-	v := userView{ID: u.ID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: !u.EmailVerifiedAt.IsZero(),
+	v := userView{ID: u.ID, ExternalID: u.ExternalID, Login: u.Login, Name: u.Name, Email: u.Email, EmailVerified: !u.EmailVerifiedAt.IsZero(),
 		Audience: string(u.Audience), Status: string(u.Status), Roles: u.Roles, RequireTwoFactor: u.RequireTwoFactor, API: u.API,
 		Factors: []factorView{}, CreatedAt: u.CreatedAt.UTC()}
 	if u.Phone != "" {
@@ -96,7 +97,7 @@ type userGroup struct {
 func (p *program) userCommand() *cobra.Command {
 	u := &userGroup{program: p}
 	c := p.configured(group("user", "People of a company", "  sallyport user list --company acme",
-		u.add(), u.invite(), u.list(), u.importFile(), u.exportFile(), u.showOne(), u.phone(), u.setPassword(), u.suspend(), u.activate(), u.leave(), u.signOut(), u.unlock(), u.require(), u.exempt(), u.resetFactors(), u.bypassCode(), u.exportData(), u.erase(), u.api()))
+		u.add(), u.invite(), u.list(), u.importFile(), u.exportFile(), u.showOne(), u.phone(), u.setPassword(), u.suspend(), u.activate(), u.leave(), u.signOut(), u.unlock(), u.closeHelp(), u.require(), u.exempt(), u.resetFactors(), u.bypassCode(), u.exportData(), u.erase(), u.api()))
 	c.PersistentFlags().StringVar(&u.company, "company", "", "slug of the company; needed if there are several")
 	return c
 }

@@ -83,6 +83,13 @@ func (u *userGroup) unlock() *cobra.Command {
 	return c
 }
 
+func (u *userGroup) closeHelp() *cobra.Command {
+	c := u.act(directory.CloseHelp, "close-help LOGIN", "Mark what a person asked for from the sign-in page as dealt with", "  sallyport user close-help tom --reason \"Called back\"",
+		"What %s asked for is dealt with.\n")
+	c.Long = "Marks what a person asked for from the sign-in page as dealt with. It ends by itself once they have signed in, or said that it was somebody else. `user list --state help` lists those who wait."
+	return c
+}
+
 func (u *userGroup) signOut() *cobra.Command {
 	return u.act(directory.SignOut, "sign-out LOGIN", "Sign a person out everywhere", "  sallyport user sign-out tom",
 		"%s is signed out everywhere.\n")

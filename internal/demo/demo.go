@@ -302,10 +302,11 @@ func (d *Demo) Config() (sallyport.Config, error) {
 	return sallyport.Config{
 		Store: d.store, Methods: d.methods(pretend), Passwords: d.c.Passwords,
 		Senders: map[authn.Kind]authn.Sender{authn.Email: &d.inbox, authn.SMS: &d.inbox}, CompanyMail: companies,
-		TextDrivers: d.textDrivers(), Texts: texts(), Duo: pretend,
+		TextDrivers: d.textDrivers(), Texts: texts(), Duo: pretend, Places: places{},
 		Digits: d.c.Digits, BackupCodes: d.codeMaker(),
 		PublicURL: d.URL(), Hosts: []string{d.hostPort("127.0.0.1"), d.hostPort(d.c.Host)},
 		Banner: Banner, Extra: extra, Log: d.c.Log,
+		Actions:   []authn.Action{{Name: "billing.change", Title: "change the billing details", Titles: map[string]string{"pl": "zmienić dane rozliczeniowe"}, Audience: "https://app.example.com"}},
 		Addresses: throttle.NewAddresses(throttle.AddressesConfig{IPv4Address: off, IPv4Net: off, IPv6Subnet: off, IPv6Home: off, IPv6Site: off}),
 	}, err
 }

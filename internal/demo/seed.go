@@ -209,7 +209,7 @@ func (l *life) found(ctx context.Context) error {
 	l.do(func() (err error) { l.company, err = l.people.CreateCompany(ctx, companySlug, companyName); return err })
 	l.later(90)
 	l.do(func() error {
-		doc := policy.Document{Format: 1, TwoFactor: policy.Required, OwnWay: []authn.Audience{authn.InternalAudience}, SMSFallback: true}
+		doc := policy.Document{Format: 1, TwoFactor: policy.Required, OwnWay: []authn.Audience{authn.InternalAudience}, SMSFallback: true, TrustDays: 30}
 		_, err := l.people.SavePolicy(ctx, directory.TheOperator(l.company.ID), directory.PolicyChange{Document: doc, From: l.company.PolicyVersion})
 		return err
 	})

@@ -15,7 +15,8 @@ import (
 var WebPorts = []int{443}
 
 const (
-	// MaxBody is how much of an answer is read, in bytes after decompression.
+	// MaxBody is how much of an answer is read, in bytes after decompression, unless
+	// Config says otherwise.
 	MaxBody = 64 << 10
 	// maxHeader bounds the header of an answer, in bytes.
 	maxHeader = 64 << 10
@@ -27,7 +28,7 @@ var (
 	// ErrRedirect: the host answered with 3xx. It leads to what was not judged, and
 	// would be sent what was meant for the host.
 	ErrRedirect = errors.New("egress: the answer is a redirect, which is not followed")
-	// ErrTooLong is given by the body of an answer that is longer than MaxBody.
+	// ErrTooLong is given by the body of an answer that is longer than that.
 	ErrTooLong = errors.New("egress: the answer is too long")
 )
 
@@ -97,14 +98,14 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		res.Body.Close()
 		return nil, ErrRedirect
 	}
-	res.Body = &bounded{ReadCloser: res.Body, left: MaxBody}
+	res.Body = &bounded{ReadCloser: res.Body, left: t.guard.c.MaxBody}
 	return res, nil
 }
 
 // CloseIdleConnections is what http.Client.CloseIdleConnections asks for.
 func (t *transport) CloseIdleConnections() { t.http.CloseIdleConnections() }
 
-// bounded is a body of which MaxBody bytes are read.
+// bounded is a body of which so many bytes are read.
 type bounded struct {
 	io.ReadCloser
 	left int

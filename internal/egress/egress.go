@@ -55,6 +55,7 @@ type Config struct {
 	Resolver     Resolver                       // nil: net.DefaultResolver
 	Own          func() ([]netip.Prefix, error) // addresses of this machine; nil: its interfaces
 	RootCAs      *x509.CertPool                 // who issues certificates, for Client; nil: whom the system trusts
+	MaxBody      int                            // of an answer to Client, in bytes, for what the operator configures; 0: 64 KiB
 }
 
 // MailPorts are those of SMTP: relay, implicit TLS, submission, and the one that
@@ -80,6 +81,9 @@ func New(c Config) (*Guard, error) {
 	}
 	if c.Timeout == 0 {
 		c.Timeout = usualTimeout
+	}
+	if c.MaxBody <= 0 {
+		c.MaxBody = MaxBody
 	}
 	if c.Resolver == nil {
 		c.Resolver = net.DefaultResolver

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Cookies names, writes and reads our two cookies. HttpOnly, SameSite=Lax,
+// Cookies names, writes and reads our cookies. HttpOnly, SameSite=Lax,
 // Path=/ and no Domain always; how long they are good for is decided by the
 // server, never by their age (NIST SP 800-63B-4 section 5.1.1).
 type Cookies struct {
@@ -23,6 +23,7 @@ const (
 	browserMaxAge  = 400 * 24 * time.Hour
 	sessionCookie  = "sallyport_session"
 	browserCookie  = "sallyport_browser"
+	trustedCookie  = "sallyport_trusted"
 	bearerPrefix   = "Bearer "
 	cookieAlphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 )
@@ -39,6 +40,22 @@ func (c Cookies) Session() string { return c.name(sessionCookie) }
 
 // Browser is the name of the cookie that tells browsers apart (ruling 47).
 func (c Cookies) Browser() string { return c.name(browserCookie) }
+
+// Trusted is the name of the cookie of a browser that its person trusts.
+func (c Cookies) Trusted() string { return c.name(trustedCookie) }
+
+// SetTrusted hands the token of a trusted browser to it, for as long as it is one.
+func (c Cookies) SetTrusted(w http.ResponseWriter, value string, lives time.Duration) {
+	http.SetCookie(w, c.cookie(c.Trusted(), value, int(max(lives, time.Second).Seconds())))
+}
+
+// ClearTrusted takes that cookie away.
+func (c Cookies) ClearTrusted(w http.ResponseWriter) {
+	http.SetCookie(w, c.cookie(c.Trusted(), "", -1))
+}
+
+// ReadTrusted is the value of that cookie; empty: none that can be one.
+func (c Cookies) ReadTrusted(r *http.Request) string { return read(r, c.Trusted()) }
 
 // SetSession hands the session token to the browser, until it is closed.
 func (c Cookies) SetSession(w http.ResponseWriter, value string) {
@@ -96,7 +113,7 @@ func read(r *http.Request, name string) string {
 
 // present reports whether any cookie of ours was sent, good or not.
 func (c Cookies) present(r *http.Request) bool {
-	return len(r.CookiesNamed(c.Session())) > 0 || len(r.CookiesNamed(c.Browser())) > 0
+	return len(r.CookiesNamed(c.Session())) > 0 || len(r.CookiesNamed(c.Browser())) > 0 || len(r.CookiesNamed(c.Trusted())) > 0
 }
 
 // Credential is what the caller shows: the bearer value of the Authorization

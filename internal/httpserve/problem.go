@@ -125,6 +125,7 @@ type Problem struct {
 	Fields       []ProblemField `json:"fields,omitempty"`
 	MaxAge       int            `json:"max_age,omitempty"` // seconds
 	ACRValues    string         `json:"acr_values,omitempty"`
+	Action       string         `json:"action,omitempty"`
 	ClockSkew    int            `json:"clock_skew_seconds,omitempty"` // how far the phone is ahead
 }
 
@@ -148,7 +149,7 @@ func NewProblem(r *http.Request, e *authn.Error) Problem {
 	p := Problem{
 		Type: "/docs/errors/" + string(e.Code), Title: title(st.cfg.Texts, e.Code), Status: Status(e.Code), Code: e.Code,
 		Detail: Message(st.cfg.Texts, st.client.Locale, e), RequestID: st.id,
-		RetryAfter: seconds(e.RetryAfter), ACRValues: e.ACRValues, MaxAge: seconds(e.MaxAge),
+		RetryAfter: seconds(e.RetryAfter), ACRValues: e.ACRValues, Action: e.Action, MaxAge: seconds(e.MaxAge),
 		ClockSkew: int(e.ClockSkew / time.Second),
 	}
 	if e.HasLeft {

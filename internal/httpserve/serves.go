@@ -5,18 +5,22 @@ import (
 	"strings"
 )
 
+// Route is the route that a request has; empty: none.
+func (m *Mux) Route(method, path string) string {
+	r, err := http.NewRequest(method, path, nil)
+	if err != nil || !oneSpelling(path) {
+		return ""
+	}
+	h, pattern := m.mux.Handler(r)
+	if _, ours := h.(route); !ours {
+		return ""
+	}
+	return pattern
+}
+
 // Serves reports whether a GET of an address of this server, with or without a
 // query, has a route: pages link to nothing that is not there.
 func (m *Mux) Serves(address string) bool {
 	path, _, _ := strings.Cut(address, "?")
-	if !oneSpelling(path) {
-		return false
-	}
-	r, err := http.NewRequest(http.MethodGet, path, nil)
-	if err != nil {
-		return false
-	}
-	h, _ := m.mux.Handler(r)
-	_, ours := h.(route)
-	return ours
+	return m.Route(http.MethodGet, path) != ""
 }

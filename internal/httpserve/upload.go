@@ -95,6 +95,12 @@ func File(r *http.Request, name string) Upload {
 	return files[name]
 }
 
+// HasFiles reports whether Multipart has read any file.
+func HasFiles(r *http.Request) bool {
+	files, _ := r.Context().Value(uploadsKey{}).(map[string]Upload)
+	return len(files) > 0
+}
+
 // ReadFile reads a body that is a file of one of some types, at most 1 MiB.
 //
 // Errors: UnsupportedMedia, TooLarge.

@@ -9,8 +9,9 @@ import (
 
 	"github.com/nyaruka/phonenumbers"
 	"golang.org/x/text/language"
-	"golang.org/x/text/language/display"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/sallyport-mfa/sallyport/text"
 )
 
 // Country is one that numbers can be in.
@@ -28,18 +29,11 @@ func KnownCountry(code string) bool { return phonenumbers.GetCountryCodeForRegio
 // is not known reads as English). It takes about half a millisecond: whoever draws
 // pages keeps the list.
 func Countries(lang string) []Country {
-	tag, err := language.Parse(lang)
-	if err != nil {
-		tag = language.English
-	}
-	names := display.Regions(tag)
-	if names == nil {
-		names = display.Regions(language.English)
-	}
-	base, _ := tag.Base()
+	name := text.Countries(lang)
+	base, _ := language.Make(lang).Base()
 	var list []Country
 	for code := range phonenumbers.GetSupportedRegions() {
-		list = append(list, Country{Code: code, Dial: strconv.Itoa(phonenumbers.GetCountryCodeForRegion(code)), Name: nameOf(names, base.String(), code)})
+		list = append(list, Country{Code: code, Dial: strconv.Itoa(phonenumbers.GetCountryCodeForRegion(code)), Name: name(code)})
 	}
 	keys := map[string]string{}
 	for _, c := range list {
@@ -49,20 +43,6 @@ func Countries(lang string) []Country {
 		return cmp.Or(strings.Compare(keys[a.Code], keys[b.Code]), strings.Compare(a.Code, b.Code))
 	})
 	return list
-}
-
-// renamed are the names that changed since the tables of package display (CLDR 32).
-var renamed = map[string]map[string]string{
-	"en": {"MK": "North Macedonia", "SZ": "Eswatini"},
-	"pl": {"MK": "Macedonia Północna", "SZ": "Eswatini"},
-}
-
-func nameOf(names display.Namer, lang, code string) string {
-	region, err := language.ParseRegion(code)
-	if err != nil {
-		return code
-	}
-	return cmp.Or(renamed[lang][code], names.Name(region), display.Regions(language.English).Name(region), code)
 }
 
 // own are the letters that a language sorts after the plain one, where others

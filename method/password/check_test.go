@@ -1,6 +1,8 @@
 package password
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -55,6 +57,13 @@ func TestCheck(t *testing.T) {
 		{"std-5 a long phrase that contains password", "my password is a long story", 15, ""},
 		{"std-5 a long phrase that contains the names", "maya once founded acme in a shed", 15, ""},
 		{"the demo's", "sallyport demo only", 15, ""},
+		{"std-42 a common word and a year", "basketball2026!", 15, "too_common"},
+		{"std-42 a common word twice", "sunshine sunshine", 15, "too_common"},
+		{"std-42 two letters in turn", "ababababababababab", 15, "too_common"},
+		{"std-42 one letter", "qqqqqqqqqqqqqqqqqq", 15, "too_common"},
+		{"std-42 the alphabet", "abcdefghijklmnopqrs", 15, "too_common"},
+		{"std-42 counting down", "9876543210 987654", 15, "too_common"},
+		{"a common word inside others", "sunshine on the wall", 15, ""},
 		{"many digits are no decoration", "maya 8471093658 x", 15, ""},
 		{"five digits", "lindqvist83019", 8, ""},
 		{"one name and part of another", "lindqvistacme", 8, ""},
@@ -62,7 +71,7 @@ func TestCheck(t *testing.T) {
 	m, d := newCheap(t, cheap)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := m.Check("new", tt.password, maya, acme, tt.minimum)
+			err := m.Check(t.Context(), "new", tt.password, maya, acme, tt.minimum)
 			want := tt.want
 			if want != "" {
 				want = "new." + want
@@ -79,11 +88,11 @@ func TestCheck(t *testing.T) {
 
 func TestCheck_args(t *testing.T) {
 	m, _ := newCheap(t, cheap)
-	err := m.Check("password", "short", authn.User{}, authn.Company{}, 15)
+	err := m.Check(t.Context(), "password", "short", authn.User{}, authn.Company{}, 15)
 	if got := authn.AsError(err).Fields[0]; got.Name != "password" || got.Args["Min"] != 15 {
 		t.Errorf("%+v", got)
 	}
-	err = m.Check("password", strings.Repeat("x", 5000), authn.User{}, authn.Company{}, 15)
+	err = m.Check(t.Context(), "password", strings.Repeat("x", 5000), authn.User{}, authn.Company{}, 15)
 	if got := authn.AsError(err).Fields[0]; got.Args["Max"] != 4096 {
 		t.Errorf("%+v", got)
 	}
@@ -103,7 +112,7 @@ func TestCheck_oddNames(t *testing.T) {
 		"Straße": {"STRASSE-1999": false},
 	} {
 		for password, ok := range tests {
-			err := m.Check("new", password, authn.User{Login: login}, authn.Company{}, 8)
+			err := m.Check(t.Context(), "new", password, authn.User{Login: login}, authn.Company{}, 8)
 			if len(password) >= 8 && (err == nil) != ok {
 				t.Errorf("login %q, password %q: %v", login, password, err)
 			}
@@ -114,11 +123,11 @@ func TestCheck_oddNames(t *testing.T) {
 func TestCheck_longNamesCostNothing(t *testing.T) {
 	m, _ := newCheap(t, cheap)
 	u := authn.User{Name: strings.Repeat("part ", maxParts) + "lindqvist"}
-	if err := m.Check("new", "lindqvist", u, authn.Company{}, 8); err != nil {
+	if err := m.Check(t.Context(), "new", "lindqvist", u, authn.Company{}, 8); err != nil {
 		t.Errorf("more than %d parts of a name are looked at: %v", maxParts, err)
 	}
 	u.Name = strings.Repeat("part ", maxParts-1) + "lindqvist"
-	if err := m.Check("new", "lindqvist", u, authn.Company{}, 8); fieldOf(err) != "new.contains_name" {
+	if err := m.Check(t.Context(), "new", "lindqvist", u, authn.Company{}, 8); fieldOf(err) != "new.contains_name" {
 		t.Errorf("part %d of a name: %v", maxParts, err)
 	}
 }
@@ -128,10 +137,10 @@ func TestCheck_ownList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Check("new", "Quiet HORSES", authn.User{}, authn.Company{}, 8); fieldOf(err) != "new.too_common" {
+	if err := m.Check(t.Context(), "new", "Quiet HORSES", authn.User{}, authn.Company{}, 8); fieldOf(err) != "new.too_common" {
 		t.Errorf("%v", err)
 	}
-	if err := m.Check("new", "password", authn.User{}, authn.Company{}, 8); err != nil {
+	if err := m.Check(t.Context(), "new", "password", authn.User{}, authn.Company{}, 8); err != nil {
 		t.Errorf("the built-in list is still asked: %v", err)
 	}
 }
@@ -141,7 +150,7 @@ func FuzzCheck(f *testing.F) {
 	f.Add("日本日本", "日本", "\xff")
 	m, _ := newCheap(f, cheap)
 	f.Fuzz(func(t *testing.T, password, login, name string) {
-		err := m.Check("new", password, authn.User{Login: login, Name: name}, authn.Company{Name: name}, 8)
+		err := m.Check(t.Context(), "new", password, authn.User{Login: login, Name: name}, authn.Company{Name: name}, 8)
 		if err != nil && !strings.HasPrefix(fieldOf(err), "new.") {
 			t.Errorf("%v", err)
 		}
@@ -149,4 +158,70 @@ func FuzzCheck(f *testing.F) {
 			t.Error("accepted")
 		}
 	})
+}
+
+// std-42: at least the 3,000 most frequent of those that policy would let through.
+func TestCommon_std42(t *testing.T) {
+	n, first := 0, ""
+	for line := range strings.Lines(commonText) {
+		w := strings.TrimSuffix(line, "\n")
+		if strings.HasPrefix(w, "#") {
+			continue
+		}
+		if n++; n == 1 {
+			first = w
+		}
+		if len([]rune(w)) < MinLength || !common(fold(w)) {
+			t.Fatalf("%q is in the list", w)
+		}
+	}
+	if n < 3000 || first != "password" {
+		t.Errorf("%d words, first %q", n, first)
+	}
+	if common("quiet horses") || common("") {
+		t.Error("the list has what nobody uses")
+	}
+}
+
+type leaks struct {
+	has   map[string]bool
+	err   error
+	asked []string
+}
+
+func (l *leaks) Has(_ context.Context, p string) (bool, error) {
+	l.asked = append(l.asked, p)
+	return l.has[p], l.err
+}
+
+// J1, std-42: what has leaked is refused, in both spellings, and asked last.
+func TestCheck_leaked_J1(t *testing.T) {
+	l := &leaks{has: map[string]bool{"Quiet Horses Graze": true, "tall horses graze": true, "caf\u00e9 au lait le matin": true}}
+	m, err := NewForTests(Config{Gate: &door{}, Leaked: l}, cheap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		password, want string
+		asked          int
+	}{
+		{"Quiet Horses Graze", "new.leaked", 1},
+		{"quiet horses graze", "", 1},
+		{"Tall HORSES graze", "new.leaked", 2},
+		{"cafe\u0301 au lait le matin", "new.leaked", 1},
+		{"password", "new.too_common", 0},
+		{"short", "new.too_short", 0},
+	} {
+		l.asked = nil
+		err := m.Check(t.Context(), "new", tt.password, authn.User{}, authn.Company{}, 8)
+		if fieldOf(err) != tt.want || (err == nil) != (tt.want == "") || len(l.asked) != tt.asked {
+			t.Errorf("%q: %v, asked %d times", tt.password, err, len(l.asked))
+		}
+	}
+	// A dependency that fails is a no, and nothing of the password is in it.
+	l.err = errors.New("no connection")
+	e := authn.AsError(m.Check(t.Context(), "new", "quiet horses graze", authn.User{}, authn.Company{}, 8))
+	if e.Code != authn.ProviderUnavailable || e.Key != "error.password_check" || e.RetryAfter <= 0 || strings.Contains(e.Error(), "horses") {
+		t.Errorf("%+v", e)
+	}
 }

@@ -10,6 +10,7 @@
 // password: [Method.Check] says what is wrong with it, [Method.Hash] makes the
 // PHC string, which the store seals under the company's key: that is the pepper
 // (NIST SP 800-63B-4 3.1.1.2; it rotates online, security.md 4.4).
+// [Method.Strength] says how hard one is to guess, as advice beside the field.
 //
 // # Threats
 //
@@ -59,8 +60,17 @@ type Config struct {
 	Gate   Gate      // required
 	Random io.Reader // salts; nil: crypto/rand
 	// Common reports whether a password, case-folded, is among those that
-	// everybody tries. nil: the few in common.go.
+	// everybody tries. nil: the 11,600 of common.txt.
 	Common func(folded string) bool
+	// Leaked knows passwords that have leaked, such as a list of package leaked; it
+	// is asked about new ones only. nil: none are known.
+	Leaked Leaked
+}
+
+// Leaked says whether a password is known to have leaked. An error says that it
+// could not be found out, and the new password is refused for now.
+type Leaked interface {
+	Has(ctx context.Context, password string) (bool, error)
 }
 
 // Method is safe for concurrent use.
@@ -69,6 +79,7 @@ type Method struct {
 	params Params
 	floor  Params
 	dummy  stored // of nobody
+	meter  chan struct{}
 }
 
 var _ authn.Method = (*Method)(nil)
@@ -96,7 +107,7 @@ func newMethod(c Config, p, floor Params) (*Method, error) {
 	if c.Common == nil {
 		c.Common = common
 	}
-	m := &Method{c: c, params: p, floor: floor}
+	m := &Method{c: c, params: p, floor: floor, meter: make(chan struct{}, meterSlots())}
 	// A random tag is as good as a real one that nobody knows, and costs no hash
 	// at start.
 	m.dummy = stored{Params: p, salt: make([]byte, saltLen)}

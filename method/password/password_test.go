@@ -315,7 +315,7 @@ func TestErrors_invH_canary(t *testing.T) {
 		texts = append(texts, fmt.Sprintf("%v %+v %#v", err, match, err))
 	}
 	for _, p := range []string{canary + "\xff", strings.Repeat(canary, 300)} {
-		texts = append(texts, fmt.Sprintf("%v %+v", m.Shape(authn.Answer{Password: p}), m.Check("new", p, authn.User{}, authn.Company{}, 15)))
+		texts = append(texts, fmt.Sprintf("%v %+v", m.Shape(authn.Answer{Password: p}), m.Check(t.Context(), "new", p, authn.User{}, authn.Company{}, 15)))
 	}
 	s, err := parse(h, m.floor)
 	texts = append(texts, fmt.Sprintf("%v %+v %#v %x %v", s, s, s, s, err), fmt.Sprintf("%v %+v", m, m.dummy))

@@ -140,6 +140,37 @@ for (const field of document.querySelectorAll('[data-length]')) {
   update();
 }
 
+// How hard a new password is to guess. The server knows: it is asked at the address
+// of the form, which is where the password goes anyway, once one stops typing and
+// only for one that is long enough to be sent.
+for (const box of document.querySelectorAll('[data-strength]')) {
+  const field = document.getElementById(box.dataset.strength);
+  const bar = box.querySelector('progress'), text = box.querySelector('p');
+  let soon, asked;
+  const show = answer => {
+    bar.hidden = !answer;
+    bar.value = answer ? answer.value : 0;
+    if (text.textContent !== (answer ? answer.text : '')) text.textContent = answer ? answer.text : '';
+  };
+  const ask = async () => {
+    asked = new AbortController();
+    const body = new URLSearchParams({ strength: '1', [field.name]: field.value });
+    for (const hidden of field.form.querySelectorAll('input[type=hidden]')) body.set(hidden.name, hidden.value);
+    try {
+      const answer = await fetch(field.form.action, { method: 'POST', body, headers: { Accept: 'application/json' }, redirect: 'manual', signal: asked.signal });
+      show(answer.ok ? await answer.json() : null);
+    } catch (e) {
+      if (e.name !== 'AbortError') show(null);
+    }
+  };
+  field.addEventListener('input', () => {
+    clearTimeout(soon);
+    asked?.abort();
+    if ([...field.value.normalize('NFC')].length < field.minLength) show(null);
+    else soon = setTimeout(ask, 400);
+  });
+}
+
 // The menu closes on Escape, on a click elsewhere, and when the focus leaves it:
 // it would cover what has the focus next.
 const menu = document.getElementById('menu');

@@ -64,6 +64,21 @@ func TestPassword_J1(t *testing.T) {
 			tb.page("password/"+c.name, 422)
 			tb.says("#"+c.field+"-err", c.text)
 		}
+		if js {
+			tb.meter("new", "xq4zxq4zxq4zxq4z", "very_weak", "repeats")
+			tb.page("password/weak", 422)
+			tb.meter("new", "short", "", "")
+			tb.meter("new", next, "strong", "")
+			tb.page("password/strong", 422)
+		} else {
+			// What was refused above was judged beside the field.
+			tb.fill("current", sallyporttest.Password)
+			tb.fill("new", "maya maya maya maya")
+			tb.fill("confirm", "maya maya maya maya")
+			tb.press("page.password.button")
+			tb.says("#new-strength-text", tb.T("strength.very_weak")+" "+tb.T("strength.advice.name"))
+			tb.page("password/judged", 422)
+		}
 		tb.fill("current", sallyporttest.Password)
 		tb.fill("new", next)
 		tb.fill("confirm", next)
@@ -85,6 +100,20 @@ func TestPassword_J1(t *testing.T) {
 		other.open("/account")
 		other.lands("/signin")
 	})
+}
+
+// meter types a password and waits for what is said of it; no word: nothing is.
+func (tb *tab) meter(id, password, word, advice string) {
+	tb.t.Helper()
+	tb.fill(id, password)
+	want := ""
+	if word != "" {
+		want = tb.T("strength." + word)
+	}
+	if advice != "" {
+		want += " " + tb.T("strength.advice."+advice)
+	}
+	tb.await("the strength "+want, func() bool { return tb.content("#"+id+"-strength-text") == want })
 }
 
 // S1: Show shows the password, and what was shown is sent as a password. Without

@@ -94,6 +94,7 @@ func (n *netWalk) confirms() {
 		n.boss.push("main form button")
 	}
 	n.boss.codeBy(n.s.Code(n.T, n.priya.Secret), "page.confirm.button")
+	n.boss.sendsKept()
 }
 
 // takesTheTemplate is Company → Two-factor: G1, G5, and the number that somebody's
@@ -126,7 +127,6 @@ func (n *netWalk) takesTheTemplate() {
 	tb.choose("external", "")
 	tb.press("admin.policy.preview")
 	n.confirms()
-	tb.lands("/admin/policy/preview")
 	tb.page("policylook/network", 200)
 	tb.says("#you", tb.T("admin.policy.you.own_way"))
 	tb.says("#impact-lines", tb.T("admin.policy.impact.code", "Count", 5, "People", 6))

@@ -38,7 +38,6 @@ func played(t *testing.T, s *sallyporttest.Server) {
 		}
 	}
 	note(now.AddDate(0, 0, -11), "sign_in.refusals_counted", authn.Refused, map[string]string{"unauthenticated": "9"})
-	note(now, "help.asked", authn.Succeeded, nil)
 	for range 10 {
 		if n, err := s.Audit.SealSome(t.Context()); err != nil || n == 0 {
 			return

@@ -391,6 +391,48 @@ func TestHelpCode_S9_rul18(t *testing.T) {
 	})
 }
 
+// S9: who can't verify asks an administrator, who sees who it is and what to do.
+func TestAskForHelp_S9_rul18(t *testing.T) {
+	both(t, func(t *testing.T, js bool) {
+		s := sallyporttest.NewServer(t)
+		maya := s.AddUser(t, s.Company, "maya", true)
+		owner := priya(t, s)
+		tb, admin := newTab(t, s.URL, js), newTab(t, s.URL, js)
+		tb.open("/signin")
+		tb.password("maya", sallyporttest.Password)
+		tb.press("page.code.lost")
+		tb.page("help/ask", 200)
+		tb.press("page.help.ask")
+		tb.lands("/signin/att_")
+		tb.page("help/asked", 200)
+		if got := tb.content("#asked"); !strings.Contains(got, ":14") {
+			t.Errorf("since when: %q", got)
+		}
+		tb.reload() // asks nobody again
+		if n := events(t, s, maya, "help.asked"); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+
+		admin.signIn(s, owner)
+		admin.open("/admin")
+		admin.push(`a[href="/admin/people?state=help"]`)
+		admin.lands("/admin/people?state=help")
+		admin.page("people/help", 200)
+		admin.push(`a[href="/admin/people/` + maya.ID + `"]`)
+		admin.page("person/asks", 200)
+		if !admin.has("#asks") {
+			t.Error("the page does not say that they ask")
+		}
+		admin.push(`a[href$="/do/close-help"]`)
+		admin.fill("reason", "Called back: it was not they who asked")
+		admin.push("main form .btn-primary")
+		admin.lands("/admin/people/" + maya.ID)
+		if admin.has("#asks") {
+			t.Error("it is still open")
+		}
+	})
+}
+
 // F3: within the days of grace there is Later; after that there is not.
 func TestGrace_F3(t *testing.T) {
 	both(t, func(t *testing.T, js bool) {

@@ -1,0 +1,34 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/sallyport-mfa/sallyport/authn"
+)
+
+// AMRTrusted is what a session shows that a trusted browser opened. RFC 8176 has no
+// value for that, and lets parties agree on one of their own (section 2).
+const AMRTrusted = "trusted_browser"
+
+// AMRCaller is what a sign-in shows whose first step a program has checked (ruling 22).
+const AMRCaller = "caller"
+
+// Level computes acr and amr from proofs of one ceremony. aal2 takes something
+// known and something had; e-mail is never possession (decision 4, std-27), and
+// what a code from an administrator opened stays aal1 (ruling 18).
+func Level(proofs []authn.Proof) (acr string, methods []string) {
+	var knows, has, bypass bool
+	for _, p := range proofs {
+		knows = knows || p.Traits.Knowledge
+		has = has || p.Traits.Possession
+		bypass = bypass || p.Kind == authn.BypassCode
+		if v := cmp.Or(p.AMR, amr[p.Kind]); v != "" && !slices.Contains(methods, v) {
+			methods = append(methods, v)
+		}
+	}
+	if knows && has && !bypass {
+		return authn.AAL2, methods
+	}
+	return authn.AAL1, methods
+}
