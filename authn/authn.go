@@ -49,6 +49,13 @@ const (
 // at a time.
 func (k Kind) Sent() bool { return k == SMS || k == Email }
 
+// Challenged reports whether a proof of the kind answers a challenge, which is used
+// up by it.
+func (k Kind) Challenged() bool { return k.Sent() || k == WebAuthn }
+
+// Several reports whether a person may have more than one factor of the kind.
+func (k Kind) Several() bool { return k == WebAuthn }
+
 // Remote reports whether proofs of the kind come from an outside service, while
 // the person waits.
 func (k Kind) Remote() bool { return k == Duo }
@@ -66,6 +73,9 @@ type Traits struct {
 	Possession        bool // something the person has; never true of e-mail (ruling 14)
 	OutOfBand         bool // travelled by another channel
 	PhishingResistant bool // bound to our origin by the person's device
+	// UserVerified: the device made sure who holds it, by something known or by a part
+	// of the body, so that it needs nothing known besides (NIST SP 800-63B-4 section 3.1.7).
+	UserVerified bool
 	// Recovery marks what helps out when the usual ways are not at hand: never the
 	// preferred one, and no step-up for those who have another (ruling 26).
 	Recovery bool

@@ -35,6 +35,13 @@ type Keys struct {
 	// user of User.
 	External string
 
+	// Credential is the id of one that a person's device signs with; it selects the user,
+	// and Choose or Factor says which factor it is of.
+	Credential []byte
+	// Ask is the challenge of a whole sign-in by a credential, as it is answered; with
+	// the Browser that asked it opens to Rows.Ask.
+	Ask []byte
+
 	// Attempt with what opens it: its token, or the browser cookie that began it.
 	// An id alone opens nothing (ruling 47).
 	Attempt      string
@@ -123,6 +130,9 @@ type Rows struct {
 	Gone    bool
 	Attempt *Attempt
 	Session *Session
+	// Ask is the question that Keys.Ask answers; nil: there was none, or it was answered
+	// already, or is over.
+	Ask *Ask
 	// SessionSecret is of the token of the session that Attempt becomes, the same each
 	// time; only for a sign-in that is opened by its browser.
 	SessionSecret []byte
@@ -369,6 +379,18 @@ type (
 	// NoteBudget adds to what was counted, without a limit: Good answers where the
 	// window was counted in at all, or else, with Good 0, one message and its Money.
 	NoteBudget struct{ Of []Spending }
+	// NewAsk stores the question of a whole sign-in by a credential, for Keys.Browser.
+	NewAsk struct{ Ask Ask }
+	// SpendAsk deletes the question of the decision; Conflict if that was done already.
+	SpendAsk struct{}
+	// SetCredential stores what the device made for the pending factor ID, before it is
+	// activated. Conflict with the key "error.passkey_taken" if anybody on the server has
+	// that credential.
+	SetCredential struct {
+		ID   string
+		Made Made
+		Data []byte // see Factor
+	}
 	// PutChallenge changes Sends and SentAt.
 	PutChallenge struct{ Challenge Challenge }
 	// ConsumeChallenges ends all codes that were sent for a factor in this
@@ -466,6 +488,15 @@ type (
 	}
 )
 
+// Ask is the question of a whole sign-in by a credential: whose it is turns out with
+// the answer.
+type Ask struct {
+	Challenge []byte
+	Kept      []byte // see Question
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
 // Login is one name that leads to a user.
 type Login struct {
 	Name string // canonical
@@ -498,6 +529,10 @@ func (NewTrust) write()    {}
 func (RotateTrust) write() {}
 func (NameTrust) write()   {}
 func (EndTrust) write()    {}
+
+func (NewAsk) write()        {}
+func (SpendAsk) write()      {}
+func (SetCredential) write() {}
 
 func (LiftPauses) write()        {}
 func (EndKeys) write()           {}

@@ -27,8 +27,9 @@ type Request struct {
 
 // Answer is what a person gives. Exactly the field of the kind is filled.
 type Answer struct {
-	Code     string // as typed; the method normalises
-	Password string
+	Code       string // as typed; the method normalises
+	Password   string
+	Credential []byte // what a Ceremony of the person's device came to: JSON
 }
 
 // Match is what a method found out about an answer.
@@ -38,9 +39,28 @@ type Match struct {
 	Rehash  []byte // with Right: the secret should be stored anew in this form
 	Code    int    // with Right or Void: the number of the backup code
 	AMR     string // with Right: see Proof
+	// Traits, with Right, are what this answer showed, where that is not always the
+	// same; nil: those of the method (ruling 14).
+	Traits *Traits
+	Data   []byte   // with Right: what Factor.Data is from now on; nil: as it was
+	Noted  []string // with Right: types of further events, such as "passkey.counter_back"
+	Made   *Made    // with Right, from Confirm of a Ceremony
 	// Skew is how many seconds the person's clock is ahead (negative: behind),
 	// with Wrong, at enrolment only. 0: nothing known.
 	Skew int64
+}
+
+// Made is the credential that a Ceremony of set-up made.
+type Made struct {
+	ID     []byte // 1–1023 bytes; nobody on the server has another of that id
+	Secret []byte // to be sealed and stored: what answers are checked with
+	Name   string // what it is called until its person names it; may be empty
+}
+
+// Question is what a Ceremony asks the person's device.
+type Question struct {
+	Options []byte // for the browser: JSON
+	Kept    []byte // for the check of the answer; goes into Challenge.Detail
 }
 
 // Shown is what the person needs to begin an enrolment.
@@ -113,6 +133,31 @@ type Elsewhere interface {
 	// Enrolled reports whether the service knows the person of the pending Factor by now.
 	Enrolled(context.Context, Request) (bool, error)
 }
+
+// Ceremony is a Method whose answers come from the person's own device, which signs a
+// challenge. own are the person's factors of the kind that count. A question is used
+// once and lives for CeremonyLives.
+type Ceremony interface {
+	Enroller
+	// Create asks for a new credential, for the pending Factor. r.Settings is JSON of
+	// what the company asks of one; see package policy.
+	Create(r Request, own []Factor) (Question, error)
+	// Get asks for a proof by one of own; for a whole sign-in own is nil, the device
+	// chooses, and has to make sure who holds it.
+	Get(r Request, own []Factor) (Question, error)
+	// Answered says what an answer is about, before anything of it is checked: the
+	// id of the credential, and the challenge that it claims to answer. Invalid (field
+	// credential) if it cannot be read.
+	Answered(Answer) (credential, challenge []byte, err error)
+	// Asked is the challenge of a question, by what was Kept of it; nil: none.
+	Asked(kept []byte) (challenge []byte)
+	// Holds reports whether the factor is the one that has the credential.
+	Holds(f Factor, credential []byte) bool
+}
+
+// CeremonyLives is how long a question can be answered (WebAuthn Level 3 section 13.4.3,
+// std-72).
+const CeremonyLives = 5 * time.Minute
 
 // Options is what an outside service would take.
 type Options struct {

@@ -53,7 +53,7 @@ func (s *Service) begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 	}
 	var p Pending
 	var letter string
-	k.Sent = kind.Sent()
+	k.Sent = kind.Challenged()
 	err = s.store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
 		doc, old, err := s.mayBegin(rows, m, replaces, k.Now)
 		if err != nil {
@@ -65,6 +65,13 @@ func (s *Service) begin(ctx context.Context, w Who, kind authn.Kind, replaces st
 		}
 		p, letter = Pending{Company: *rows.Company, User: *rows.User, Factor: f, Replaces: old}, ""
 		writes := []authn.Write{authn.NewFactor{Factor: f, Secret: shown.Secret, Subject: shown.Subject}}
+		if c, ok := m.(authn.Ceremony); ok {
+			ask, err := s.question(rows, doc, c, f, k.Now, &p)
+			if err != nil {
+				return authn.Drop(err)
+			}
+			writes = append(writes, ask)
+		}
 		if kind.Sent() {
 			if kind == authn.SMS {
 				f.Destination = string(shown.Secret)
@@ -137,6 +144,12 @@ func (s *Service) mayBegin(rows *authn.Rows, m authn.Enroller, replaces string, 
 		return doc, nil, &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
 	}
 	old := rows.FactorOf(m.Kind(), authn.Confirmed)
+	if m.Kind().Several() {
+		if len(active(rows, m.Kind())) >= MaxSeveral {
+			return doc, nil, &authn.Error{Code: authn.PolicyForbids, Key: "error.too_many_passkeys", Args: map[string]any{"N": MaxSeveral}}
+		}
+		old = nil // one more takes the place of none
+	}
 	// In a sign-in nothing is listed, so that what is replaced cannot be named.
 	if rows.Attempt == nil && (old == nil && replaces != "" || old != nil && old.ID != replaces) {
 		return doc, nil, &authn.Error{Code: authn.Conflict, Key: "error.replaces"}
@@ -198,7 +211,10 @@ func (s *Service) Show(ctx context.Context, w Who, id string) (Pending, error) {
 		return Pending{}, fmt.Errorf("enroll: show: %w", err)
 	}
 	p := Pending{Company: *rows.Company, User: *rows.User, Factor: *f, Sent: of(rows.Challenges, f.ID), ResendAt: policy.ResendAt(of(slices.Concat(rows.SentBefore, rows.Challenges), f.ID)),
-		Address: address(*f, *rows.User), Replaces: rows.FactorOf(f.Kind, authn.Confirmed)}
+		Address: address(*f, *rows.User)}
+	if !f.Kind.Several() {
+		p.Replaces = rows.FactorOf(f.Kind, authn.Confirmed)
+	}
 	p.Elsewhere = s.elsewhere(ctx, m, &rows, *f, secret, w)
 	return s.shown(m, p, secret)
 }

@@ -97,7 +97,8 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)
 	}
-	k.Factor, k.Charge, k.Sent = id, authn.GuessFactor, f.Kind.Sent()
+	ceremony, device := m.(authn.Ceremony)
+	k.Factor, k.Charge, k.Sent = id, authn.GuessFactor, f.Kind.Challenged()
 	k.Choose = func(rows *authn.Rows) (string, error) {
 		f, err := s.pending(rows, id, k.Now)
 		switch {
@@ -106,10 +107,12 @@ func (s *Service) Confirm(ctx context.Context, w Who, id string, version int64, 
 			err = &authn.Error{Code: authn.Conflict, Key: "error.attempt_moved"}
 		case f.Kind.Sent() && len(of(rows.Challenges, id)) == 0:
 			err = &authn.Error{Code: authn.Expired, Key: "error.code_expired"}
+		case device:
+			err = answered(rows, ceremony, id, a)
 		}
 		return id, err
 	}
-	if outside {
+	if !m.Quick() {
 		return s.confirmSlow(ctx, w, k, &rows, m, codes, a)
 	}
 	var out Changed
@@ -154,7 +157,7 @@ func (s *Service) unconfirmed(rows *authn.Rows, w Who, match authn.Match, now ti
 func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.Match, codes *set, now time.Time, out *Changed) authn.Verdict {
 	f := *rows.Charged.Factor
 	typ := "factor.confirmed"
-	if rows.FactorOf(f.Kind, authn.Confirmed) != nil {
+	if !f.Kind.Several() && rows.FactorOf(f.Kind, authn.Confirmed) != nil {
 		typ = "factor.replaced"
 	}
 	doc, err := policy.Current(*rows.Company, now)
@@ -169,6 +172,10 @@ func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.
 	writes := []authn.Write{authn.Settle{Outcome: authn.Right}}
 	if f.Kind.Sent() {
 		writes = append(writes, authn.ConsumeChallenges{Factor: f.ID})
+	}
+	if made := match.Made; made != nil {
+		f.Name, f.Data = made.Name, match.Data
+		writes = append(writes, authn.SetCredential{ID: f.ID, Made: *made, Data: match.Data})
 	}
 	writes = append(writes, authn.ActivateFactor{ID: f.ID, At: now, Step: match.Step, ProbationUntil: f.ProbationUntil, Round: f.Round})
 	if rows.User.HadFactorAt.IsZero() {
@@ -186,7 +193,7 @@ func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.
 		sess := *rows.Session
 		// The new factor was just proven, so the session shows it: policy asks for it
 		// from now on.
-		t := m.Traits()
+		t := traitsOf(m, match)
 		_, amr := policy.Level([]authn.Proof{{Kind: f.Kind, Traits: t, AMR: match.AMR}})
 		sess.AMR = union(sess.AMR, amr)
 		if t.Possession || t.PhishingResistant {
@@ -224,6 +231,14 @@ func (s *Service) ready(rows *authn.Rows, m authn.Method, f authn.Factor, match 
 	a.Epoch = u.Epoch
 	a.Version++
 	a.State = authn.Ready
-	a.Proofs = append(slices.Clone(a.Proofs), authn.Proof{Kind: f.Kind, Factor: f.ID, Traits: m.Traits(), At: now, Step: match.Step, AMR: match.AMR})
+	a.Proofs = append(slices.Clone(a.Proofs), authn.Proof{Kind: f.Kind, Factor: f.ID, Traits: traitsOf(m, match), At: now, Step: match.Step, AMR: match.AMR})
 	return []authn.Write{authn.PutUser{User: u}, authn.EndSessions{}, authn.EndAttempts{Except: a.ID}, authn.PutAttempt{Attempt: a}}
+}
+
+// traitsOf are what a right answer showed.
+func traitsOf(m authn.Method, match authn.Match) authn.Traits {
+	if match.Traits != nil {
+		return *match.Traits
+	}
+	return m.Traits()
 }

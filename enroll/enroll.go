@@ -129,6 +129,9 @@ type Who struct {
 	Client           authn.Client
 }
 
+// MaxSeveral is how many factors a person may have of a kind of which there may be several.
+const MaxSeveral = 20
+
 // Changed is what a change of the account leaves behind. Session and its token
 // take the place of the ones that asked; the old token is dead.
 //
@@ -148,6 +151,7 @@ type Pending struct {
 	Factor   authn.Factor
 	Version  int64 // moves with every answer; a form carries it (ruling 49)
 	Shown    authn.Presented
+	Options  []byte            // what the person's device is asked: JSON; nil: it is not, or not now
 	Sent     []authn.Challenge // the codes that are out, oldest first
 	Address  string            // where they went
 	ResendAt time.Time         // when another can be asked for; zero: none was sent, or no more are

@@ -206,8 +206,8 @@ func (s *Service) approve(ctx context.Context, w Who, k authn.Keys, m authn.Enro
 	return out, nil
 }
 
-// confirmSlow is Confirm for answers that an outside service judges: charged
-// first, judged outside, written by compare-and-set (ruling 8).
+// confirmSlow is Confirm for answers that an outside service judges, or that take long
+// to judge: charged first, judged outside, written by compare-and-set (ruling 8).
 func (s *Service) confirmSlow(ctx context.Context, w Who, k authn.Keys, before *authn.Rows, m authn.Enroller, codes *set, a authn.Answer) (Changed, error) {
 	settings, err := s.settings(ctx, k.Company, m.Kind())
 	if err == nil {
@@ -222,8 +222,12 @@ func (s *Service) confirmSlow(ctx context.Context, w Who, k authn.Keys, before *
 			return authn.Drop(policy.Unpaid(rows.Charged, k.Now))
 		}
 		r = authn.Request{Company: *rows.Company, User: *rows.User, Attempt: rows.Attempt, Factor: *rows.Charged.Factor, Secret: rows.Charged.Secret,
-			Client: w.Client, Lane: rows.Lane, Now: k.Now.Unix(), Settings: settings}
-		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, k.Now).PausedUntil(k.Now, rows.Charged.Count.Tries)})
+			Challenges: rows.Charged.Challenges, Client: w.Client, Lane: rows.Lane, Now: k.Now.Unix(), Settings: settings}
+		var used []authn.Write
+		if m.Kind().Challenged() {
+			used = append(used, authn.ConsumeChallenges{Factor: rows.Charged.Factor.ID}) // right or wrong, it is answered once (ruling 14)
+		}
+		return authn.Continue(append(used, authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, k.Now).PausedUntil(k.Now, rows.Charged.Count.Tries)})...)
 	})
 	if err != nil {
 		return Changed{}, fmt.Errorf("enroll: confirm: %w", err)

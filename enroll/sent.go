@@ -116,7 +116,8 @@ func (s *Service) send(rows *authn.Rows, doc policy.Document, w Who, f authn.Fac
 	return writes, letter.ID, nil
 }
 
-// Send sends the code of a pending factor again.
+// Send sends the code of a pending factor again. Of a passkey that is being set up it
+// asks the person's device anew, in place of what was asked before.
 //
 // Errors: NotFound, Expired, PolicyForbids (error.provider_new), TooManyRequests (with
 // RetryAfter), MessageNotSent.
@@ -132,6 +133,9 @@ func (s *Service) Send(ctx context.Context, w Who, id string) (Pending, error) {
 		return Pending{}, err
 	}
 	kind := f.Kind
+	if m, ok := s.methods[kind].(authn.Ceremony); ok {
+		return s.askAnew(ctx, w, k, m, id)
+	}
 	if err := s.reach(ctx, &rows, kind); err != nil {
 		return Pending{}, fmt.Errorf("enroll: send: %w", err)
 	}

@@ -93,6 +93,9 @@ type Document struct {
 	TrustFor     []authn.Audience `json:"trust_for,omitempty"`
 	NoTrustRoles []string         `json:"no_trust_roles,omitempty"`
 
+	// Passkeys are what is asked of them besides; nil: nothing.
+	Passkeys *Passkeys `json:"passkeys,omitempty"`
+
 	// How long things last; 0: what the server says (Lifetimes).
 	StepUpSeconds  int `json:"step_up_seconds,omitempty"`
 	SessionSeconds int `json:"session_seconds,omitempty"`
@@ -116,6 +119,16 @@ type Document struct {
 
 	at time.Time // when this holds; set by At
 }
+
+// Passkeys are rules for passkeys and security keys.
+type Passkeys struct {
+	// BlockCopied refuses an answer whose count of signatures went back, as that of a
+	// copied key does; otherwise its person is warned.
+	BlockCopied bool `json:"block_copied,omitempty"`
+}
+
+// BlocksCopied reports whether a passkey that seems to be copied is refused.
+func (d Document) BlocksCopied() bool { return d.Passkeys != nil && d.Passkeys.BlockCopied }
 
 // Next is a document that begins to hold by itself.
 type Next struct {
@@ -306,3 +319,6 @@ func (d Document) GraceUntil(u authn.User, now time.Time) time.Time {
 	}
 	return until
 }
+
+// PasskeyDemands is what a new passkey has to meet, as JSON for its method; nil: nothing.
+func (d Document) PasskeyDemands() ([]byte, error) { return nil, nil }

@@ -182,7 +182,7 @@ func (a Asked) shown(least Strength) shown {
 	var s shown
 	for _, p := range a.Proofs {
 		t := p.Traits
-		s.knows = s.knows || t.Knowledge
+		s.knows = s.knows || t.Knowledge || t.UserVerified
 		s.opened = s.opened || t.OpensSetUp
 		s.bypass = s.bypass || p.Kind == authn.BypassCode
 		switch {

@@ -3,6 +3,7 @@ package policy
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 )
@@ -15,16 +16,19 @@ const AMRTrusted = "trusted_browser"
 const AMRCaller = "caller"
 
 // Level computes acr and amr from proofs of one ceremony. aal2 takes something
-// known and something had; e-mail is never possession (decision 4, std-27), and
+// known and something had, or a device that made sure who holds it; nothing here is
+// ever more, since a passkey that is synced can be copied (std-29); e-mail is never possession (decision 4, std-27), and
 // what a code from an administrator opened stays aal1 (ruling 18).
 func Level(proofs []authn.Proof) (acr string, methods []string) {
 	var knows, has, bypass bool
 	for _, p := range proofs {
-		knows = knows || p.Traits.Knowledge
+		knows = knows || p.Traits.Knowledge || p.Traits.UserVerified
 		has = has || p.Traits.Possession
 		bypass = bypass || p.Kind == authn.BypassCode
-		if v := cmp.Or(p.AMR, amr[p.Kind]); v != "" && !slices.Contains(methods, v) {
-			methods = append(methods, v)
+		for _, v := range strings.Fields(cmp.Or(p.AMR, amr[p.Kind])) {
+			if !slices.Contains(methods, v) {
+				methods = append(methods, v)
+			}
 		}
 	}
 	if knows && has && !bypass {

@@ -54,6 +54,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -67,6 +68,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/method/code"
 	"github.com/sallyport-mfa/sallyport/method/password"
 	"github.com/sallyport-mfa/sallyport/method/totp"
+	"github.com/sallyport-mfa/sallyport/method/webauthn"
 	"github.com/sallyport-mfa/sallyport/notice"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/store"
@@ -175,6 +177,11 @@ func wire(t testing.TB, st *store.Store, build func(sallyport.Config) (*sallypor
 	s.URL = "http://" + s.HTTP.Listener.Addr().String()
 	s.Inbox = &inbox.Inbox{Now: s.Clock.Now}
 	pw, all, saved := everyMethod(t)
+	keys, err := webauthn.New(webauthn.Config{URL: s.PasskeyOrigin()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all = append(all, keys)
 	other := s.duoMethod(t)
 	srv, handler, err := build(sallyport.Config{
 		Store: st, Methods: append(all, other), Duo: other, Passwords: pw, PublicURL: s.URL, Now: s.Clock.Now, Log: Quiet(),
@@ -198,6 +205,10 @@ func wire(t testing.TB, st *store.Store, build func(sallyport.Config) (*sallypor
 	}
 	return s
 }
+
+// PasskeyOrigin is where passkeys of the server work: browsers have none for the number
+// that URL has.
+func (s *Server) PasskeyOrigin() string { return strings.Replace(s.URL, "127.0.0.1", "localhost", 1) }
 
 // Methods are the password method with cheap hashes, and the authenticator app.
 func Methods(t testing.TB) (*password.Method, *totp.Method) {

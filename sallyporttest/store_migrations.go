@@ -17,7 +17,7 @@ import (
 )
 
 // added are the tables that came after the first schema, children first.
-var added = []string{"external_ids", "handles", "return_addresses", "forms", "resets", "trusted_browsers", "grants", "actions", "brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_invitations", "policy_versions", "tombstones", "imports", "user_words", "people_shapes", "role_holders", "api_accounts", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
+var added = []string{"passkeys", "passkey_asks", "external_ids", "handles", "return_addresses", "forms", "resets", "trusted_browsers", "grants", "actions", "brand_files", "branding", "event_counts", "audit_streams", "audit_anchors", "policy_reminders", "policy_invitations", "policy_versions", "tombstones", "imports", "user_words", "people_shapes", "role_holders", "api_accounts", "approvals", "budgets", "provider_health", "providers", "api_keys", "saved_codes", "challenges", "links", "outbox"}
 
 // undo takes a migration back, by its number; newer ones first.
 var undo = map[int][]string{
@@ -64,6 +64,7 @@ var undo = map[int][]string{
 	21: {"DROP TABLE handles", "DROP TABLE return_addresses", "ALTER TABLE attempts DROP COLUMN caller"},
 	22: {"ALTER TABLE users DROP COLUMN help_asked_at"},
 	23: {"DROP TABLE external_ids", "ALTER TABLE users DROP COLUMN external_id"},
+	25: {"DROP TABLE passkeys", "DROP TABLE passkey_asks"},
 	24: {"ALTER TABLE trusted_browsers DROP COLUMN name"},
 }
 

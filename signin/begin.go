@@ -183,7 +183,7 @@ func (s *Service) enter(ctx context.Context, k authn.Keys, p paid, m authn.Match
 		if why := barred(rows, p, m); why != "" {
 			return s.wrongPassword(rows, b.Client, now, why)
 		}
-		return s.admit(rows, p, m, b, nil, now, &st)
+		return s.admit(rows, s.byPassword(p, now), b, passwordPaid(p, m), now, &st)
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: begin: %w", err)
@@ -232,20 +232,29 @@ func (s *Service) wrongPassword(rows *authn.Rows, c authn.Client, now time.Time,
 	return v
 }
 
-// admit writes the attempt of someone who gave the right password, after what is to be
-// written before it.
-func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, before []authn.Write, now time.Time, st *Status) authn.Verdict {
-	a := authn.Attempt{
-		Company: rows.Company.ID, ID: authn.NewID(authn.AttemptID, now, s.random), User: rows.User.ID,
-		Purpose: authn.SignIn, Version: 1, Lane: rows.Lane, ReturnTo: b.ReturnTo, Epoch: rows.User.Epoch,
-		First: first(rows), CreatedAt: now, ExpiresAt: now.Add(s.lives(rows, now).Attempt),
-		Proofs: []authn.Proof{{Kind: authn.Password, Factor: p.factor, Traits: s.methods[authn.Password].Traits(), At: now}},
-	}
-	rows.Attempt = &a
-	writes := append(before, authn.Settle{Outcome: authn.Right})
+// byPassword is the proof of a right password.
+func (s *Service) byPassword(p paid, now time.Time) authn.Proof {
+	return authn.Proof{Kind: authn.Password, Factor: p.factor, Traits: s.methods[authn.Password].Traits(), At: now}
+}
+
+// passwordPaid ends the charge of a right password.
+func passwordPaid(p paid, m authn.Match) []authn.Write {
+	writes := []authn.Write{authn.Settle{Outcome: authn.Right}}
 	if m.Rehash != nil {
 		writes = append(writes, authn.Rehash{Old: p.secret, New: m.Rehash})
 	}
+	return writes
+}
+
+// admit writes the attempt of someone who gave a first proof, after what is to be
+// written before it.
+func (s *Service) admit(rows *authn.Rows, first authn.Proof, b Begin, writes []authn.Write, now time.Time, st *Status) authn.Verdict {
+	a := authn.Attempt{
+		Company: rows.Company.ID, ID: authn.NewID(authn.AttemptID, now, s.random), User: rows.User.ID,
+		Purpose: authn.SignIn, Version: 1, Lane: rows.Lane, ReturnTo: b.ReturnTo, Epoch: rows.User.Epoch,
+		First: firstTime(rows), CreatedAt: now, ExpiresAt: now.Add(s.lives(rows, now).Attempt), Proofs: []authn.Proof{first},
+	}
+	rows.Attempt = &a
 	need, err := s.next(rows, a.Proofs, now)
 	if err != nil {
 		return authn.Drop(err)
@@ -254,7 +263,7 @@ func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, before
 	if err != nil {
 		return authn.Drop(err)
 	}
-	last := authn.Password
+	last := first.Kind
 	if seen.proof != nil {
 		a.Proofs, need, last = append(a.Proofs, *seen.proof), seen.need, authn.Trusted
 	}
@@ -278,9 +287,9 @@ func (s *Service) admit(rows *authn.Rows, p paid, m authn.Match, b Begin, before
 	return v
 }
 
-// first reports whether the person never gave a right password before; they are
+// firstTime reports whether the person never gave a right password before; they are
 // not told of a new browser then. Whom a host program keeps had their account before.
-func first(rows *authn.Rows) bool {
+func firstTime(rows *authn.Rows) bool {
 	if rows.User.ExternalID != "" {
 		return false
 	}

@@ -14,6 +14,7 @@ import (
 // Sent is a code that is on its way.
 type Sent struct {
 	Offer     policy.Offer
+	Options   []byte    // for the person's device: JSON; nil: the way has none
 	ExpiresAt time.Time // zero: nothing is sent for this way
 	ResendAt  time.Time // when another can be asked for; zero: not in this attempt
 }
@@ -33,7 +34,8 @@ func (st Status) ResendAt(factor string) time.Time {
 // Challenge sends a code for one of the ways that the attempt offers. A person's
 // act calls it, never the opening of a page. Within its life the same code is
 // sent again; the count of wrong tries is the factor's and stays (decision 7).
-// For a way that sends nothing it only says that it is open.
+// For a passkey it asks the person's device, by any of theirs, in place of what was
+// asked before. For a way that sends nothing it only says that it is open.
 //
 // Errors: Invalid (field method: not offered), NotFound, Expired, Conflict
 // (complete), Paused, Locked, TooManyRequests (with RetryAfter: too soon, or too
@@ -67,6 +69,9 @@ func (s *Service) Challenge(ctx context.Context, o Opener, kind authn.Kind, fact
 			return authn.Drop(err)
 		}
 		out.Offer = offer
+		if m, ok := s.methods[kind].(authn.Ceremony); ok {
+			return s.question(rows, m, now, &st, &out)
+		}
 		if !kind.Sent() {
 			return authn.Continue()
 		}

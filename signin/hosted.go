@@ -156,7 +156,7 @@ func (s *Service) admitHosted(rows *authn.Rows, id string, p paid, h HostUser, b
 		typ, detail = "host_user.changed", map[string]string{"fields": strings.Join(fields, " ")}
 	}
 	changed := len(before) > 0
-	v := s.admit(rows, p, authn.Match{Outcome: authn.Right}, b, before, now, st)
+	v := s.admit(rows, s.byPassword(p, now), b, append(before, passwordPaid(p, authn.Match{})...), now, st)
 	if changed && v.Refusal() == nil {
 		v = v.And(s.event(typ, authn.Succeeded, rows, b.Client, now.Add(-time.Millisecond), detail))
 	}

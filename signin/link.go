@@ -94,7 +94,7 @@ func (s *Service) accept(rows *authn.Rows, hash []byte, returnTo string, c authn
 	writes := append(s.setPassword(rows, hash, now), authn.SpendLink{}, authn.EndAttempts{})
 	a := authn.Attempt{
 		Company: rows.Company.ID, ID: authn.NewID(authn.AttemptID, now, s.random), User: rows.User.ID, Purpose: authn.SignIn,
-		Version: 1, Lane: authn.Stranger, ReturnTo: returnTo, Epoch: rows.User.Epoch, First: first(rows), CreatedAt: now, ExpiresAt: now.Add(s.lives(rows, now).Attempt),
+		Version: 1, Lane: authn.Stranger, ReturnTo: returnTo, Epoch: rows.User.Epoch, First: firstTime(rows), CreatedAt: now, ExpiresAt: now.Add(s.lives(rows, now).Attempt),
 		Proofs: []authn.Proof{
 			{Kind: authn.Invitation, Traits: authn.Traits{OutOfBand: true, OpensSetUp: true}, At: now},
 			{Kind: authn.Password, Traits: s.methods[authn.Password].Traits(), At: now},

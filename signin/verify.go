@@ -22,6 +22,8 @@ type Verify struct {
 	Version int64
 	// Trust asks that the browser be trusted, if this answer completes the sign-in.
 	Trust bool
+
+	found string // the factor of a Ceremony whose answer is charged for already
 }
 
 // Verify checks an answer and goes on. When nothing more is needed, the status
@@ -82,6 +84,11 @@ func (s *Service) choose(rows *authn.Rows, v Verify, now time.Time) (string, err
 			return "", notTrusted()
 		}
 		return "", nil
+	}
+	if m, ok := s.methods[v.Method].(authn.Ceremony); ok && v.found == "" {
+		if v.Factor, err = answers(rows, m, v); err != nil {
+			return "", err
+		}
 	}
 	for _, offer := range need.Offers {
 		if offer.Kind != v.Method || v.Factor != "" && v.Factor != offer.Factor {
@@ -145,13 +152,17 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c authn.Client, now time.Time, st *Status) authn.Verdict {
 	factor := *rows.Charged.Factor
 	detail := map[string]string{"method": string(m.Kind()), "factor": factor.ID}
+	if refusal := copied(rows, match, now); refusal != nil {
+		detail["reason"] = "counter_back"
+		return s.noted(authn.Refuse(refusal, s.event("factor.refused", authn.Refused, rows, c, now, detail)), rows, c, now, factor, match)
+	}
 	switch match.Outcome {
 	case authn.Void:
 		detail["reason"] = "code_used"
 		return authn.Refuse(codeUsed(m.Kind()), s.event("factor.refused", authn.Refused, rows, c, now, detail),
 			policy.LockoutOf(rows, now).GiveBack(rows.Charged))
 	case authn.Right:
-		proof := authn.Proof{Kind: m.Kind(), Factor: factor.ID, Traits: m.Traits(), At: now, Step: match.Step, AMR: match.AMR}
+		proof := proofOf(m, factor, match, now)
 		if factor.State == authn.Fallback {
 			// A code to a contact shows nothing that the person chose to hold: it lets
 			// them in, or to set up a way of their own (requirement C1).
@@ -173,11 +184,11 @@ func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c a
 			ev := s.event("backup_code.used", authn.Succeeded, rows, c, now, map[string]string{"left": strconv.Itoa(max(factor.Left-1, 0))})
 			told = &ev
 		}
-		v := s.proved(rows, c, now, st, detail, writes...)
+		v := s.proved(rows, c, now, st, detail, append(writes, changed(factor, match)...)...)
 		if told != nil {
 			v = v.And(*told)
 		}
-		return v
+		return s.noted(v, rows, c, now, factor, match)
 	}
 	return s.wrongCode(rows, c, now, detail)
 }
@@ -196,7 +207,7 @@ func (s *Service) verifySlow(ctx context.Context, o Opener, v Verify, m authn.Me
 	}
 	now := s.now()
 	k := o.keys(now)
-	k.Charge = authn.GuessFactor
+	k.Charge, k.Sent = authn.GuessFactor, v.Method.Challenged()
 	k.Choose = func(rows *authn.Rows) (string, error) {
 		id, err := s.choose(rows, v, now)
 		if err == nil {
@@ -210,14 +221,22 @@ func (s *Service) verifySlow(ctx context.Context, o Opener, v Verify, m authn.Me
 			return authn.Drop(policy.Unpaid(rows.Charged, now))
 		}
 		r = authn.Request{Settings: settings, Action: rows.Attempt.Action, Company: *rows.Company, User: *rows.User, Attempt: rows.Attempt, Factor: *rows.Charged.Factor,
-			Secret: rows.Charged.Secret, Codes: rows.Charged.Codes, Client: o.Client, Lane: rows.Lane, Now: now.Unix()}
-		return authn.Continue(authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, now).PausedUntil(now, rows.Charged.Count.Tries)})
+			Secret: rows.Charged.Secret, Codes: rows.Charged.Codes, Challenges: rows.Charged.Challenges, Client: o.Client, Lane: rows.Lane, Now: now.Unix()}
+		var used []authn.Write
+		if v.Method.Challenged() {
+			used = append(used, authn.ConsumeChallenges{}) // right or wrong, it is answered once (ruling 14)
+		}
+		return authn.Continue(append(used, authn.Settle{Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, now).PausedUntil(now, rows.Charged.Count.Tries)})...)
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("signin: verify: %w", err)
 	}
 	match, err := m.Verify(ctx, r, v.Answer)
-	k.Charge = authn.SettleFactor
+	k.Charge, k.Sent = authn.SettleFactor, false
+	if v.Method.Challenged() {
+		// What it answered is used up by now.
+		v.found, v.Factor = r.Factor.ID, r.Factor.ID
+	}
 	if err != nil {
 		// Not evaluated, so not a guess; the person may have gone.
 		_ = s.store.Decide(context.WithoutCancel(ctx), k, func(rows *authn.Rows) authn.Verdict {
@@ -279,6 +298,9 @@ func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, det
 	}
 	detail["reason"] = "wrong_code"
 	refusal := policy.LockoutOf(rows, now).WrongCode(rows.Charged, now)
+	if rows.Charged.Factor.Kind == authn.WebAuthn {
+		refusal.Key = "error.passkey_refused"
+	}
 	var more []authn.Event
 	if afterPassword(rows.Attempt) {
 		u := *rows.User

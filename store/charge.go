@@ -132,9 +132,10 @@ func (s *Store) chargeFactor(tx *Tx, k *authn.Keys, l *loaded, guess bool) error
 		}
 	}
 	switch {
-	case kind.Sent() || kind.Remote():
+	case kind.Challenged() || kind.Remote():
 		for _, c := range l.sent {
-			if c.Factor == l.factor {
+			// A device is asked for any of its person's credentials at once.
+			if c.Factor == l.factor || kind == authn.WebAuthn && c.Kind == kind && c.Factor == "" {
 				l.Charged.Challenges = append(l.Charged.Challenges, c)
 			}
 		}

@@ -154,6 +154,8 @@ var purges = []struct{ table, key string }{
 	{"sessions", "company, id"},
 	{"devices", "company, user_id, browser"},
 	{"trusted_browsers", "company, id"},
+	{"passkeys", "hash"},
+	{"passkey_asks", "company, hash"},
 	{"factors", "company, user_id, id"},
 	{"logins", "company, name"},
 	{"approvals", "company, id"},

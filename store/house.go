@@ -45,6 +45,7 @@ var sweeps = []struct {
 	keep time.Duration
 }{
 	{"DELETE FROM forms WHERE (company, attempt) IN (SELECT company, attempt FROM forms WHERE expires_at <= $1 LIMIT $2)", 0},
+	{"DELETE FROM passkey_asks WHERE (company, hash) IN (SELECT company, hash FROM passkey_asks WHERE expires_at <= $1 LIMIT $2)", 0},
 	{"DELETE FROM attempts WHERE (company, id) IN (SELECT company, id FROM attempts WHERE expires_at <= $1 LIMIT $2)", keepEnded},
 	{"DELETE FROM sessions WHERE (company, id) IN (SELECT company, id FROM sessions WHERE ends_at <= $1 LIMIT $2)", keepEnded},
 	{"DELETE FROM trusted_browsers WHERE (company, id) IN (SELECT company, id FROM trusted_browsers WHERE expires_at <= $1 LIMIT $2)", keepEnded},

@@ -110,6 +110,9 @@ func (s *Store) load(tx *Tx, k *authn.Keys, lock bool) (*loaded, error) {
 	if err := s.loadNamed(tx, k, lock, l); err != nil {
 		return nil, err
 	}
+	if err := s.loadCredential(tx, k, lock, l); err != nil {
+		return nil, err
+	}
 	if err := s.loadAttempt(tx, k, lock, l); err != nil {
 		return nil, err
 	}
@@ -147,6 +150,9 @@ func (s *Store) load(tx *Tx, k *authn.Keys, lock bool) (*loaded, error) {
 		return nil, err
 	}
 	if err := s.loadLane(tx, k, l); err != nil {
+		return nil, err
+	}
+	if err := s.loadAsk(tx, k, l); err != nil {
 		return nil, err
 	}
 	if err := s.loadTrust(tx, k, l); err != nil {

@@ -189,12 +189,18 @@ func (s *Store) newChallenge(tx *Tx, l *loaded, c authn.Challenge) error {
 	if l.asker() == "" || subtle.ConstantTimeCompare([]byte(c.Attempt), []byte(l.asker())) != 1 {
 		return internal("code %s is not of the attempt of the decision", c.ID)
 	}
-	if c.Destination == "" && !c.Kind.Remote() || len(c.Destination) > authn.MaxLogin {
+	if c.Destination == "" && c.Kind.Sent() || len(c.Destination) > authn.MaxLogin {
 		return internal("code %s has no usable destination", c.ID)
 	}
 	detail, err := l.sealDetail(&c)
 	if err != nil {
 		return err
+	}
+	if c.Kind == authn.WebAuthn { // there is one question at a time, so asking again takes no room
+		if _, err := tx.exec("DELETE FROM challenges WHERE "+ofTheUser("challenges")+" AND attempt = $3 AND factor = $4 AND kind = 'webauthn'",
+			l.company, l.uid, c.Attempt, clean(c.Factor, maxID)); err != nil {
+			return err
+		}
 	}
 	nonce := make([]byte, nonceLen)
 	if _, err := io.ReadFull(s.random, nonce); err != nil {

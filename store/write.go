@@ -48,6 +48,13 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return s.keepForm(tx, k, l, w)
 	case authn.NewReset, authn.PutReset, authn.EndResets:
 		return s.writeReset(tx, k, l, w)
+	case authn.NewAsk:
+		if err := s.wantKey(tx, l); err != nil {
+			return err
+		}
+		return s.newAsk(tx, k, l, w.Ask)
+	case authn.SpendAsk:
+		return spendAsk(tx, l)
 	case authn.SetBranding:
 		return setBranding(tx, l, w)
 	case authn.SetStream:
@@ -99,6 +106,8 @@ func (s *Store) write(tx *Tx, k *authn.Keys, l *loaded, paid bool, w authn.Write
 		return s.writeTrust(tx, k, l, w)
 	case authn.NewChallenge, authn.PutChallenge, authn.PutOutside, authn.ConsumeChallenges:
 		return s.writeSent(tx, k, l, w)
+	case authn.SetCredential:
+		return setCredential(tx, l, w)
 	case authn.NewLetter:
 		return s.writeLetter(tx, k, l, w)
 	case authn.NewApproval:

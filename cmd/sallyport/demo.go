@@ -70,7 +70,7 @@ func (p *program) demo(ctx context.Context, address, dir, setup string) (err err
 	if err != nil {
 		return err
 	}
-	k, err := methods(reach{mail: true})
+	k, err := methods(reach{mail: true, url: "http://localhost:" + port})
 	if err != nil {
 		return err
 	}

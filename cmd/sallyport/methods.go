@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/method/duo"
 	"github.com/sallyport-mfa/sallyport/method/password"
 	"github.com/sallyport-mfa/sallyport/method/totp"
+	"github.com/sallyport-mfa/sallyport/method/webauthn"
 	"github.com/sallyport-mfa/sallyport/throttle"
 )
 
@@ -29,6 +31,7 @@ type reach struct {
 	texts bool            // the server has a provider of text messages, for all companies
 	web   *http.Client    // guarded; nil: neither text messages nor Duo
 	leaks password.Leaked // nil: no leaked passwords are known
+	url   string          // where people reach the server; empty: passkeys are not asked for
 }
 
 // methods are the kinds of proof that this program knows; a new one is a folder
@@ -51,6 +54,14 @@ func methods(r reach) (kit, error) {
 			return kit{}, fmt.Errorf("email: %w", err)
 		}
 		k.all = append(k.all, sent)
+	}
+	if r.url != "" {
+		switch keys, err := webauthn.New(webauthn.Config{URL: r.url}); {
+		case err == nil:
+			k.all = append(k.all, keys)
+		case !errors.Is(err, webauthn.ErrHost): // where browsers have none, there are none
+			return kit{}, fmt.Errorf("passkeys: %w", err)
+		}
 	}
 	if r.web == nil {
 		return k, nil

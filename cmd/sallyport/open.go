@@ -77,7 +77,7 @@ func assemble(st *store.Store, c *config) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := methods(reach{mail: c.Mail.on(), texts: c.SMS.on(), web: web, leaks: leaks})
+	k, err := methods(reach{mail: c.Mail.on(), texts: c.SMS.on(), web: web, leaks: leaks, url: c.PublicURL.String()})
 	if err != nil {
 		return nil, err
 	}
