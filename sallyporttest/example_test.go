@@ -1,6 +1,7 @@
 package sallyporttest_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -222,4 +223,45 @@ func ExampleServer_SignedIn() {
 		fmt.Println(resp.StatusCode, len(body) > 0, err)
 	})
 	// Output: 200 true <nil>
+}
+
+// A phone that makes a passkey, is asked to make it again, and signs in. In your tests
+// the options come from your server, and the answers go back to it.
+func ExamplePasskeys() {
+	inTest(func(t testing.TB) {
+		phone := sallyporttest.NewPasskeys(t, "https://login.example.com")
+		phone.Synced, phone.BackedUp = true, true
+
+		const options = `{"rp":{"id":"example.com","name":"Example"},"user":{"id":"MQ","name":"maya","displayName":"Maya"},
+			"challenge":"c2FpZCBvbmNl","pubKeyCredParams":[{"type":"public-key","alg":-7}],
+			"authenticatorSelection":{"residentKey":"required","userVerification":"required"},
+			"excludeCredentials":[%s]}`
+		var made struct{ ID, Type string }
+		answer, err := phone.Make(fmt.Appendf(nil, options, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(answer, &made); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println(made.Type, "for", phone.Credentials()[0].UserName)
+
+		_, err = phone.Make(fmt.Appendf(nil, options, `{"type":"public-key","id":"`+made.ID+`"}`))
+		fmt.Println(err)
+
+		request := json.RawMessage(`{"challenge":"c2FpZCBvbmNl","rpId":"example.com"}`)
+		if _, err = phone.Sign(request); err != nil {
+			t.Fatal(err)
+		}
+		// One that your server has to refuse: another page got it out of maya.
+		_, err = phone.SignWith(request, func(a *sallyporttest.PasskeyAnswer) {
+			a.ClientData.Origin = "https://login.example.net"
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+	// Output:
+	// public-key for maya
+	// InvalidStateError: the authenticator has a key that excludeCredentials lists
 }

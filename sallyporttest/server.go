@@ -1,7 +1,7 @@
 // Package sallyporttest is for the tests of programs that use Sallyport, whether
 // they embed it or call its JSON API: a whole server in one line, a clock that is
-// moved by hand, people with a password and an authenticator app, an inbox, a
-// pretend Duo, and a browser in which somebody is signed in.
+// moved by hand, people with a password and an authenticator app, passkeys without a
+// device, an inbox, a pretend Duo, and a browser in which somebody is signed in.
 //
 //	func TestBilling(t *testing.T) {
 //		s := sallyporttest.Wire(t, func(c sallyport.Config) (*sallyport.Server, http.Handler, error) {
@@ -23,7 +23,8 @@
 // have, and gives a Browser: an http.Client with their cookies, their token, and
 // StepUp and Grant for fresh proofs. To be the person step by step, read codes from
 // Person.App (an Authenticator) and LastCode, letters from Mail, and answer Duo by
-// Duo.ApprovePush and DenyPush.
+// Duo.ApprovePush and DenyPush. Passkeys is a phone, a laptop or a security key that
+// makes passkeys and signs in with them.
 //
 // Everything ends with the test, and nothing is shared between two servers, so that
 // tests may run in parallel. Server.Run is not started: letters go out when Mail is
