@@ -118,16 +118,19 @@ func (s *Server) AddDuo(t testing.TB, u authn.User, username string) (id string)
 }
 
 // addFactor gives a person a confirmed factor, as if it was set up now.
-func (s *Server) addFactor(t testing.TB, u authn.User, w authn.NewFactor) string {
+func (s *Server) addFactor(t testing.TB, u authn.User, w authn.NewFactor, more ...authn.Write) string {
 	t.Helper()
 	now := s.Clock.Now()
 	f := &w.Factor
-	f.Company, f.User, f.ID, f.State = u.Company, u.ID, authn.NewID(authn.FactorID, now, rand.Reader), authn.Pending
+	f.Company, f.User, f.State = u.Company, u.ID, authn.Pending
+	if f.ID == "" {
+		f.ID = authn.NewID(authn.FactorID, now, rand.Reader)
+	}
 	f.Epoch, f.CreatedAt, f.ExpiresAt = u.Epoch, now, now.Add(time.Hour)
 	ev := authn.Event{Company: u.Company, ID: authn.NewID(authn.EventID, now, rand.Reader), Type: "factor.confirmed",
 		Actor: directory.Operator, Target: u.ID, Result: authn.Succeeded, At: now}
 	err := s.Store.Decide(context.Background(), authn.Keys{Company: u.Company, User: u.ID, Now: now}, func(*authn.Rows) authn.Verdict {
-		return authn.Accept(ev, w, authn.ActivateFactor{ID: f.ID, At: now})
+		return authn.Accept(ev, append(append([]authn.Write{w}, more...), authn.ActivateFactor{ID: f.ID, At: now})...)
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -114,6 +114,8 @@ type Server struct {
 	Path    string        // of the SQLite file
 	Inbox   *inbox.Inbox  // every message that was sent
 	Duo     *Duo          // nil until UseDuo
+
+	passkeys *webauthn.Method
 }
 
 // Option changes the configuration before the server starts.
@@ -182,7 +184,7 @@ func wire(t testing.TB, st *store.Store, build func(sallyport.Config) (*sallypor
 	if err != nil {
 		t.Fatal(err)
 	}
-	all = append(all, keys)
+	all, s.passkeys = append(all, keys), keys
 	other := s.duoMethod(t)
 	srv, handler, err := build(sallyport.Config{
 		Store: st, Methods: append(all, other), Duo: other, Passwords: pw, PublicURL: s.URL, Now: s.Clock.Now, Log: Quiet(),

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 )
@@ -106,6 +107,10 @@ func (m *Method) Confirm(_ context.Context, r authn.Request, a authn.Answer) (au
 	if _, err := p.Verify(k.Challenge, m.c.ID, m.origins, nil, nil, protocol.TopOriginExplicitVerificationMode, false, false, true,
 		nil, params, protocol.AttestationPolicy{}, protocol.SignaturePolicy{}); err != nil {
 		return wrong, nil //nolint:nilerr // what is wrong with it is nobody's business
+	}
+	// A key that cannot be read would be found out at the first sign-in by it.
+	if _, err := webauthncose.ParsePublicKey(made.AttData.CredentialPublicKey); err != nil {
+		return wrong, nil //nolint:nilerr // the same
 	}
 	info := Info{
 		ID: made.AttData.CredentialID, AAGUID: model(made.AttData.AAGUID), Transports: transports(p.Response.Transports), Attachment: string(p.AuthenticatorAttachment),
