@@ -23,22 +23,11 @@ const (
 	nonce  = "n-0S6_WzA2Mj-of-16"
 )
 
-// asserting is the key of an application that checks passwords itself, with a return
-// address; scopes are what it may do.
-func (s *shop) asserting(c authn.Company, name string, scopes ...string) (authn.APIKey, authn.Token) {
+// application is a key of a program that people are led back to at
+// "https://<name>.example.com/back"; scopes are what it may do.
+func (s *shop) application(c authn.Company, name string, scopes ...string) (authn.APIKey, authn.Token) {
 	s.t.Helper()
-	op := directory.TheOperator(c.ID)
-	_, err := s.Directory.SaveRole(s.t.Context(), op, directory.RoleChange{Name: "app-" + name, Title: "App " + name, Permissions: scopes})
-	s.must(err)
-	c, err = s.Directory.Company(s.t.Context(), c.Slug)
-	s.must(err)
-	owner, err := s.Directory.CreateUser(s.t.Context(), c, directory.NewUser{Login: "owner-" + name, Roles: []string{"app-" + name}})
-	s.must(err)
-	k, token, err := s.Directory.CreateKey(s.t.Context(), op, directory.NewKey{Name: name, Owner: owner.ID, Scopes: scopes})
-	s.must(err)
-	_, err = s.Directory.AddReturnAddress(s.t.Context(), op, k.ID, "https://"+name+".example.com/back", "its own")
-	s.must(err)
-	return k, token
+	return s.AddApplication(s.t, c, name, "https://"+name+".example.com/back", scopes...)
 }
 
 func (s *shop) exchange(w authn.Token, handle string) (directory.ToldOf, error) {
@@ -56,7 +45,7 @@ func (s *shop) assert(a signin.Assertion) signin.Status {
 // they are, how and when, with its own nonce.
 func TestReturn_rul57(t *testing.T) {
 	s := newShop(t)
-	k, key := s.asserting(s.Company, "app", "grants.redeem")
+	k, key := s.application(s.Company, "app", "grants.redeem")
 	session := s.signIn(s.maya)
 	handed, err := s.SignIn.Return(t.Context(), session, authn.Return{Address: backTo, Nonce: nonce}, authn.Client{})
 	s.must(err)
@@ -93,10 +82,10 @@ func TestReturn_rul57(t *testing.T) {
 // What a handle is not good for: cve-34, cve-52, cve-54, rul-3, rul-57.
 func TestHandleIsGoodForNothingElse_rul57_cve34_cve54(t *testing.T) {
 	s := newShop(t)
-	_, key := s.asserting(s.Company, "app", "grants.redeem")
-	_, another := s.asserting(s.Company, "other", "grants.redeem")
+	_, key := s.application(s.Company, "app", "grants.redeem")
+	_, another := s.application(s.Company, "other", "grants.redeem")
 	globex := s.AddCompany(t, "globex", "Globex")
-	_, elsewhere := s.asserting(globex, "app", "grants.redeem") // the same address
+	_, elsewhere := s.application(globex, "app", "grants.redeem") // the same address
 	op := directory.TheOperator(s.Company.ID)
 	end := func(do directory.PersonAct) func(*testing.T, signin.Handed, authn.Token) {
 		return func(*testing.T, signin.Handed, authn.Token) {
@@ -164,7 +153,7 @@ func TestHandleIsGoodForNothingElse_rul57_cve34_cve54(t *testing.T) {
 // rul-57, ASVS 2.3.4: of a hundred exchanges at once one gets an answer.
 func TestHandleRace_rul57(t *testing.T) {
 	s := newShop(t)
-	_, key := s.asserting(s.Company, "app", "grants.redeem")
+	_, key := s.application(s.Company, "app", "grants.redeem")
 	handed, err := s.SignIn.Return(t.Context(), s.signIn(s.maya), authn.Return{Address: backTo, Nonce: nonce}, authn.Client{})
 	s.must(err)
 	var won, used, odd atomic.Int64
@@ -194,7 +183,7 @@ func TestHandleRace_rul57(t *testing.T) {
 // nothing that some browser or program reads as one.
 func TestReturnAddresses_std59_cve64(t *testing.T) {
 	s := newShop(t)
-	k, _ := s.asserting(s.Company, "app", "grants.redeem")
+	k, _ := s.application(s.Company, "app", "grants.redeem")
 	session := s.signIn(s.maya)
 	for _, to := range []string{
 		"//evil.example", `\\evil.example`, `/\evil.example`, "https:evil.example", "https://evil.example/back", "https://app.example.com@evil.example/back", "https://user:pw@app.example.com/back",
@@ -240,7 +229,7 @@ func TestReturnAddresses_std59_cve64(t *testing.T) {
 // request and this proof (cve-52), and gives no grant besides.
 func TestReturnAfterStepUp_rul57_cve52(t *testing.T) {
 	s := newShop(t)
-	_, key := s.asserting(s.Company, "app", "grants.redeem")
+	_, key := s.application(s.Company, "app", "grants.redeem")
 	session := s.signIn(s.maya)
 	to := authn.Return{Address: backTo, Nonce: nonce}.String()
 	done := s.confirm(session, s.maya, signin.For{Action: "billing.change", RequestHash: requestHash, ReturnTo: to})
@@ -278,7 +267,7 @@ func TestReturnAfterStepUp_rul57_cve52(t *testing.T) {
 // rul-22, word by word.
 func TestVerifiedByCaller_rul22(t *testing.T) {
 	s := newShop(t)
-	k, key := s.asserting(s.Company, "app", "attempts.assert")
+	k, key := s.application(s.Company, "app", "attempts.assert")
 	st := s.assert(signin.Assertion{Key: key, User: "Maya", Nonce: nonce, Address: netip.MustParseAddr("192.0.2.7")})
 	if st.Need.State != authn.NeedFactor || st.Session != nil || st.Need.Offers[0].Kind != authn.TOTP || st.Need.Offers[0].TrustDays != 0 {
 		t.Fatalf("%+v", st.Need)
@@ -340,11 +329,11 @@ func TestVerifiedByCaller_rul22(t *testing.T) {
 // rul-22: the caller lies, or may not.
 func TestCallerLies_rul22(t *testing.T) {
 	s := newShop(t)
-	_, key := s.asserting(s.Company, "app", "attempts.assert")
-	_, other := s.asserting(s.Company, "other", "attempts.assert", "grants.redeem")
+	_, key := s.application(s.Company, "app", "attempts.assert")
+	_, other := s.application(s.Company, "other", "attempts.assert", "grants.redeem")
 	globex := s.AddCompany(t, "globex", "Globex")
 	zoe := s.AddUser(t, globex, "zoe", true)
-	_, elsewhere := s.asserting(globex, "app", "attempts.assert")
+	_, elsewhere := s.application(globex, "app", "attempts.assert")
 	gone := s.AddUser(t, s.Company, "gone", true)
 	op := directory.TheOperator(s.Company.ID)
 	_, err := s.Directory.Do(t.Context(), op, directory.PersonAct{Do: directory.Suspend, Target: gone.ID})
@@ -390,7 +379,7 @@ func TestCallerLies_rul22(t *testing.T) {
 		}
 	}
 	// What it may do is asked at the exchange, too.
-	_, err = s.Directory.SaveRole(t.Context(), op, directory.RoleChange{Name: "app-app", Title: "App", Permissions: []string{"users.read"}})
+	_, err = s.Directory.SaveRole(t.Context(), op, directory.RoleChange{Name: "app", Title: "App", Permissions: []string{"users.read"}})
 	s.must(err)
 	if _, err := s.exchange(key, done.Handle.Token); !errors.Is(err, authn.Forbidden) {
 		t.Errorf("without the permission: %v", err)
@@ -407,7 +396,7 @@ func TestCallerLies_rul22(t *testing.T) {
 // after the same proof from outside the first step as with a password.
 func TestCallerAndSetUp_rul22_rul1(t *testing.T) {
 	s := newShop(t)
-	_, key := s.asserting(s.Company, "app", "attempts.assert")
+	_, key := s.application(s.Company, "app", "attempts.assert")
 	s.SetPolicy(t, "acme", func(d *policy.Document) {
 		d.TwoFactor, d.GraceDays = policy.Required, 14
 		d.OwnWay = []authn.Audience{authn.InternalAudience, authn.ExternalAudience}
