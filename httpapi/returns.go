@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -194,36 +195,25 @@ func (a *API) redeemHandle(w http.ResponseWriter, r *http.Request, who directory
 		append([]string{}, h.AMR...), stamp(h.AuthTime)})
 }
 
-// returnAddress is an address of a key, and why it comes or goes.
-type returnAddress struct {
-	Address string `json:"address" required:"true"`
-	Reason  string `json:"reason"`
-}
+// changeReturn is Directory.AddReturnAddress or RemoveReturnAddress.
+type changeReturn func(ctx context.Context, who directory.Who, key, address, reason string) (authn.APIKey, error)
 
-// addReturnAddress is POST /api-keys/{id}/return-addresses.
-func (a *API) addReturnAddress(w http.ResponseWriter, r *http.Request, m manager) error {
-	var in returnAddress
-	if err := httpserve.Decode(r, &in); err != nil {
-		return err
+// returnAddress is POST and DELETE /api-keys/{id}/return-addresses; done is the status
+// of success. An address is no part of a path, so DELETE has a body, too.
+func (a *API) returnAddress(done int, f changeReturn) func(http.ResponseWriter, *http.Request, manager) error {
+	return func(w http.ResponseWriter, r *http.Request, m manager) error {
+		var in struct {
+			Address string `json:"address" required:"true"`
+			Reason  string `json:"reason"`
+		}
+		if err := httpserve.Decode(r, &in); err != nil {
+			return err
+		}
+		id, err := keyID(r)
+		if err != nil {
+			return err
+		}
+		k, err := f(r.Context(), m.who, id, in.Address, in.Reason)
+		return a.writeKey(w, r, m, done, k, authn.Token{}, err)
 	}
-	id, err := keyID(r)
-	if err != nil {
-		return err
-	}
-	k, err := a.Directory.AddReturnAddress(r.Context(), m.who, id, in.Address, in.Reason)
-	return a.writeKey(w, r, m, http.StatusCreated, k, authn.Token{}, err)
-}
-
-// removeReturnAddress is DELETE /api-keys/{id}/return-addresses.
-func (a *API) removeReturnAddress(w http.ResponseWriter, r *http.Request, m manager) error {
-	var in returnAddress
-	if err := httpserve.Decode(r, &in); err != nil {
-		return err
-	}
-	id, err := keyID(r)
-	if err != nil {
-		return err
-	}
-	k, err := a.Directory.RemoveReturnAddress(r.Context(), m.who, id, in.Address, in.Reason)
-	return a.writeKey(w, r, m, http.StatusOK, k, authn.Token{}, err)
 }
