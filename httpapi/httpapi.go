@@ -159,7 +159,7 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("GET /api/v1/account/events", a.inSession(a.events, "limit", "cursor"))
 	m.Handle("POST /api/v1/account/step-up", a.inSession(a.stepUp))
 	m.Handle("POST /api/v1/grants/redeem", a.allowed(directory.GrantsRedeem, a.redeemGrant))
-	m.Handle("POST /api/v1/handles/redeem", a.byKey(a.redeemHandle))
+	m.Handle("POST /api/v1/handles/redeem", a.byKey("", a.redeemHandle))
 	m.Handle("GET "+GrantsPath+"{company}/keys", a.forAnyone(a.grantKeys))
 	m.Handle("GET /api/v1/actions", a.allowed(directory.KeysWrite, a.actions))
 	m.Handle("PUT /api/v1/actions/{name}", a.allowed(directory.KeysWrite, a.saveAction))
