@@ -63,7 +63,7 @@ func (k Kind) Remote() bool { return k == Duo }
 // Own reports whether a factor of the kind is a way of the person's own: not the
 // password, nor what helps them out when their own is not at hand.
 func (k Kind) Own() bool {
-	return k != Password && k != BackupCode && k != BypassCode && k != Invitation && k != Trusted
+	return k != Password && k != BackupCode && k != BypassCode && k != Invitation && k != Trusted && k != Asserted
 }
 
 // Traits are what a proof of one kind shows; policy speaks of these and never
