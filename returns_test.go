@@ -264,6 +264,39 @@ func TestReturnAfterStepUp_rul57_cve52(t *testing.T) {
 	}
 }
 
+// An address that is taken away while somebody looks for their phone is no fault of
+// theirs: a right answer that leads nowhere is not counted as a wrong one, is not used
+// up, and nobody is told that it was (ruling 11).
+func TestRightAnswerWithoutAddress_rul11_rul57(t *testing.T) {
+	s := newShop(t)
+	_, key := s.application(s.Company, "app", "attempts.assert")
+	session := s.signIn(s.maya)
+	who := enroll.Who{Token: session}
+	codes, err := s.Enroll.NewCodes(t.Context(), who)
+	s.must(err)
+	st := s.assert(signin.Assertion{Key: key, User: "maya", Nonce: nonce, ReturnTo: backTo})
+	_, err = s.Directory.RemoveReturnAddress(t.Context(), directory.TheOperator(s.Company.ID), "app", backTo, "")
+	s.must(err)
+	s.Clock.Advance(30 * time.Second)
+	for _, a := range []signin.Verify{{Method: authn.TOTP, Answer: authn.Answer{Code: s.Code(t, s.maya.Secret)}}, {Method: authn.BackupCode, Answer: authn.Answer{Code: codes.Codes[0]}}} {
+		for range policy.FreeTries + 1 {
+			if _, err := s.SignIn.Verify(t.Context(), signin.OpenerOf(st.Token, authn.Client{}), a); !errors.Is(err, authn.Invalid) {
+				t.Fatalf("%s: %v", a.Method, err)
+			}
+		}
+	}
+	rows, err := s.Store.View(t.Context(), authn.Keys{Company: s.Company.ID, User: s.maya.ID, Now: s.Clock.Now()})
+	s.must(err)
+	for _, f := range rows.Factors {
+		if f.Counts[authn.Stranger].Tries != 0 || f.Kind == authn.BackupCode && f.Left != 10 {
+			t.Errorf("%s: %+v, %d left", f.Kind, f.Counts, f.Left)
+		}
+	}
+	if n := len(s.events("backup_code.used")); n != 0 {
+		t.Errorf("%d codes were used, says the log", n)
+	}
+}
+
 // rul-22, word by word.
 func TestVerifiedByCaller_rul22(t *testing.T) {
 	s := newShop(t)
