@@ -125,6 +125,15 @@ func (k passkeysConfig) models(now func() time.Time, log *slog.Logger) (*webauth
 	return m, nil
 }
 
+// where is where they count, for the method.
+func (k passkeysConfig) where(url string, models *webauthn.Models) webauthn.Config {
+	c := webauthn.Config{URL: url, ID: k.ID, Models: models}
+	if len(k.Origins) > 1 {
+		c.Related = k.Origins[1:]
+	}
+	return c
+}
+
 // checkPasskeys says where they count, and what is known of their models.
 func checkPasskeys(_ context.Context, s *patient) []finding {
 	k := s.config.Passkeys

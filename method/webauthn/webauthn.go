@@ -21,7 +21,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-webauthn/webauthn/metadata"
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 	"github.com/google/uuid"
@@ -49,11 +48,9 @@ type Config struct {
 	// Related are further origins that answers may come from, "https://login.example.org"
 	// (section 5.11).
 	Related []string
-	// Metadata has the roots of authenticators' attestation; nil: none can be attested.
-	Metadata metadata.Provider
-	// ModelName is what authenticators of a model are called; nil, or empty: not known.
-	ModelName func(aaguid string) string
-	Random    io.Reader // nil: crypto/rand
+	// Models are what is known of authenticators; nil: none can be attested.
+	Models *Models
+	Random io.Reader // nil: crypto/rand
 }
 
 // Method is authn.Ceremony for passkeys and security keys. It is safe for concurrent use.
@@ -92,9 +89,6 @@ func New(c Config) (*Method, error) {
 	}
 	if c.Random == nil {
 		c.Random = rand.Reader
-	}
-	if c.ModelName == nil {
-		c.ModelName = func(string) string { return "" }
 	}
 	return &Method{c: c, origins: append([]string{own}, c.Related...)}, nil
 }
