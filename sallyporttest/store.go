@@ -116,6 +116,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"resets", runResets},
 		{"returns", runReturns},
 		{"imports", runImports},
+		{"passkeys", runPasskeys},
 		{"migrations", runMigrations},
 		{"erasure", runErasure},
 		{"trusted browsers", runTrust},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -174,8 +175,8 @@ func (s *Service) passkeyOf(rows *authn.Rows, m authn.Ceremony, credential []byt
 			return f.ID, nil
 		}
 	}
-	if !doc.Offers(authn.WebAuthn) {
-		return "", notOffered()
+	if !doc.Offers(authn.WebAuthn) || slices.ContainsFunc(rows.Factors, func(f authn.Factor) bool { return m.Holds(f, credential) }) {
+		return "", notOffered() // it is theirs, and sleeps or has to be confirmed again
 	}
 	return "", unknownPasskey()
 }
@@ -193,6 +194,7 @@ func (s *Service) enterByPasskey(ctx context.Context, k authn.Keys, r authn.Requ
 		if _, err := s.passkeyOf(rows, m, k.Credential, k.Now); err != nil {
 			return authn.Drop(err)
 		}
+		match := inOrder(*f, match)
 		detail := map[string]string{"method": string(authn.WebAuthn), "factor": f.ID}
 		if refusal := copied(rows, match, k.Now); refusal != nil {
 			detail["reason"] = "counter_back"
@@ -201,10 +203,15 @@ func (s *Service) enterByPasskey(ctx context.Context, k authn.Keys, r authn.Requ
 		if match.Outcome != authn.Right {
 			refusal := policy.LockoutOf(rows, k.Now).WrongCode(rows.Charged, k.Now)
 			refusal.Key = "error.passkey_refused"
-			detail["reason"] = "wrong_code"
+			tries := rows.Charged.Count.Tries
+			detail["reason"], detail["tries"] = "wrong_code", strconv.Itoa(tries)
 			ev := s.event("sign_in.refused", authn.Refused, rows, b.Client, k.Now, detail)
 			ev.Actor = ""
-			return authn.Refuse(refusal, ev)
+			v := authn.Refuse(refusal, ev)
+			if tries >= policy.Share(rows.Lane) {
+				v = v.And(s.locked(rows, rows.Lane, b.Client, k.Now))
+			}
+			return v
 		}
 		writes := append([]authn.Write{authn.Settle{Outcome: authn.Right, Step: match.Step}}, changed(*f, match)...)
 		v := s.admit(rows, proofOf(m, *f, match, k.Now), Begin{Company: b.Company, ReturnTo: b.ReturnTo, Client: b.Client}, writes, k.Now, &st)
@@ -258,6 +265,18 @@ func answers(rows *authn.Rows, m authn.Ceremony, v Verify) (string, error) {
 	return "", unknownPasskey()
 }
 
+// inOrder looks at the count of an answer that was checked before another one was
+// settled: whichever comes second must be the later one.
+func inOrder(f authn.Factor, match authn.Match) authn.Match {
+	if f.Kind == authn.WebAuthn && match.Outcome == authn.Right && match.Step > 0 && match.Step <= f.LastStep {
+		match.Step, match.Noted = 0, append(slices.Clip(match.Noted), counterBack)
+	}
+	return match
+}
+
+// counterBack is the event of a count of signatures that did not grow.
+const counterBack = "passkey.counter_back"
+
 // proofOf is what a right answer is.
 func proofOf(m authn.Method, f authn.Factor, match authn.Match, now time.Time) authn.Proof {
 	p := authn.Proof{Kind: m.Kind(), Factor: f.ID, Traits: m.Traits(), At: now, Step: match.Step, AMR: match.AMR}
@@ -278,7 +297,7 @@ func changed(f authn.Factor, match authn.Match) []authn.Write {
 
 // copied refuses a right answer of what seems to be a copy, where the company wants that.
 func copied(rows *authn.Rows, match authn.Match, now time.Time) error {
-	if match.Outcome != authn.Right || !slices.Contains(match.Noted, "passkey.counter_back") {
+	if match.Outcome != authn.Right || !slices.Contains(match.Noted, counterBack) {
 		return nil
 	}
 	if doc, err := policy.Current(*rows.Company, now); err == nil && !doc.BlocksCopied() {

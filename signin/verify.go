@@ -151,6 +151,7 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 // judge turns what a method found into what is written.
 func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c authn.Client, now time.Time, st *Status) authn.Verdict {
 	factor := *rows.Charged.Factor
+	match = inOrder(factor, match)
 	detail := map[string]string{"method": string(m.Kind()), "factor": factor.ID}
 	if refusal := copied(rows, match, now); refusal != nil {
 		detail["reason"] = "counter_back"
@@ -319,9 +320,7 @@ func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, det
 		writes = append(writes, authn.PutUser{User: u})
 	}
 	if tries >= policy.Share(rows.Attempt.Lane) {
-		more = append(more, s.event("factor.locked", authn.Refused, rows, c, now, map[string]string{
-			"factor": rows.Charged.Factor.ID, "lane": string(rows.Attempt.Lane),
-		}))
+		more = append(more, s.locked(rows, rows.Attempt.Lane, c, now))
 	}
 	detail["tries"] = strconv.Itoa(tries) // the person hears of many
 	ev := s.event("factor.refused", authn.Refused, rows, c, now, detail)
@@ -333,6 +332,11 @@ func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, det
 		v = v.And(e)
 	}
 	return v
+}
+
+// locked is the event of the answer that used a lane's share up.
+func (s *Service) locked(rows *authn.Rows, lane authn.Lane, c authn.Client, now time.Time) authn.Event {
+	return s.event("factor.locked", authn.Refused, rows, c, now, map[string]string{"factor": rows.Charged.Factor.ID, "lane": string(lane)})
 }
 
 // codeUsed says that a code was used, and what comes next.

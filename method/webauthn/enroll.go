@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -108,9 +109,8 @@ func (m *Method) Confirm(_ context.Context, r authn.Request, a authn.Answer) (au
 		nil, params, protocol.AttestationPolicy{}, protocol.SignaturePolicy{}); err != nil {
 		return wrong, nil //nolint:nilerr // what is wrong with it is nobody's business
 	}
-	// A key that cannot be read would be found out at the first sign-in by it.
-	if _, err := webauthncose.ParsePublicKey(made.AttData.CredentialPublicKey); err != nil {
-		return wrong, nil //nolint:nilerr // the same
+	if !usable(made.AttData.CredentialPublicKey) {
+		return wrong, nil
 	}
 	info := Info{
 		ID: made.AttData.CredentialID, AAGUID: model(made.AttData.AAGUID), Transports: transports(p.Response.Transports), Attachment: string(p.AuthenticatorAttachment),
@@ -144,6 +144,27 @@ func (m *Method) meets(d Demands, info *Info, p *protocol.ParsedCredentialCreati
 	}
 	info.Attested = true
 	return nil
+}
+
+// Sizes of RSA keys, in bits: the least is that of NIST SP 800-131A section 3, and checking
+// with the longest takes well under a millisecond.
+const (
+	leastRSA   = 2048
+	longestRSA = 8192
+)
+
+// usable reports whether a key is one that answers can be checked with, and not anybody's:
+// otherwise that would be found out at the first sign-in by it.
+func usable(cose []byte) bool {
+	key, err := webauthncose.ParsePublicKey(cose)
+	if err != nil {
+		return false
+	}
+	if k, ok := key.(webauthncose.RSAPublicKeyData); ok {
+		n, e := new(big.Int).SetBytes(k.Modulus), new(big.Int).SetBytes(k.Exponent)
+		return n.BitLen() >= leastRSA && n.BitLen() <= longestRSA && n.Bit(0) == 1 && e.Bit(0) == 1 && e.BitLen() > 1 && e.BitLen() < 32
+	}
+	return true
 }
 
 // hostOf is the host of an origin; false: it is none, or nothing that passkeys work on.

@@ -270,8 +270,10 @@ func (m *Method) Verify(_ context.Context, r authn.Request, a authn.Answer) (aut
 		false, k.Alone, true, r.Secret, protocol.SignaturePolicy{}); err != nil {
 		return wrong, nil //nolint:nilerr // what is wrong with it is nobody's business
 	}
+	// Step 19: what can be synced does not become a key that never leaves its device. The
+	// reverse is handled below, since some passkeys do that.
 	flags := p.Response.AuthenticatorData.Flags
-	if !sound(flags) {
+	if !sound(flags) || info.Synced && !flags.HasBackupEligible() {
 		return wrong, nil
 	}
 	match := authn.Match{Outcome: authn.Right, AMR: amr(flags), Traits: m.shown(flags)}
@@ -296,8 +298,7 @@ func (m *Method) Verify(_ context.Context, r authn.Request, a authn.Answer) (aut
 }
 
 // What an answer can show besides, as types of events: the count of signatures went
-// back, as a copied key's does; a passkey can be synced now that could not before, or
-// the reverse.
+// back, as a copied key's does; a passkey can be synced now that could not before.
 const (
 	CounterBack   = "passkey.counter_back"
 	BackupChanged = "passkey.backup_changed"
