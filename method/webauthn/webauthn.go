@@ -103,6 +103,9 @@ func New(c Config) (*Method, error) {
 // /.well-known/webauthn.
 func (m *Method) Origins() []string { return slices.Clone(m.origins) }
 
+// ModelName is what authenticators of a model are called; empty: not known.
+func (m *Method) ModelName(aaguid string) string { return m.c.ModelName(aaguid) }
+
 // ID is the relying party's.
 func (m *Method) ID() string { return m.c.ID }
 
