@@ -238,6 +238,9 @@ func (d Document) contradictions(f *findings, traits func(authn.Kind) (authn.Tra
 			break
 		}
 	}
+	if t, ok := d.Only(traits)(authn.WebAuthn); ok && !t.Attests && d.passkeys().attested() {
+		f.wrong("passkeys.attested", "no_models", nil)
+	}
 	for role, n := range d.ProofsByRole {
 		strong := 0 // kinds of ways that the role's people can prove
 		for _, t := range own {

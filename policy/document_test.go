@@ -167,6 +167,11 @@ func TestContradictions_G2_std21(t *testing.T) {
 		{`"two_factor":"on","proofs_by_role":{"owner":2}`, []authn.Kind{authn.TOTP, authn.Email}, ""},
 		{`"two_factor":"on","proofs_by_role":{"owner":2},"strength":{"owner":"phishing_resistant"}`, []authn.Kind{authn.TOTP, authn.WebAuthn}, "policy.proofs_by_role no_method"},
 		{`"two_factor":"on","proofs_by_role":{"agent":2},"strength":{"owner":"phishing_resistant"}`, []authn.Kind{authn.TOTP, authn.WebAuthn}, ""},
+		{`"two_factor":"on","passkeys":{"device_bound":true}`, []authn.Kind{authn.WebAuthn}, ""},
+		{`"two_factor":"on","passkeys":{"attested":true}`, []authn.Kind{authn.WebAuthn}, "policy.passkeys.attested no_models"},
+		{`"two_factor":"on","passkeys":{"models":["2fc0579f-8113-47ea-b116-bb5a8db9202a"]}`, []authn.Kind{authn.WebAuthn}, "policy.passkeys.attested no_models"},
+		{`"two_factor":"on","passkeys":{"attested":true}`, []authn.Kind{authn.TOTP}, ""},
+		{`"two_factor":"off","passkeys":{"attested":true}`, []authn.Kind{authn.WebAuthn}, ""},
 		{`"two_factor":"on","next":{"from":"2027-01-01T00:00:00Z","document":{"format":1,"two_factor":"required"}}`, nil, "policy.next.document.methods no_way"},
 	} {
 		d, err := policy.Parse([]byte(`{"format":1,` + tt.doc + `}`))

@@ -344,3 +344,14 @@ func (w *world) dump() string {
 	}
 	return b.String()
 }
+
+// hides holds the store to what it says of tokens: none lies in the database or the log.
+func (w *world) hides(tokens ...authn.Token) {
+	w.t.Helper()
+	all := w.dump() + w.Log.String()
+	for _, t := range tokens {
+		if strings.Contains(all, string(t.Secret)) || strings.Contains(all, fmt.Sprintf("%x", t.Secret)) || strings.Contains(all, t.Reveal()) {
+			w.t.Errorf("%s: the token lies about", t.ID)
+		}
+	}
+}

@@ -372,7 +372,7 @@ func (s *Service) confirmedAgain(rows *authn.Rows, need policy.Need, c authn.Cli
 // browser (requirement F6); empty: none.
 func used(proofs []authn.Proof) string {
 	for _, p := range proofs {
-		if p.Kind.Own() && p.Kind != authn.Invitation {
+		if p.Kind.Own() {
 			return p.Factor
 		}
 	}

@@ -138,7 +138,7 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 			return authn.Drop(err, policy.LockoutOf(rows, now).GiveBack(rows.Charged))
 		}
 		verdict := s.judge(rows, m, match, o.Client, now, &st)
-		if match.Outcome == authn.Right {
+		if match.Outcome == authn.Right && verdict.Refusal() == nil {
 			verdict = verdict.With(policy.CameBack(price, rows.Charged.Factor, rows.Charged.Challenges, rows.User.ID)...)
 		}
 		if v.Trust {
@@ -189,6 +189,9 @@ func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c a
 			told = &ev
 		}
 		v := s.proved(rows, c, now, st, detail, append(writes, changed(rows, factor, match)...)...)
+		if v.Refusal() != nil {
+			return v
+		}
 		if told != nil {
 			v = v.And(*told)
 		}
@@ -266,7 +269,9 @@ func (s *Service) verifySlow(ctx context.Context, o Opener, v Verify, m authn.Me
 	return st, nil
 }
 
-// proved records one accepted answer, and the session if that was the last.
+// proved records one accepted answer, and the session if that was the last. Where it
+// leads nowhere (an address to come back to was taken away meanwhile), nothing is used
+// up, and it was no guess.
 func (s *Service) proved(rows *authn.Rows, c authn.Client, now time.Time, st *Status, detail map[string]string, writes ...authn.Write) authn.Verdict {
 	need, err := s.next(rows, rows.Attempt.Proofs, now)
 	if err != nil {
@@ -283,7 +288,11 @@ func (s *Service) proved(rows *authn.Rows, c authn.Client, now time.Time, st *St
 	if need.State != authn.Complete {
 		return authn.Accept(s.event("factor.proved", authn.Succeeded, rows, c, now, detail), writes...)
 	}
-	return s.complete(rows, need, c, now, st, writes, detail)
+	v := s.complete(rows, need, c, now, st, writes, detail)
+	if err := v.Refusal(); err != nil && rows.Charged != nil {
+		return authn.Drop(err, policy.LockoutOf(rows, now).GiveBack(rows.Charged))
+	}
+	return v
 }
 
 // afterPassword reports whether what a stranger does wrong in the attempt says that

@@ -27,23 +27,7 @@ func returning(t *testing.T) (*sallyporttest.Server, sallyporttest.Person, authn
 		c.Actions = []authn.Action{{Name: "billing.change", Title: "change the billing details"}}
 	})
 	maya := s.AddUser(t, s.Company, "maya", true)
-	op, may := directory.TheOperator(s.Company.ID), []string{"attempts.assert", "grants.redeem"}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	_, err := s.Directory.SaveRole(t.Context(), op, directory.RoleChange{Name: "app", Title: "App", Permissions: may})
-	must(err)
-	company, err := s.Directory.Company(t.Context(), "acme")
-	must(err)
-	app, err := s.Directory.CreateUser(t.Context(), company, directory.NewUser{Login: "app", Roles: []string{"app"}})
-	must(err)
-	k, token, err := s.Directory.CreateKey(t.Context(), op, directory.NewKey{Name: "app", Owner: app.ID, Scopes: may})
-	must(err)
-	_, err = s.Directory.AddReturnAddress(t.Context(), op, k.ID, backTo, "")
-	must(err)
+	_, token := s.AddApplication(t, s.Company, "app", backTo, "attempts.assert", "grants.redeem")
 	return s, maya, token
 }
 

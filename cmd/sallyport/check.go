@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,6 +48,9 @@ func (p *program) checkCommand() *cobra.Command {
 			}
 		}
 		if err := cfg.Leaked.check(); err != nil {
+			return err
+		}
+		if _, err := cfg.Passkeys.models(time.Now, silent); err != nil {
 			return err
 		}
 		if _, err := cfg.senders(); err != nil {

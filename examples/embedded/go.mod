@@ -4,7 +4,7 @@ go 1.26.0
 
 require (
 	github.com/sallyport-mfa/sallyport v0.0.0
-	golang.org/x/crypto v0.57.0
+	golang.org/x/crypto v0.58.0
 )
 
 require (

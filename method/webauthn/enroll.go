@@ -2,7 +2,6 @@ package webauthn
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -30,6 +29,7 @@ const (
 	errSynced   = "error.passkey_synced"
 	errModel    = "error.passkey_model"
 	errAttested = "error.passkey_attested"
+	errBroken   = "error.passkey_broken" // its makers said that the model is not safe
 )
 
 func (d Demands) attested() bool { return d.Attested || len(d.Models) > 0 }
@@ -120,21 +120,23 @@ func (m *Method) Confirm(_ context.Context, r authn.Request, a authn.Answer) (au
 		return authn.Match{}, err
 	}
 	match := authn.Match{Outcome: authn.Right, Step: int64(made.Counter), AMR: amr(made.Flags), Traits: m.shown(made.Flags),
-		Made: &authn.Made{ID: info.ID, Secret: made.AttData.CredentialPublicKey, Name: m.c.ModelName(info.AAGUID)}}
+		Made: &authn.Made{ID: info.ID, Secret: made.AttData.CredentialPublicKey, Name: m.c.Models.Name(info.AAGUID)}}
 	match.Data, err = info.encode()
 	return match, err
 }
 
 // meets says whether the credential is one that the company takes.
 func (m *Method) meets(d Demands, info *Info, p *protocol.ParsedCredentialCreationData) error {
+	if known, ok := m.c.Models.Of(info.AAGUID); ok && known.Refused != "" {
+		return &authn.Error{Code: authn.PolicyForbids, Key: errBroken}
+	}
 	if d.Bound && info.Synced {
 		return &authn.Error{Code: authn.PolicyForbids, Key: errSynced}
 	}
 	if !d.attested() {
 		return nil
 	}
-	o, sum := p.Response.AttestationObject, sha256.Sum256(p.Raw.AttestationResponse.ClientDataJSON)
-	if m.c.Metadata == nil || o.Format == string(protocol.AttestationFormatNone) || o.VerifyAttestation(sum[:], m.c.Metadata, protocol.AttestationPolicy{}, protocol.SignaturePolicy{}) != nil {
+	if m.c.Models.Attest(&p.Response.AttestationObject) != nil {
 		return &authn.Error{Code: authn.PolicyForbids, Key: errAttested}
 	}
 	if len(d.Models) > 0 && !slices.Contains(d.Models, info.AAGUID) {

@@ -21,7 +21,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-webauthn/webauthn/metadata"
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 	"github.com/google/uuid"
@@ -49,11 +48,9 @@ type Config struct {
 	// Related are further origins that answers may come from, "https://login.example.org"
 	// (section 5.11).
 	Related []string
-	// Metadata has the roots of authenticators' attestation; nil: none can be attested.
-	Metadata metadata.Provider
-	// ModelName is what authenticators of a model are called; nil, or empty: not known.
-	ModelName func(aaguid string) string
-	Random    io.Reader // nil: crypto/rand
+	// Models are what is known of authenticators; nil: none can be attested.
+	Models *Models
+	Random io.Reader // nil: crypto/rand
 }
 
 // Method is authn.Ceremony for passkeys and security keys. It is safe for concurrent use.
@@ -93,9 +90,6 @@ func New(c Config) (*Method, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	if c.ModelName == nil {
-		c.ModelName = func(string) string { return "" }
-	}
 	return &Method{c: c, origins: append([]string{own}, c.Related...)}, nil
 }
 
@@ -104,7 +98,7 @@ func New(c Config) (*Method, error) {
 func (m *Method) Origins() []string { return slices.Clone(m.origins) }
 
 // ModelName is what authenticators of a model are called; empty: not known.
-func (m *Method) ModelName(aaguid string) string { return m.c.ModelName(aaguid) }
+func (m *Method) ModelName(aaguid string) string { return m.c.Models.Name(aaguid) }
 
 // ID is the relying party's.
 func (m *Method) ID() string { return m.c.ID }
@@ -115,7 +109,7 @@ func (m *Method) Kind() authn.Kind { return authn.WebAuthn }
 // Traits are what every answer shows; that the device made sure who holds it, an answer
 // says for itself.
 func (m *Method) Traits() authn.Traits {
-	return authn.Traits{Possession: true, PhishingResistant: true}
+	return authn.Traits{Possession: true, PhishingResistant: true, Attests: m.c.Models.Info().Models > 0}
 }
 
 // Quick is false: a signature takes up to a millisecond.
@@ -337,9 +331,7 @@ func amr(f protocol.AuthenticatorFlags) string {
 }
 
 func (m *Method) shown(f protocol.AuthenticatorFlags) *authn.Traits {
-	t := m.Traits()
-	t.UserVerified = f.HasUserVerified()
-	return &t
+	return &authn.Traits{Possession: true, PhishingResistant: true, UserVerified: f.HasUserVerified()}
 }
 
 func unpadded(s string) ([]byte, error) { return base64.RawURLEncoding.DecodeString(s) }
