@@ -2,7 +2,9 @@ package signin_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
@@ -48,7 +50,7 @@ func TestPasskeyRulesAtUse_N1_rul52(t *testing.T) {
 	} else {
 		refusedAs(t, err, "error.passkey_synced")
 	}
-	if _, err := w.SignIn.StepUp(t.Context(), st.Token, "", "", authn.Client{Browser: "b1"}); !errors.Is(err, authn.Unauthenticated) {
+	if _, err := w.SignIn.StepUp(t.Context(), st.SessionToken, "", "", authn.Client{Browser: "b1"}); !errors.Is(err, authn.Unauthenticated) {
 		t.Errorf("its session: %v", err)
 	}
 	if st := w.mustBegin(maya, authn.Client{}); st.Need.State != authn.Denied || st.Need.Denied != policy.NotTaken {
@@ -128,4 +130,41 @@ func TestPasskeyWholeSignInByPolicy_G1_G3_G4(t *testing.T) {
 	w.rule(func(d *policy.Document) { d.TwoFactor, d.Strength = policy.Off, nil })
 	_, err = w.SignIn.Passkeys(t.Context(), "acme", authn.Client{Browser: "b1"})
 	refusedAs(t, err, "error.method_not_offered")
+}
+
+// cve-74: whoever is asked for a passkey may choose a weaker way only where the company
+// lets them. What they then show is what the session says, and a browser that was never
+// used before is told of, with a link to secure the account.
+func TestWeakerWayBesideAPasskey_cve74(t *testing.T) {
+	w, maya, _ := keyed(t)
+	_, maya.Secret = w.AddApp(t, maya.User)
+	known, strange := authn.Client{Browser: "b1"}, authn.Client{Browser: "b2"}
+	for _, c := range []authn.Client{known, strange} {
+		st, err := w.SignIn.Verify(t.Context(), signin.OpenerOf(w.mustBegin(maya, c).Token, c), signin.Verify{Method: authn.TOTP, Answer: authn.Answer{Code: w.Code(t, maya.Secret)}})
+		if err != nil || st.Session == nil || slices.Contains(st.Session.AMR, "hwk") || slices.Contains(st.Session.AMR, "swk") {
+			t.Fatalf("%+v %v", st, err)
+		}
+		w.Clock.Advance(time.Minute)
+	}
+	if n := len(w.eventsOf(maya, "session.new_browser")); n == 0 {
+		t.Error("nobody is told of the strange browser")
+	}
+	// "Strongest only" is a role's strength: then there is no choice, and the session of
+	// the weaker way is over.
+	st, err := w.SignIn.Verify(t.Context(), signin.OpenerOf(w.mustBegin(maya, known).Token, known), signin.Verify{Method: authn.TOTP, Answer: authn.Answer{Code: w.Code(t, maya.Secret)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.rule(func(d *policy.Document) { d.Strength = map[string]policy.Strength{"member": policy.PhishingResistant} })
+	begun := w.mustBegin(maya, known)
+	if offers := begun.Need.Offers; len(offers) != 1 || offers[0].Kind != authn.WebAuthn {
+		t.Errorf("%+v", offers)
+	}
+	w.Clock.Advance(time.Minute)
+	if _, err := w.SignIn.Verify(t.Context(), signin.OpenerOf(begun.Token, known), signin.Verify{Method: authn.TOTP, Answer: authn.Answer{Code: w.Code(t, maya.Secret)}}); !errors.Is(err, authn.Invalid) {
+		t.Errorf("a weaker way that is not offered: %v", err)
+	}
+	if _, err := w.SignIn.StepUp(t.Context(), st.SessionToken, "", "", known); !errors.Is(err, authn.Unauthenticated) {
+		t.Errorf("the session of the weaker way: %v", err)
+	}
 }
