@@ -76,6 +76,8 @@ type Traits struct {
 	// UserVerified: the device made sure who holds it, by something known or by a part
 	// of the body, so that it needs nothing known besides (NIST SP 800-63B-4 section 3.1.7).
 	UserVerified bool
+	// Attests: who made the device can be proven here. A proof does not say so.
+	Attests bool `json:",omitempty"`
 	// Recovery marks what helps out when the usual ways are not at hand: never the
 	// preferred one, and no step-up for those who have another (ruling 26).
 	Recovery bool

@@ -164,6 +164,12 @@ func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.
 	if err != nil {
 		return authn.Drop(fmt.Errorf("enroll: %w", err))
 	}
+	if match.Made != nil {
+		f.Data = match.Data
+		if rule := doc.Unmet(f); rule != "" { // the rules of now, and not of when it was asked for
+			return authn.Drop(policy.NotTakenError(rule), policy.LockoutOf(rows, now).GiveBack(rows.Charged))
+		}
+	}
 	f.Round = doc.AllowedAgain[f.Kind]
 	f.State, f.ConfirmAt, f.LastStep, f.ExpiresAt = authn.Confirmed, now, match.Step, time.Time{}
 	if rows.Attempt != nil && opened(rows.Attempt.Proofs) {
@@ -174,7 +180,7 @@ func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.
 		writes = append(writes, authn.ConsumeChallenges{Factor: f.ID})
 	}
 	if made := match.Made; made != nil {
-		f.Name, f.Data = made.Name, match.Data
+		f.Name = made.Name
 		writes = append(writes, authn.SetCredential{ID: f.ID, Made: *made, Data: match.Data})
 	}
 	writes = append(writes, authn.ActivateFactor{ID: f.ID, At: now, Step: match.Step, ProbationUntil: f.ProbationUntil, Round: f.Round})

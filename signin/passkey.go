@@ -58,7 +58,7 @@ func (s *Service) Passkeys(ctx context.Context, company string, c authn.Client) 
 	if err != nil {
 		return PasskeyAsk{}, fmt.Errorf("signin: %w", err)
 	}
-	if !doc.Offers(authn.WebAuthn) {
+	if doc.TwoFactor == policy.Off || !doc.Offers(authn.WebAuthn) {
 		return PasskeyAsk{}, notOffered()
 	}
 	q, err := m.Get(authn.Request{Company: in, Client: c, Now: now.Unix()}, nil)
@@ -175,10 +175,30 @@ func (s *Service) passkeyOf(rows *authn.Rows, m authn.Ceremony, credential []byt
 			return f.ID, nil
 		}
 	}
-	if !doc.Offers(authn.WebAuthn) || slices.ContainsFunc(rows.Factors, func(f authn.Factor) bool { return m.Holds(f, credential) }) {
+	if doc.TwoFactor == policy.Off || !doc.Offers(authn.WebAuthn) {
+		return "", notOffered()
+	}
+	if err := notTaken(rows, doc, m, credential); err != nil {
+		return "", err
+	}
+	if slices.ContainsFunc(rows.Factors, func(f authn.Factor) bool { return m.Holds(f, credential) }) {
 		return "", notOffered() // it is theirs, and sleeps or has to be confirmed again
 	}
 	return "", unknownPasskey()
+}
+
+// notTaken refuses a passkey of the person that does not meet the company's rules for
+// them; nil: it is none. The id of a credential is random: only who has it knows one.
+func notTaken(rows *authn.Rows, doc policy.Document, m authn.Ceremony, credential []byte) error {
+	if doc.Sleeps(*rows.User) {
+		return nil
+	}
+	for _, f := range rows.Factors {
+		if rule := doc.Unmet(f); rule != "" && f.State == authn.Confirmed && m.Holds(f, credential) {
+			return policy.NotTakenError(rule)
+		}
+	}
+	return nil
 }
 
 // enterByPasskey is the second half.
@@ -190,9 +210,6 @@ func (s *Service) enterByPasskey(ctx context.Context, k authn.Keys, r authn.Requ
 		f := rows.Charged.Factor
 		if rows.User == nil || f == nil || rows.User.ID != r.User.ID || rows.User.Epoch != r.User.Epoch {
 			return authn.Drop(authn.Conflict)
-		}
-		if _, err := s.passkeyOf(rows, m, k.Credential, k.Now); err != nil {
-			return authn.Drop(err)
 		}
 		match := inOrder(*f, match)
 		detail := map[string]string{"method": string(authn.WebAuthn), "factor": f.ID}
@@ -213,7 +230,12 @@ func (s *Service) enterByPasskey(ctx context.Context, k authn.Keys, r authn.Requ
 			}
 			return v
 		}
-		writes := append([]authn.Write{authn.Settle{Outcome: authn.Right, Step: match.Step}}, changed(*f, match)...)
+		writes := append([]authn.Write{authn.Settle{Outcome: authn.Right, Step: match.Step}}, changed(rows, *f, match)...)
+		// The policy may have changed since, or what this answer says of the passkey.
+		if _, err := s.passkeyOf(rows, m, k.Credential, k.Now); err != nil {
+			detail["reason"] = "not_taken"
+			return s.noted(authn.Refuse(err, s.event("sign_in.refused", authn.Refused, rows, b.Client, k.Now, detail), writes...), rows, b.Client, k.Now, *f, match)
+		}
 		v := s.admit(rows, proofOf(m, *f, match, k.Now), Begin{Company: b.Company, ReturnTo: b.ReturnTo, Client: b.Client}, writes, k.Now, &st)
 		return s.noted(v, rows, b.Client, k.Now, *f, match)
 	})
@@ -247,7 +269,7 @@ func (s *Service) question(rows *authn.Rows, m authn.Ceremony, now time.Time, st
 
 // answers finds the factor that an answer is from. Nothing is charged for what answers
 // no question that is still open, nor for a credential that is not the person's.
-func answers(rows *authn.Rows, m authn.Ceremony, v Verify) (string, error) {
+func answers(rows *authn.Rows, doc policy.Document, m authn.Ceremony, v Verify) (string, error) {
 	credential, challenge, err := m.Answered(v.Answer)
 	if err != nil {
 		return "", err
@@ -259,7 +281,7 @@ func answers(rows *authn.Rows, m authn.Ceremony, v Verify) (string, error) {
 	}
 	for _, f := range rows.Factors {
 		if m.Holds(f, credential) && (v.Factor == "" || v.Factor == f.ID) {
-			return f.ID, nil
+			return f.ID, notTaken(rows, doc, m, credential)
 		}
 	}
 	return "", unknownPasskey()
@@ -286,12 +308,15 @@ func proofOf(m authn.Method, f authn.Factor, match authn.Match, now time.Time) a
 	return p
 }
 
-// changed writes what a right answer said anew of its factor.
-func changed(f authn.Factor, match authn.Match) []authn.Write {
+// changed writes what a right answer said anew of its factor, and holds it to that from now on.
+func changed(rows *authn.Rows, f authn.Factor, match authn.Match) []authn.Write {
 	if match.Data == nil {
 		return nil
 	}
 	f.Data = match.Data
+	if row := rows.Factor(f.ID); row != nil {
+		row.Data = match.Data
+	}
 	return []authn.Write{authn.PutFactor{Factor: f}}
 }
 

@@ -86,7 +86,11 @@ func (s *Service) choose(rows *authn.Rows, v Verify, now time.Time) (string, err
 		return "", nil
 	}
 	if m, ok := s.methods[v.Method].(authn.Ceremony); ok && v.found == "" {
-		if v.Factor, err = answers(rows, m, v); err != nil {
+		doc, err := policy.Current(*rows.Company, now)
+		if err == nil {
+			v.Factor, err = answers(rows, doc, m, v)
+		}
+		if err != nil {
 			return "", err
 		}
 	}
@@ -185,7 +189,7 @@ func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c a
 			ev := s.event("backup_code.used", authn.Succeeded, rows, c, now, map[string]string{"left": strconv.Itoa(max(factor.Left-1, 0))})
 			told = &ev
 		}
-		v := s.proved(rows, c, now, st, detail, append(writes, changed(factor, match)...)...)
+		v := s.proved(rows, c, now, st, detail, append(writes, changed(rows, factor, match)...)...)
 		if v.Refusal() != nil {
 			return v
 		}

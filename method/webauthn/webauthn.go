@@ -97,6 +97,9 @@ func New(c Config) (*Method, error) {
 // /.well-known/webauthn.
 func (m *Method) Origins() []string { return slices.Clone(m.origins) }
 
+// ModelName is what authenticators of a model are called; empty: not known.
+func (m *Method) ModelName(aaguid string) string { return m.c.Models.Name(aaguid) }
+
 // ID is the relying party's.
 func (m *Method) ID() string { return m.c.ID }
 
@@ -106,7 +109,7 @@ func (m *Method) Kind() authn.Kind { return authn.WebAuthn }
 // Traits are what every answer shows; that the device made sure who holds it, an answer
 // says for itself.
 func (m *Method) Traits() authn.Traits {
-	return authn.Traits{Possession: true, PhishingResistant: true}
+	return authn.Traits{Possession: true, PhishingResistant: true, Attests: m.c.Models.Info().Models > 0}
 }
 
 // Quick is false: a signature takes up to a millisecond.
@@ -329,9 +332,7 @@ func amr(f protocol.AuthenticatorFlags) string {
 }
 
 func (m *Method) shown(f protocol.AuthenticatorFlags) *authn.Traits {
-	t := m.Traits()
-	t.UserVerified = f.HasUserVerified()
-	return &t
+	return &authn.Traits{Possession: true, PhishingResistant: true, UserVerified: f.HasUserVerified()}
 }
 
 func unpadded(s string) ([]byte, error) { return base64.RawURLEncoding.DecodeString(s) }
