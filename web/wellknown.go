@@ -11,12 +11,6 @@ import (
 // under /.well-known (RFC 8615): always at the root of an origin, also where the rest
 // of that origin is a host program's.
 
-// The pages of one's own passkeys.
-const (
-	passkeysPath   = "/account/security/passkeys"
-	newPasskeyPath = "/account/security/passkeys/new"
-)
-
 // relying is a method whose credentials are bound to a name; method/webauthn's is one.
 type relying interface {
 	Origins() []string // where they may be used, the server's own first
@@ -28,7 +22,8 @@ func (h *Handler) mountWellKnown(m *httpserve.Mux) {
 	if !ok {
 		return
 	}
-	m.Handle("GET /.well-known/passkey-endpoints", document(map[string]string{"enroll": h.c.PublicURL + newPasskeyPath, "manage": h.c.PublicURL + passkeysPath}))
+	page := h.c.PublicURL + securityPath + "/passkeys" // of the list, where one is added, too
+	m.Handle("GET /.well-known/passkey-endpoints", document(map[string]string{"enroll": page, "manage": page}))
 	if origins := keys.Origins(); len(origins) > 1 {
 		m.Handle("GET /.well-known/webauthn", document(map[string][]string{"origins": origins}))
 	}

@@ -56,7 +56,7 @@ func TestWellKnown_passkeys(t *testing.T) {
 					continue
 				}
 				if address == endpoints {
-					want = map[string]any{"enroll": s.URL + "/account/security/passkeys/new", "manage": s.URL + "/account/security/passkeys"}
+					want = map[string]any{"enroll": s.URL + "/account/security/passkeys", "manage": s.URL + "/account/security/passkeys"}
 				}
 				var got any
 				if err := json.Unmarshal([]byte(b.plain), &got); err != nil || b.status != http.StatusOK || !reflect.DeepEqual(got, want) {

@@ -122,7 +122,7 @@ func (d *Demo) passkeys(ctx context.Context) (string, error) {
 	if err != nil || !rules.Offers(authn.WebAuthn) {
 		return "", err
 	}
-	return d.URL() + "/account/security/passkeys/new", nil
+	return d.URL() + "/account/security/passkeys", nil
 }
 
 // Curl is a sign-in by the JSON API, to be pasted into a shell: begin, have a

@@ -31,7 +31,7 @@ func TestPasskey_N1(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if page := string(raw); !strings.Contains(page, `id="passkey"`) || !strings.Contains(page, `href="`+s.url+`/account/security/passkeys/new"`) {
+		if page := string(raw); !strings.Contains(page, `id="passkey"`) || !strings.Contains(page, `href="`+s.url+`/account/security/passkeys"`) {
 			t.Errorf("%s: the tour leads to no passkey", host)
 		}
 	}
