@@ -100,7 +100,8 @@ type Config struct {
 	Banner string
 	// OpenAPI is the document that the API reference is made of; empty: there is none.
 	OpenAPI []byte
-	// PublicURL is the address of the server, for the examples; needed with OpenAPI.
+	// PublicURL is the address of the server, for the examples and for those who look for
+	// the pages of passkeys; needed with OpenAPI and with passkeys.
 	PublicURL string
 
 	Now    func() time.Time            // nil: time.Now
@@ -183,7 +184,6 @@ const (
 func (h *Handler) Mount(m *httpserve.Mux) {
 	h.serves, h.mux = m.Serves, m
 	m.Handle("GET /{$}", httpserve.Page(h.root))
-	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	m.Handle("POST "+appearancePath, httpserve.Page(h.postAppearance))
 	h.mountSignIn(m)
 	h.mountAccount(m)
@@ -196,6 +196,7 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	h.mountPolicy(m)
 	h.mountBranding(m)
 	h.mountDocs(m)
+	h.mountWellKnown(m)
 	m.Handle("GET /assets/{file}", httpserve.Page(serveAsset))
 	m.Handle("GET /healthz", httpserve.Page(h.healthz))
 	m.Handle("GET /readyz", httpserve.Page(h.readyz))
@@ -231,13 +232,6 @@ func (h *Handler) mountSignIn(m *httpserve.Mux) {
 // root leads a bare host name to where people begin.
 func (h *Handler) root(w http.ResponseWriter, r *http.Request) error {
 	seeOther(w, h.c.Home)
-	return nil
-}
-
-// wellKnownPassword is where password managers look (W3C, "A Well-Known URL for
-// Changing Passwords").
-func (h *Handler) wellKnownPassword(w http.ResponseWriter, r *http.Request) error {
-	seeOther(w, passwordPath)
 	return nil
 }
 
