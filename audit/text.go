@@ -9,10 +9,15 @@ func TextKey(e authn.Event, has func(key string) bool) string {
 	key := "event." + e.Type
 	if e.Actor == "" && has(key+".nobody") {
 		// At sign-in: the password was right, and that does not say who it was.
-		if own := key + ".nobody." + e.Personal.Detail["reason"]; has(own) {
-			return own
+		for _, detail := range []string{"reason", "method"} {
+			if own := key + ".nobody." + e.Personal.Detail[detail]; has(own) {
+				return own
+			}
 		}
 		return key + ".nobody"
+	}
+	if own := key + "." + e.Personal.Detail["reason"] + "." + e.Personal.Detail["method"]; has(own) {
+		return own // an answer of a passkey is no code
 	}
 	for _, detail := range []string{"reason", "method", "acr", "channel"} {
 		if d := e.Personal.Detail[detail]; d != "" && has(key+"."+d) {

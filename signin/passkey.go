@@ -78,6 +78,10 @@ func notOffered() error {
 	return &authn.Error{Code: authn.PolicyForbids, Key: "error.method_not_offered"}
 }
 
+// ErrUnknownPasskey is wrapped by the refusal of a passkey that nobody here has, beside
+// those of people who may not sign in: a browser can forget it.
+var ErrUnknownPasskey = errors.New("signin: nobody has this passkey")
+
 // unknownPasskey is one answer for all that leads to nobody who may sign in by it.
 func unknownPasskey() error {
 	return &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "credential", Code: "unknown", Key: "field.unknown_passkey"}}}
@@ -162,7 +166,10 @@ func (s *Service) payPasskey(ctx context.Context, k authn.Keys, challenge []byte
 
 // passkeyOf is the factor that has the credential, where its person may sign in by it.
 func (s *Service) passkeyOf(rows *authn.Rows, m authn.Ceremony, credential []byte, now time.Time) (string, error) {
-	if u := rows.User; u == nil || u.Status != authn.Active || u.API {
+	if rows.User == nil {
+		return "", fmt.Errorf("%w: %w", ErrUnknownPasskey, unknownPasskey())
+	}
+	if u := rows.User; u.Status != authn.Active || u.API {
 		return "", unknownPasskey()
 	}
 	doc, err := policy.Current(*rows.Company, now)
