@@ -161,6 +161,9 @@ type User struct {
 	// HelpAskedAt is when they asked an administrator for help from the sign-in page
 	// (S9); zero: nobody asked, or it is over.
 	HelpAskedAt time.Time
+	// PasskeyOfferedAt is when setting up a passkey was offered to them after a sign-in,
+	// which is done once; zero: it was not.
+	PasskeyOfferedAt time.Time
 	// Ruling 10: wrong codes after a right password, from unknown browsers.
 	WrongInRow   int       // since the last completed sign-in from an unknown browser
 	WrongInMonth int       // since MonthStart, whatever came between
@@ -264,6 +267,16 @@ type Factor struct {
 	// away, when the person last confirmed it; less than policy says: to be confirmed
 	// again before it counts (ruling 2).
 	Round int
+}
+
+// Detail is what events say of the factor: its name only where a person may have several
+// of the kind, as those are told apart by it.
+func (f Factor) Detail() map[string]string {
+	d := map[string]string{"method": string(f.Kind), "factor": f.ID}
+	if f.Kind.Several() && f.Name != "" {
+		d["called"] = f.Name
+	}
+	return d
 }
 
 // HandedOver reports whether somebody else has seen what the factor's codes are

@@ -79,6 +79,10 @@ func notOffered() error {
 	return &authn.Error{Code: authn.PolicyForbids, Key: "error.method_not_offered"}
 }
 
+// ErrUnknownPasskey is wrapped by the refusal of a passkey that nobody here has, beside
+// those of people who may not sign in: a browser can forget it.
+var ErrUnknownPasskey = errors.New("signin: nobody has this passkey")
+
 // unknownPasskey is one answer for all that leads to nobody who may sign in by it.
 func unknownPasskey() error {
 	return &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "credential", Code: "unknown", Key: "field.unknown_passkey"}}}
@@ -163,7 +167,10 @@ func (s *Service) payPasskey(ctx context.Context, k authn.Keys, challenge []byte
 
 // passkeyOf is the factor that has the credential, where its person may sign in by it.
 func (s *Service) passkeyOf(rows *authn.Rows, m authn.Ceremony, credential []byte, now time.Time) (string, error) {
-	if u := rows.User; u == nil || u.Status != authn.Active || u.API {
+	if rows.User == nil {
+		return "", fmt.Errorf("%w: %w", ErrUnknownPasskey, unknownPasskey())
+	}
+	if u := rows.User; u.Status != authn.Active || u.API {
 		return "", unknownPasskey()
 	}
 	doc, err := policy.Current(*rows.Company, now)
@@ -212,7 +219,7 @@ func (s *Service) enterByPasskey(ctx context.Context, k authn.Keys, r authn.Requ
 			return authn.Drop(authn.Conflict)
 		}
 		match := inOrder(*f, match)
-		detail := map[string]string{"method": string(authn.WebAuthn), "factor": f.ID}
+		detail := f.Detail()
 		if refusal := copied(rows, match, k.Now); refusal != nil {
 			detail["reason"] = "counter_back"
 			return s.noted(authn.Refuse(refusal, s.event("sign_in.refused", authn.Refused, rows, b.Client, k.Now, detail)), rows, b.Client, k.Now, *f, match)
@@ -334,7 +341,7 @@ func copied(rows *authn.Rows, match authn.Match, now time.Time) error {
 // noted adds the events of what a right answer showed besides.
 func (s *Service) noted(v authn.Verdict, rows *authn.Rows, c authn.Client, now time.Time, f authn.Factor, match authn.Match) authn.Verdict {
 	for _, typ := range match.Noted {
-		v = v.And(s.event(typ, authn.Succeeded, rows, c, now, map[string]string{"method": string(f.Kind), "factor": f.ID}))
+		v = v.And(s.event(typ, authn.Succeeded, rows, c, now, f.Detail()))
 	}
 	return v
 }

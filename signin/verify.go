@@ -156,7 +156,7 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c authn.Client, now time.Time, st *Status) authn.Verdict {
 	factor := *rows.Charged.Factor
 	match = inOrder(factor, match)
-	detail := map[string]string{"method": string(m.Kind()), "factor": factor.ID}
+	detail := factor.Detail()
 	if refusal := copied(rows, match, now); refusal != nil {
 		detail["reason"] = "counter_back"
 		return s.noted(authn.Refuse(refusal, s.event("factor.refused", authn.Refused, rows, c, now, detail)), rows, c, now, factor, match)
@@ -340,7 +340,9 @@ func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, det
 
 // locked is the event of the answer that used a lane's share up.
 func (s *Service) locked(rows *authn.Rows, lane authn.Lane, c authn.Client, now time.Time) authn.Event {
-	return s.event("factor.locked", authn.Refused, rows, c, now, map[string]string{"factor": rows.Charged.Factor.ID, "lane": string(lane)})
+	detail := rows.Charged.Factor.Detail()
+	detail["lane"] = string(lane)
+	return s.event("factor.locked", authn.Refused, rows, c, now, detail)
 }
 
 // codeUsed says that a code was used, and what comes next.

@@ -18,7 +18,7 @@ func withCodes(t testing.TB, s *sallyporttest.Server, login string) (sallyportte
 	p := s.AddUser(t, s.Company, login, false)
 	setPolicy(t, s, ownWay(0))
 	b := newBrowser(t, s)
-	b.emailed(login).press("button.option")
+	b.emailed(login).press("button[value=totp]")
 	p.Secret = b.shownKey()
 	b.submit(mainForm, "code", s.Code(t, p.Secret))
 	codes := texts(b.doc.all("#codes li"))

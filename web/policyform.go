@@ -85,9 +85,9 @@ var policySwitches = []struct {
 	{"no_email_fallback", func(d *policy.Document) *bool { return &d.NoEmailFallback }},
 	{"email_after_reset", func(d *policy.Document) *bool { return &d.EmailAfterReset }},
 	{"send_at_once", func(d *policy.Document) *bool { return &d.SendAtOnce }},
-	{"passkeys_block_copied", func(d *policy.Document) *bool { return &passkeysOf(d).BlockCopied }},
-	{"passkeys_device_bound", func(d *policy.Document) *bool { return &passkeysOf(d).DeviceBound }},
-	{"passkeys_attested", func(d *policy.Document) *bool { return &passkeysOf(d).Attested }},
+	{"passkeys_block_copied", func(d *policy.Document) *bool { return &passkeyRules(d).BlockCopied }},
+	{"passkeys_device_bound", func(d *policy.Document) *bool { return &passkeyRules(d).DeviceBound }},
+	{"passkeys_attested", func(d *policy.Document) *bool { return &passkeyRules(d).Attested }},
 }
 
 // When a policy begins to hold.
@@ -121,7 +121,7 @@ func policyValues(d policy.Document, names func(aaguid string) string) url.Value
 	for _, a := range d.TrustFor {
 		f.Add("trust_for", string(a))
 	}
-	f.Set(modelsField, modelLines(passkeysOf(&d).Models, names))
+	f.Set(modelsField, modelLines(passkeyRules(&d).Models, names))
 	f["require_roles"], f["no_trust_roles"] = d.RequireRoles, d.NoTrustRoles
 	for role, s := range d.Strength {
 		f.Set("strength."+role, string(s))

@@ -12,8 +12,8 @@ import (
 // modelsField has one AAGUID on each line; what follows a space is a note.
 const modelsField = "passkeys_models"
 
-// passkeysOf are the rules for passkeys of a document that may be written to.
-func passkeysOf(d *policy.Document) *policy.Passkeys {
+// passkeyRules are the rules for passkeys of a document that may be written to.
+func passkeyRules(d *policy.Document) *policy.Passkeys {
 	if d.Passkeys == nil {
 		d.Passkeys = &policy.Passkeys{}
 	}
@@ -22,7 +22,7 @@ func passkeysOf(d *policy.Document) *policy.Passkeys {
 
 // readPasskeys adds what the form says of models; rules that ask nothing are left out.
 func readPasskeys(f url.Values, d *policy.Document) {
-	p := passkeysOf(d)
+	p := passkeyRules(d)
 	for line := range strings.Lines(f.Get(modelsField)) {
 		if words := strings.Fields(line); len(words) > 0 {
 			p.Models = append(p.Models, strings.ToLower(words[0]))

@@ -46,7 +46,7 @@ func (v *View) facts(d policy.Document, company authn.Company) []fact {
 		}
 	}
 	add("methods", v.listed(list, "admin.policy.methods_all"))
-	add(modelsField, v.listed(v.modelsNamed(passkeysOf(&d).Models), "admin.policy.passkeys_models_all"))
+	add(modelsField, v.listed(v.modelsNamed(passkeyRules(&d).Models), "admin.policy.passkeys_models_all"))
 	list = nil
 	for _, a := range d.OwnWay {
 		list = append(list, v.T("admin.policy.audience."+string(a)))

@@ -33,6 +33,7 @@ type View struct {
 	Warning   bool   // the notice is none of success
 	Person    *person
 	Styles    string // a further stylesheet of this page; empty: none
+	Passkeys  bool   // the page asks the person's device for a passkey
 	Refresh   int    // seconds until the page is loaded again where there is no script; 0: never
 	Reason    string // for what an administrator does, as it was typed
 	Data      any

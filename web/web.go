@@ -21,6 +21,9 @@
 // backup codes, a new password. An invitation's link shows a page; only its form
 // uses it up, so that a mail scanner does not.
 //
+// A passkey is asked for by a script, which posts the answer as a form (passkey.go): the
+// one thing here that needs it, and its pages say so and name the other ways.
+//
 // Duo is asked by a form like that. Its page looks again every few seconds, with a
 // script or by a refresh, until the answer is there; then a form, "Approved –
 // Continue", uses it. A look asks Duo nothing and finishes nothing.
@@ -210,6 +213,8 @@ func (h *Handler) mountSignIn(m *httpserve.Mux) {
 	for _, prefix := range []string{"", "/c/{company}"} {
 		m.Handle("GET "+prefix+signInPath, httpserve.Page(h.getSignIn))
 		m.Handle("POST "+prefix+signInPath, httpserve.Page(h.postSignIn))
+		m.Handle("POST "+prefix+signInPath+passkeySuffix, httpserve.Page(h.postPasskey))
+		m.Handle("POST "+prefix+signInPath+passkeySuffix+"/options", httpserve.JSON(h.postPasskeyAsk))
 		h.mountAttempt(m, prefix+signInPath+"/{attempt}")
 		m.Handle("GET "+prefix+forgotPath, httpserve.Page(h.getForgot))
 		m.Handle("POST "+prefix+forgotPath, httpserve.Page(h.postForgot))
@@ -219,6 +224,7 @@ func (h *Handler) mountSignIn(m *httpserve.Mux) {
 		m.Handle("POST "+prefix+forgotPath+"/{reset}/password", httpserve.Page(h.postResetPassword))
 	}
 	m.Handle("GET "+backupUsedPath, h.account(h.getBackupUsed))
+	m.Handle("GET "+passkeyOfferPath, h.account(h.getPasskeyOffer))
 	m.Handle("GET "+invitationPath+"/{token}", httpserve.Page(h.getInvitation))
 	m.Handle("POST "+invitationPath, httpserve.Page(h.postInvitation))
 	m.Handle("GET "+continuePath, h.account(h.getContinue))
