@@ -149,6 +149,9 @@ func (s *Service) unconfirmed(rows *authn.Rows, w Who, match authn.Match, now ti
 	}
 	refusal := policy.LockoutOf(rows, now).WrongCode(rows.Charged, now)
 	refusal.ClockSkew = time.Duration(match.Skew) * time.Second
+	if rows.Charged.Factor.Kind == authn.WebAuthn {
+		refusal.Key = "error.passkey_refused" // no code was typed
+	}
 	return authn.Refuse(refusal, ev, authn.Settle{
 		Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, now).PausedUntil(now, rows.Charged.Count.Tries),
 	})

@@ -124,7 +124,7 @@ func TestPasskeySetUpOnce_cve27_std72(t *testing.T) {
 	}
 	// A forged answer uses the question up, and costs a try of the set-up.
 	forged := made(t, keys, pend.Options, func(a *sallyporttest.PasskeyAnswer) { a.ClientData.Origin = "https://evil.example" })
-	if err := confirm(who, pend.Factor.ID, forged); code(err) != authn.WrongCode {
+	if err := confirm(who, pend.Factor.ID, forged); code(err) != authn.WrongCode || authn.AsError(err).Key != "error.passkey_refused" {
 		t.Errorf("forged: %v", err)
 	}
 	if err := confirm(who, pend.Factor.ID, mine); code(err) != authn.Expired {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -100,6 +101,7 @@ func runPasskeys(t *testing.T, open opener) {
 			t.Errorf("%d were taken, %d rows left", won.Load(), n)
 		}
 	})
+	t.Run("cve-70 questions that strangers ask have an end", testManyAsks(open))
 	t.Run("std-72 a sign-in has one question at a time, used by its answer", testQuestions(open))
 }
 
@@ -368,6 +370,41 @@ func testQuestions(open opener) func(*testing.T) {
 		k.Now = w.now.Add(authn.CeremonyLives)
 		if err := pay(); !errors.Is(err, authn.Conflict) || len(open) != 0 {
 			t.Errorf("too late: %+v %v", open, err)
+		}
+	}
+}
+
+// testManyAsks fills a company's questions beside the store, which would take long.
+func testManyAsks(open opener) func(*testing.T) {
+	return func(t *testing.T) {
+		w := newWorld(t, open)
+		beta := w.newCompany("beta")
+		w.ask(w.company.ID, "cookie")
+		const batch = 500
+		for n := 0; n < authn.MaxAsks; n += batch {
+			var rows []string
+			args := []any{w.company.ID, []byte{1}, w.now.UnixMicro(), w.now.Add(authn.CeremonyLives).UnixMicro()}
+			for i := range batch {
+				args = append(args, binary.BigEndian.AppendUint32(nil, uint32(n+i)))
+				rows = append(rows, fmt.Sprintf("($1, $%d, $2, $2, $3, $4)", len(args)))
+			}
+			w.exec("INSERT INTO passkey_asks (company, hash, browser, kept, created_at, expires_at) VALUES "+strings.Join(rows, ", "), args...)
+		}
+		ask := func(company string) error {
+			challenge := make([]byte, 32)
+			rand.Read(challenge)
+			a := authn.Ask{Challenge: challenge, Kept: []byte("{}"), CreatedAt: w.now, ExpiresAt: w.now.Add(authn.CeremonyLives)}
+			return w.decide(authn.Keys{Company: company}, func(*authn.Rows) authn.Verdict { return authn.Continue(authn.NewAsk{Ask: a}) })
+		}
+		if err := ask(w.company.ID); !errors.Is(err, authn.Busy) || authn.AsError(err).RetryAfter <= 0 {
+			t.Errorf("one more: %v", err)
+		}
+		w.must(ask(beta.ID))
+		w.now = w.now.Add(authn.CeremonyLives) // they are over, swept or not
+		w.must(ask(w.company.ID))
+		w.must(w.Store.Sweep(w.ctx, w.now))
+		if n := w.count("SELECT COUNT(*) FROM passkey_asks"); n != 1 {
+			t.Errorf("%d left", n)
 		}
 	}
 }

@@ -31,7 +31,8 @@ type ByPasskey struct {
 // Passkeys asks whatever passkey the person's device has for us. Nobody is named and no
 // credential is listed, so that it tells nothing of anybody.
 //
-// Errors: NotFound (company), PolicyForbids (not offered there), TooManyRequests, Busy.
+// Errors: NotFound (company), PolicyForbids (not offered there), TooManyRequests, Busy
+// (with RetryAfter: too many ask).
 func (s *Service) Passkeys(ctx context.Context, company string, c authn.Client) (PasskeyAsk, error) {
 	m, ok := s.methods[authn.WebAuthn].(authn.Ceremony)
 	if !ok {

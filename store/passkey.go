@@ -67,6 +67,9 @@ func askPlace(company string, hash []byte) keyring.AD {
 // does not live longer for it.
 const askAhead = time.Minute
 
+// askRests is when it is worth asking again where too many questions are open.
+const askRests = 30 * time.Second
+
 // loadAsk finds the question that is answered. It is read and deleted in one
 // transaction, under the lock that SpendAsk's row count stands for.
 func (s *Store) loadAsk(tx *Tx, k *authn.Keys, l *loaded) error {
@@ -100,6 +103,14 @@ func (s *Store) newAsk(tx *Tx, k *authn.Keys, l *loaded, a authn.Ask) error {
 	}
 	if len(a.Kept) > maxSecret {
 		return internal("a question of %d bytes", len(a.Kept))
+	}
+	var open int64
+	if _, err := tx.one("SELECT COUNT(*) FROM (SELECT 1 FROM passkey_asks WHERE company = $1 AND expires_at > $2 LIMIT $3) a", []any{&open},
+		l.company, micros(k.Now), authn.MaxAsks); err != nil {
+		return err
+	}
+	if open >= authn.MaxAsks {
+		return &authn.Error{Code: authn.Busy, RetryAfter: askRests}
 	}
 	hash := credentialHash(a.Challenge)
 	n, err := tx.exec("INSERT INTO passkey_asks (company, hash, browser, kept, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
