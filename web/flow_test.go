@@ -297,7 +297,7 @@ func TestCookiesOff(t *testing.T) {
 	b.http.Jar = nil
 	b.send(http.MethodPost, action, values)
 	b.want(400, "/signin").shows("#problem", "Allow cookies")
-	if b.doc.one(t, "#login").attrs["value"] != "maya" || b.doc.one(t, "[name=return_to]").attrs["value"] != "/account" {
+	if b.doc.one(t, "#login").attrs["value"] != "maya" || b.doc.one(t, "[novalidate] [name=return_to]").attrs["value"] != "/account" {
 		t.Error("more is lost than the password")
 	}
 }
@@ -375,7 +375,7 @@ func TestAppearance(t *testing.T) {
 	}
 	b.get("/signin?return_to=/account")
 	theme("form.themes", "dark")
-	if b.want(200, "/signin").doc.one(t, "html").attrs["data-theme"] != "dark" || b.doc.one(t, "[name=return_to]").attrs["value"] != "/account" {
+	if b.want(200, "/signin").doc.one(t, "html").attrs["data-theme"] != "dark" || b.doc.one(t, "[novalidate] [name=return_to]").attrs["value"] != "/account" {
 		t.Error("not dark, or not the same page")
 	}
 	b.signIn(maya).get("/account")
@@ -622,7 +622,7 @@ func TestOff(t *testing.T) {
 	}
 	s.Clock.Advance(61 * time.Minute)
 	b.get("/account/security").want(200, "/signin")
-	if got := b.doc.one(t, "[name=return_to]").attrs["value"]; got != "/account/security" {
+	if got := b.doc.one(t, "[novalidate] [name=return_to]").attrs["value"]; got != "/account/security" {
 		t.Errorf("leads back to %q", got)
 	}
 	b.send(http.MethodPost, "/account/password", sync)
