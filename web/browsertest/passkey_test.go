@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
@@ -191,8 +192,9 @@ func TestPasskeyAutofill_S1(t *testing.T) {
 	tb := newTab(t, s.URL, true)
 	tb.device(platform)
 	tb.passkeyOf(s, maya)
-	tb.menu()
-	tb.press("page.menu.signout")
+	tb.run(chromedp.Func(func(ctx context.Context, s *chromedp.Target) error {
+		return call(ctx, s, network.ClearBrowserCookies, cdp.Empty{})
+	}))
 	// A virtual device has no list to choose from: it takes its only passkey. Nobody
 	// touched the page, as they do who choose.
 	tb.forgive("NavigationEntryMarkedSkippable")
