@@ -166,6 +166,10 @@ func TestPasskeySignInRefused_S1_rul49_cve66(t *testing.T) {
 	bare := newBrowser(t, s)
 	bare.send(http.MethodPost, "/signin/passkey", url.Values{"form": {"x"}, "credential": {"x"}})
 	bare.want(400, "/signin/passkey").shows("#problem", "no cookie")
+	bare = newBrowser(t, s)
+	if bare.send(http.MethodPost, "/signin/passkey/options", url.Values{"form": {"x"}}); bare.status != 200 || strings.TrimSpace(bare.plain) != "null" {
+		t.Errorf("asked without a cookie: %d %s", bare.status, bare.plain)
+	}
 }
 
 // The company decides whether a passkey alone lets people in.
