@@ -185,7 +185,7 @@ func TestSetUpEndsInSignIn(t *testing.T) {
 	second := b.path
 	b.get(path).press("button[value=totp]") // begun again: one is pending, not two
 	b.get(second).want(404, second)
-	for _, kind := range []string{"email", "password", "backup_code", "webauthn", ""} {
+	for _, kind := range []string{"email", "password", "backup_code", "bypass_code", ""} {
 		_, values := b.get(path).fill(b.form(mainForm))
 		values.Set("kind", kind)
 		b.send(http.MethodPost, path+"/setup", values)

@@ -115,6 +115,9 @@ func (h *Handler) postPasskeyAsk(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if httpserve.ClientOf(r).Browser == "" {
+		return httpserve.WriteJSON(w, http.StatusOK, json.RawMessage("null")) // cookies are off: the page says so when something is sent
+	}
 	if err := h.c.Cookies.CheckSignInForm(r); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 )
@@ -165,6 +166,10 @@ func TestPasskeySignInRefused_S1_rul49_cve66(t *testing.T) {
 	bare := newBrowser(t, s)
 	bare.send(http.MethodPost, "/signin/passkey", url.Values{"form": {"x"}, "credential": {"x"}})
 	bare.want(400, "/signin/passkey").shows("#problem", "no cookie")
+	bare = newBrowser(t, s)
+	if bare.send(http.MethodPost, "/signin/passkey/options", url.Values{"form": {"x"}}); bare.status != 200 || strings.TrimSpace(bare.plain) != "null" {
+		t.Errorf("asked without a cookie: %d %s", bare.status, bare.plain)
+	}
 }
 
 // The company decides whether a passkey alone lets people in.
@@ -324,6 +329,29 @@ func TestPasskeysOfTheAccount_S19_E1(t *testing.T) {
 	if got := b.doc.one(t, "[data-unknown-passkey]").attrs; got["data-unknown-passkey"] != b64(other.Credentials()[0].ID) || got["data-host"] != "localhost" {
 		t.Errorf("told of %v", got)
 	}
+}
+
+// As many as there can be, each with a title of its own.
+func TestPasskeysAtMost(t *testing.T) {
+	s := newServer(t)
+	maya, keys := keyed(t, s, "maya", true)
+	for range enroll.MaxSeveral - 1 {
+		s.AddPasskey(t, maya.User, s.Passkeys(t))
+	}
+	b := newBrowser(t, s)
+	b.get("/signin").submit(alonePasskey, "credential", b.signs(alonePasskey, keys)).want(200, "/continue")
+	b.get(passkeysPage).shows("#full", "20 passkeys, which is as many as can be")
+	titles := texts(b.doc.all("#passkeys .item-t bdi"))
+	if slices.Sort(titles); len(titles) != enroll.MaxSeveral || len(slices.Compact(titles)) != enroll.MaxSeveral {
+		t.Errorf("%q", titles)
+	}
+	if len(b.doc.all("main form[action="+passkeysPage+"]")) != 0 {
+		t.Error("another can be added")
+	}
+	b.send(http.MethodPost, passkeysPage, url.Values{"form": {b.formValue()}})
+	b.follow().want(200, passkeysPage).shows("#full", "as many as can be")
+	s.SetPolicy(t, "acme", func(d *policy.Document) { d.Methods = []authn.Kind{authn.TOTP} })
+	b.get(passkeysPage).shows("#closed", "Not used at your company").get("/account/security").shows("#passkeys", "does not use it")
 }
 
 // F3, E1, rul-1: set up in the sign-in that demands it.

@@ -112,13 +112,13 @@ func TestReturnPages_std59_cve64(t *testing.T) {
 		"https://app.example.com/x/../back?x=1", "https://evil.example/?" + backTo, backTo + "%0d%0aLocation: https://evil.example", backTo + " ", "https://app.example.com%00.evil.example/back?x=1",
 	} {
 		b.get("/signin?return_to=" + url.QueryEscape(to) + "&nonce=" + backNonce)
-		if b.status != 200 || b.doc.one(t, "[name=return_to]").attrs["value"] != "" {
-			t.Errorf("%q: %d %q", to, b.status, b.doc.one(t, "[name=return_to]").attrs["value"])
+		if b.status != 200 || b.doc.one(t, "[novalidate] [name=return_to]").attrs["value"] != "" {
+			t.Errorf("%q: %d %q", to, b.status, b.doc.one(t, "[novalidate] [name=return_to]").attrs["value"])
 		}
 	}
 	for _, nonce := range []string{"", "short", strings.Repeat("x", 201), "n-0S6_WzA2Mj of-16", "<script>alert(1)</script>"} {
 		b.get("/signin?return_to=" + url.QueryEscape(backTo) + "&nonce=" + url.QueryEscape(nonce))
-		if got := b.doc.one(t, "[name=return_to]").attrs["value"]; got != "" {
+		if got := b.doc.one(t, "[novalidate] [name=return_to]").attrs["value"]; got != "" {
 			t.Errorf("nonce %q: %q", nonce, got)
 		}
 	}

@@ -279,6 +279,9 @@ func (h *Handler) appWay(v *View, cur session.Current, ru rules) wayRow {
 	}
 	setUp := wayAction{Label: v.T("page.security.app_set_up"), Name: v.T("page.security.set_up_label", "Way", row.Name), Class: "btn-primary",
 		Action: appPath, Field: "replaces"}
+	if h.offers(authn.WebAuthn) && !ru.closed(authn.WebAuthn) && len(passkeysOf(cur.Factors)) == 0 {
+		setUp.Class = "" // a passkey is the better one
+	}
 	if f != nil {
 		setUp.Label, setUp.Name = v.T("page.security.app_again"), v.T("page.security.again_label", "Way", row.Name)
 		setUp.Class, setUp.Value = "", f.ID

@@ -34,9 +34,11 @@
     const body = new URLSearchParams();
     for (const field of form.querySelectorAll('input[type=hidden]')) if (field.name !== 'credential') body.set(field.name, field.value);
     const answer = await fetch(form.dataset.options, { method: 'POST', body, headers: { Accept: 'application/json' }, redirect: 'manual', signal: options.signal });
-    if (!answer.ok) throw new DOMException('', answer.status >= 429 ? 'NetworkError' : 'ServerSays');
+    if (!answer.ok) throw new DOMException('', answer.status >= ('autofill' in form.dataset ? 429 : 500) ? 'NetworkError' : 'ServerSays');
     const make = form.dataset.passkey === 'create';
-    const publicKey = read(await answer.json(), make);
+    const question = await answer.json();
+    if (!question) throw new DOMException('', 'ServerSays');
+    const publicKey = read(question, make);
     return write(await navigator.credentials[form.dataset.passkey]({ publicKey, ...options }));
   };
   const send = (form, credential) => {
