@@ -2,9 +2,12 @@ package enroll_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
+	"github.com/sallyport-mfa/sallyport/enroll"
 	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/signin"
 )
 
 // A new passkey is held to the rules of when it was asked for, and to those of when it
@@ -55,5 +58,35 @@ func TestPasskeyRulesAtSetUp_N1(t *testing.T) {
 	}
 	if _, err := w.Enroll.Confirm(t.Context(), who, p.Factor.ID, 0, authn.Answer{Credential: made}); err != nil {
 		t.Errorf("a key that stays: %v", err)
+	}
+}
+
+// Who has only a passkey that does not count sets up another one while the proof by it is
+// recent; after that they are told which rule it does not meet.
+func TestPasskeyNotTakenAndSetUp_N1(t *testing.T) {
+	w := newWorld(t)
+	maya := w.AddUser(t, w.Company, "maya", false)
+	keys := w.Passkeys(t)
+	w.AddPasskey(t, maya.User, keys)
+	ask, err := w.SignIn.Passkeys(t.Context(), "acme", here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := keys.Sign(ask.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := w.SignIn.BeginByPasskey(t.Context(), signin.ByPasskey{Company: "acme", Credential: signed, Client: here})
+	if err != nil || st.Session == nil {
+		t.Fatalf("%+v %v", st, err)
+	}
+	w.SetPolicy(t, "acme", func(d *policy.Document) { d.Passkeys = &policy.Passkeys{Attested: true} })
+	who := enroll.Who{Token: st.SessionToken, Client: here}
+	if _, err := w.Enroll.Begin(t.Context(), who, authn.WebAuthn, ""); err != nil {
+		t.Errorf("just proven: %v", err)
+	}
+	w.Clock.Advance(11 * time.Minute)
+	if _, err := w.Enroll.Begin(t.Context(), who, authn.WebAuthn, ""); authn.AsError(err).TextKey() != "error.passkey_attested" {
+		t.Errorf("too long ago: %v", err)
 	}
 }

@@ -580,19 +580,3 @@ func (a Asked) rank(o Offer) int {
 	}
 	return r
 }
-
-// amr maps kinds to the values of RFC 8176 section 2. A code by e-mail travels
-// by a channel of its own, and shows nothing that the person has; so does a link
-// that an administrator gave, which is why putting off set-up after one leaves a
-// session that showed as much as one after a code.
-var amr = map[authn.Kind]string{
-	authn.Password:   "pwd",
-	authn.TOTP:       "otp",
-	authn.BackupCode: "otp",
-	authn.SMS:        "sms",
-	authn.Duo:        "pop", // of the key in its app; a call or a passcode says so in the proof
-	authn.Email:      "mca",
-	authn.Invitation: "mca",
-	authn.Trusted:    AMRTrusted,
-	authn.Asserted:   AMRCaller,
-}
