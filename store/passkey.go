@@ -52,7 +52,7 @@ func (s *Store) loadCredential(tx *Tx, k *authn.Keys, lock bool, l *loaded) erro
 }
 
 // askBrowser binds a question to the browser that asked it: an answer that somebody
-// else brought signs nobody in as them (cve-42). Programs have no cookie.
+// else brought signs nobody in as them. Programs have no cookie.
 func askBrowser(key *keyring.DataKey, browser, company string, challenge []byte) []byte {
 	sum := key.MAC("passkey ask", []byte(browser), []byte(company), challenge)
 	return sum[:]
