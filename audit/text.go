@@ -3,8 +3,8 @@ package audit
 import "github.com/sallyport-mfa/sallyport/authn"
 
 // TextKey is the catalogue key of what an event says: of its type, and where
-// there is one, of the type with its reason, method, strength or channel. has asks the
-// catalogue.
+// there is one, of the type with its reason, method, strength or channel, or with its
+// reason and method. has asks the catalogue.
 func TextKey(e authn.Event, has func(key string) bool) string {
 	key := "event." + e.Type
 	if e.Actor == "" && has(key+".nobody") {
@@ -21,7 +21,11 @@ func TextKey(e authn.Event, has func(key string) bool) string {
 	}
 	for _, detail := range []string{"reason", "method", "acr", "channel"} {
 		if d := e.Personal.Detail[detail]; d != "" && has(key+"."+d) {
-			return key + "." + d
+			key += "." + d
+			if own := key + "." + e.Personal.Detail["method"]; has(own) {
+				return own
+			}
+			return key
 		}
 	}
 	if !has(key) {

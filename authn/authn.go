@@ -264,6 +264,16 @@ type Factor struct {
 	Round int
 }
 
+// Detail is what events say of the factor: its name only where a person may have several
+// of the kind, as those are told apart by it.
+func (f Factor) Detail() map[string]string {
+	d := map[string]string{"method": string(f.Kind), "factor": f.ID}
+	if f.Kind.Several() && f.Name != "" {
+		d["called"] = f.Name
+	}
+	return d
+}
+
 // HandedOver reports whether somebody else has seen what the factor's codes are
 // made from. It never is a proof by itself: at its first use the person replaces
 // it (ruling 17).

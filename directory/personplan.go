@@ -35,10 +35,6 @@ func wayOf(rows *authn.Rows, id string) (authn.Factor, error) {
 	return *f, nil
 }
 
-func wayDetail(f authn.Factor) map[string]string {
-	return map[string]string{"method": string(f.Kind), "factor": f.ID}
-}
-
 // checkFactor wants the argument "factor".
 func (a asked) checkFactor() error {
 	if !authn.CheckID(authn.FactorID, a.Args["factor"]) {
@@ -74,7 +70,7 @@ func planReset(_ context.Context, _ *Service, a asked) (change, error) {
 		}) {
 			writes = append(writes, authn.DeleteFactor{ID: saved.ID})
 		}
-		detail := wayDetail(f)
+		detail := f.Detail()
 		detail["before"] = string(f.State)
 		return Done{Detail: detail, Writes: writes}, nil
 	}, nil
@@ -106,7 +102,7 @@ func planState(to authn.FactorState) plan {
 			case !f.Kind.Own(), f.State != authn.Confirmed && f.State != authn.Asleep, f.State == to:
 				return Done{}, &authn.Error{Code: authn.Conflict, Key: "error.factor_state"}
 			}
-			detail := wayDetail(f)
+			detail := f.Detail()
 			detail["before"], detail["after"] = string(f.State), string(to)
 			f.State = to
 			a.out.Factor = &f
@@ -129,7 +125,7 @@ func planPrefer(_ context.Context, _ *Service, a asked) (change, error) {
 		}
 		u.Preferred = f.ID
 		a.out.Factor = &f
-		return Done{Detail: wayDetail(f)}, nil
+		return Done{Detail: f.Detail()}, nil
 	}, nil
 }
 
@@ -263,7 +259,7 @@ func (s *Service) begin(a asked, kind authn.Kind, shown authn.Shown, lives time.
 			f.Attempt = rows.By.Session.Attempt
 		}
 		a.out.Factor = &f
-		return Done{Detail: wayDetail(f), Writes: []authn.Write{authn.NewFactor{Factor: f, Secret: shown.Secret, Subject: shown.Subject}}}, nil
+		return Done{Detail: f.Detail(), Writes: []authn.Write{authn.NewFactor{Factor: f, Secret: shown.Secret, Subject: shown.Subject}}}, nil
 	}
 }
 

@@ -316,7 +316,7 @@ func (s *Service) event(typ string, rows *authn.Rows, w Who, now time.Time, f au
 		ev.Personal.Address = w.Client.Address.String()
 	}
 	if f.ID != "" {
-		ev.Personal.Detail = map[string]string{"method": string(f.Kind), "factor": f.ID}
+		ev.Personal.Detail = f.Detail()
 	}
 	return ev
 }

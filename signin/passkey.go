@@ -200,7 +200,7 @@ func (s *Service) enterByPasskey(ctx context.Context, k authn.Keys, r authn.Requ
 		if _, err := s.passkeyOf(rows, m, k.Credential, k.Now); err != nil {
 			return authn.Drop(err)
 		}
-		detail := map[string]string{"method": string(authn.WebAuthn), "factor": f.ID}
+		detail := f.Detail()
 		if refusal := copied(rows, match, k.Now); refusal != nil {
 			detail["reason"] = "counter_back"
 			return s.noted(authn.Refuse(refusal, s.event("sign_in.refused", authn.Refused, rows, b.Client, k.Now, detail)), rows, b.Client, k.Now, *f, match)
@@ -297,7 +297,7 @@ func copied(rows *authn.Rows, match authn.Match, now time.Time) error {
 // noted adds the events of what a right answer showed besides.
 func (s *Service) noted(v authn.Verdict, rows *authn.Rows, c authn.Client, now time.Time, f authn.Factor, match authn.Match) authn.Verdict {
 	for _, typ := range match.Noted {
-		v = v.And(s.event(typ, authn.Succeeded, rows, c, now, map[string]string{"method": string(f.Kind), "factor": f.ID}))
+		v = v.And(s.event(typ, authn.Succeeded, rows, c, now, f.Detail()))
 	}
 	return v
 }

@@ -151,7 +151,7 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 // judge turns what a method found into what is written.
 func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c authn.Client, now time.Time, st *Status) authn.Verdict {
 	factor := *rows.Charged.Factor
-	detail := map[string]string{"method": string(m.Kind()), "factor": factor.ID}
+	detail := factor.Detail()
 	if refusal := copied(rows, match, now); refusal != nil {
 		detail["reason"] = "counter_back"
 		return s.noted(authn.Refuse(refusal, s.event("factor.refused", authn.Refused, rows, c, now, detail)), rows, c, now, factor, match)
@@ -310,9 +310,9 @@ func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, det
 		writes = append(writes, authn.PutUser{User: u})
 	}
 	if tries >= policy.Share(rows.Attempt.Lane) {
-		more = append(more, s.event("factor.locked", authn.Refused, rows, c, now, map[string]string{
-			"factor": rows.Charged.Factor.ID, "lane": string(rows.Attempt.Lane),
-		}))
+		what := rows.Charged.Factor.Detail()
+		what["lane"] = string(rows.Attempt.Lane)
+		more = append(more, s.event("factor.locked", authn.Refused, rows, c, now, what))
 	}
 	detail["tries"] = strconv.Itoa(tries) // the person hears of many
 	ev := s.event("factor.refused", authn.Refused, rows, c, now, detail)
