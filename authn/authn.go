@@ -159,6 +159,9 @@ type User struct {
 	// HelpAskedAt is when they asked an administrator for help from the sign-in page
 	// (S9); zero: nobody asked, or it is over.
 	HelpAskedAt time.Time
+	// PasskeyOfferedAt is when setting up a passkey was offered to them after a sign-in,
+	// which is done once; zero: it was not.
+	PasskeyOfferedAt time.Time
 	// Ruling 10: wrong codes after a right password, from unknown browsers.
 	WrongInRow   int       // since the last completed sign-in from an unknown browser
 	WrongInMonth int       // since MonthStart, whatever came between

@@ -205,8 +205,12 @@ func (h *Handler) completed(w http.ResponseWriter, r *http.Request, st signin.St
 	if st.User.Locale != "" {
 		h.remember(w, langCookie, st.User.Locale)
 	}
-	if usedBackup(st.Attempt.Proofs) {
+	if proved(st.Attempt.Proofs, authn.BackupCode) {
 		seeOther(w, backupUsedPath)
+		return nil
+	}
+	if h.offerPasskey(r, st) {
+		seeOther(w, passkeyOfferPath)
 		return nil
 	}
 	if to, leaves := authn.ParseReturn(st.Session.ReturnTo); leaves {

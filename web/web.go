@@ -223,6 +223,7 @@ func (h *Handler) mountSignIn(m *httpserve.Mux) {
 		m.Handle("POST "+prefix+forgotPath+"/{reset}/password", httpserve.Page(h.postResetPassword))
 	}
 	m.Handle("GET "+backupUsedPath, h.account(h.getBackupUsed))
+	m.Handle("GET "+passkeyOfferPath, h.account(h.getPasskeyOffer))
 	m.Handle("GET "+invitationPath+"/{token}", httpserve.Page(h.getInvitation))
 	m.Handle("POST "+invitationPath, httpserve.Page(h.postInvitation))
 	m.Handle("GET "+continuePath, h.account(h.getContinue))
