@@ -21,11 +21,7 @@ func TextKey(e authn.Event, has func(key string) bool) string {
 	}
 	for _, detail := range []string{"reason", "method", "acr", "channel"} {
 		if d := e.Personal.Detail[detail]; d != "" && has(key+"."+d) {
-			key += "." + d
-			if own := key + "." + e.Personal.Detail["method"]; has(own) {
-				return own
-			}
-			return key
+			return key + "." + d
 		}
 	}
 	if !has(key) {

@@ -15,9 +15,6 @@ import (
 // passkey, once to a person.
 const passkeyOfferPath = "/signin/passkey-offer"
 
-// passkeySetUpPath begins the set-up of a passkey, by a form.
-const passkeySetUpPath = "/account/security/passkeys"
-
 // canCookie is "1" in a browser whose device can make a passkey; app.js writes it. It
 // decides nothing but whether one is offered.
 const canCookie = "sallyport_passkeys"
@@ -59,7 +56,7 @@ func (h *Handler) getPasskeyOffer(w http.ResponseWriter, r *http.Request, cur se
 	}
 	v := h.personal(r, cur)
 	v.Shape, v.Person, v.Section = Card, nil, ""
-	v.Title, v.Data = v.T("page.passkey_offer.title"), passkeyOfferPage{SetUp: passkeySetUpPath, Later: continuePath}
+	v.Title, v.Data = v.T("page.passkey_offer.title"), passkeyOfferPage{SetUp: passkeysPath, Later: continuePath}
 	return h.draw(w, http.StatusOK, "passkeyoffer.html", v)
 }
 
