@@ -182,11 +182,15 @@ func planHelpCode(_ context.Context, s *Service, a asked) (change, error) {
 // PreparedLives is for how long a person can confirm what was prepared for them.
 const PreparedLives = 7 * 24 * time.Hour
 
+// CanPrepare reports whether a way of the kind can be prepared for its person. What is
+// made on their own device, an app or a passkey, cannot.
+func CanPrepare(k authn.Kind) bool { return k == authn.SMS || k == authn.Email || k == authn.Duo }
+
 // planPrepare makes a way that the person confirms, with a code that is sent
 // there or by approving it at Duo. Until then it is nothing.
 func planPrepare(ctx context.Context, s *Service, a asked) (change, error) {
 	kind := authn.Kind(a.Args["method"])
-	if kind != authn.SMS && kind != authn.Email && kind != authn.Duo {
+	if !CanPrepare(kind) {
 		return nil, authn.InvalidField("method", "not_one_of", nil)
 	}
 	// What the method does not use would be shown to whoever agrees to it.

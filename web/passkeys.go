@@ -69,6 +69,12 @@ type credential struct {
 	Synced bool   `json:"be"`
 }
 
+// credentialOf is that of a passkey; what cannot be read is shown as not synced.
+func credentialOf(f authn.Factor) (c credential) {
+	_ = json.Unmarshal(f.Data, &c)
+	return c
+}
+
 // passkeysOf are a person's, the oldest first.
 func passkeysOf(factors []authn.Factor) []authn.Factor {
 	var list []authn.Factor
@@ -143,8 +149,7 @@ func (h *Handler) drawPasskeys(w http.ResponseWriter, r *http.Request, status in
 
 // passkeyRow is a passkey in the list, and its credential's id.
 func (h *Handler) passkeyRow(v *View, cur session.Current, ru rules, f authn.Factor, name string) (passkeyRow, string) {
-	var c credential
-	_ = json.Unmarshal(f.Data, &c) // what cannot be read is shown as not synced
+	c := credentialOf(f)
 	at := passkeysPath + "/" + url.PathEscape(f.ID)
 	row := passkeyRow{Name: nameOf(f.ID, at+"/name", name, ""), Synced: c.Synced, Off: at + "/off"}
 	row.Name.Typed, row.Name.Label = name, v.T("page.passkeys.name_label")
