@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"encoding/json"
 	"math"
 	"net/http"
 	"net/url"
@@ -405,19 +404,6 @@ func (p *confirmPage) offer(v *View, st signin.Status, o policy.Offer) {
 		p.Show, p.To, p.Until = confirmSent, v.Rich(v.of("page.sent.to", o.Kind), "Address", o.SentTo), v.Seconds(sent[len(sent)-1].ExpiresAt)
 	}
 	p.Again = v.again(len(sent) > 0, st.ResendAt(o.Factor), "")
-}
-
-// postConfirmPasskey is the question of a confirmation by passkey, for the script.
-func (h *Handler) postConfirmPasskey(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	_, o, err := h.openStepUp(r, cur)
-	if err != nil {
-		return h.overOrElse(w, err)
-	}
-	_, sent, err := h.c.SignIn.Challenge(r.Context(), o, authn.WebAuthn, "")
-	if err != nil {
-		return err
-	}
-	return httpserve.WriteJSON(w, http.StatusOK, json.RawMessage(sent.Options))
 }
 
 func (v *View) confirmWays(action string, offers []policy.Offer) []confirmWay {

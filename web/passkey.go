@@ -11,6 +11,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/policy"
+	"github.com/sallyport-mfa/sallyport/session"
 	"github.com/sallyport-mfa/sallyport/signin"
 )
 
@@ -242,6 +243,19 @@ func (v *View) askPasskey(options string) passkeyAsk {
 // postPasskeyOptions is the question of a second step, for the script.
 func (h *Handler) postPasskeyOptions(w http.ResponseWriter, r *http.Request, s step, _ url.Values) error {
 	_, sent, err := h.c.SignIn.Challenge(r.Context(), s.opener, authn.WebAuthn, "")
+	if err != nil {
+		return err
+	}
+	return httpserve.WriteJSON(w, http.StatusOK, json.RawMessage(sent.Options))
+}
+
+// postConfirmPasskey is the question of a confirmation by passkey, for the script.
+func (h *Handler) postConfirmPasskey(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	_, o, err := h.openStepUp(r, cur)
+	if err != nil {
+		return h.overOrElse(w, err)
+	}
+	_, sent, err := h.c.SignIn.Challenge(r.Context(), o, authn.WebAuthn, "")
 	if err != nil {
 		return err
 	}

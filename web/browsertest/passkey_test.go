@@ -117,8 +117,8 @@ func TestPasskey_N1_N2_S1_S6_S19(t *testing.T) {
 	s := named(t)
 	maya := s.AddUser(t, s.Company, "maya", false)
 	tb := newTab(t, s.URL, true)
-	phone := tb.device(platform)
 	tb.signIn(s, maya)
+	phone := tb.device(platform) // now, so that none is offered after the sign-in
 	tb.page("security/passkey-none", 200)
 	tb.open("/account/security/passkeys")
 	tb.page("passkeys/none", 200)
@@ -190,8 +190,7 @@ func TestPasskeyAutofill_S1(t *testing.T) {
 	s := named(t)
 	maya := s.AddUser(t, s.Company, "maya", false)
 	tb := newTab(t, s.URL, true)
-	tb.device(platform)
-	tb.passkeyOf(s, maya)
+	tb.passkeyOf(s, maya, platform)
 	tb.run(chromedp.Func(func(ctx context.Context, s *chromedp.Target) error {
 		return call(ctx, s, network.ClearBrowserCookies, cdp.Empty{})
 	}))
@@ -202,16 +201,18 @@ func TestPasskeyAutofill_S1(t *testing.T) {
 	tb.lands("/account/activity")
 }
 
-// passkeyOf sets up the person's first passkey.
-func (tb *tab) passkeyOf(s *sallyporttest.Server, p sallyporttest.Person) {
+// passkeyOf gives the browser an authenticator, and sets up the person's first passkey.
+func (tb *tab) passkeyOf(s *sallyporttest.Server, p sallyporttest.Person, o webauthn.VirtualAuthenticatorOptions) *device {
 	tb.t.Helper()
 	tb.signIn(s, p)
+	d := tb.device(o)
 	tb.open("/account/security/passkeys")
 	tb.press("page.passkeys.add")
 	tb.prove(s, p)
 	tb.lands("/account/security/passkeys/fac_")
 	tb.press("page.passkey.make")
 	tb.saveCodes()
+	return d
 }
 
 // S6: a key for the pocket is the second step. Turning away, and taking the key away,
@@ -221,8 +222,7 @@ func TestPasskeySecondStep_S6(t *testing.T) {
 	s := named(t)
 	maya := s.AddUser(t, s.Company, "maya", false)
 	tb := newTab(t, s.URL, true)
-	key := tb.device(pocket)
-	tb.passkeyOf(s, maya)
+	key := tb.passkeyOf(s, maya, pocket)
 	if list := key.keys(); len(list) != 1 || list[0].IsResidentCredential {
 		t.Fatalf("the key has %+v", list)
 	}
@@ -338,9 +338,8 @@ func TestPasskeyOldBrowser(t *testing.T) {
 	s := named(t)
 	maya := s.AddUser(t, s.Company, "maya", false)
 	tb := newTab(t, s.URL, true)
-	tb.device(pocket)
 	tb.before(`delete PublicKeyCredential.parseCreationOptionsFromJSON; delete PublicKeyCredential.parseRequestOptionsFromJSON; PublicKeyCredential.prototype.toJSON = () => { throw new TypeError('Illegal invocation') }`)
-	tb.passkeyOf(s, maya)
+	tb.passkeyOf(s, maya, pocket)
 	tb.signOut()
 	tb.password("maya", sallyporttest.Password)
 	tb.press("page.passkey.button")
