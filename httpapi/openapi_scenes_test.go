@@ -15,7 +15,7 @@ import (
 
 // scenes are the examples of single operations: what they need beyond a good
 // request of somebody with an app. nil: nothing.
-var scenes = logoScenes(map[string]scene{
+var scenes = passkeyScenes(logoScenes(map[string]scene{
 	"branding none":                 nil,
 	"branding saved":                branded(""),
 	"set_branding saved":            nil,
@@ -585,4 +585,4 @@ var scenes = logoScenes(map[string]scene{
 
 	"step_up need_factor":   nil,
 	"step_up need_password": plain(false),
-})
+}))
