@@ -30,7 +30,7 @@ func TestExampleSecondFactor_rul22(t *testing.T) {
 			cmd := start(t, ctx)
 			s := newShop(t)
 			self := "http://localhost:" + freePort(t)
-			k, key := s.asserting(s.Company, "orchard", "attempts.assert")
+			k, key := s.application(s.Company, "orchard", "attempts.assert")
 			_, err := s.Directory.AddReturnAddress(t.Context(), directory.TheOperator(s.Company.ID), k.ID, self+"/signed-in", "the example")
 			s.must(err)
 			cmd.Env = append(os.Environ(), "SALLYPORT_URL="+s.URL, "SALLYPORT_KEY="+key.Reveal(), "APP_URL="+self)

@@ -153,7 +153,7 @@ func TestHostUsers_asserted_rul36_rul22(t *testing.T) {
 	if _, err := h.SignIn.Begin(t.Context(), signin.Begin{Login: "maya", Password: hostPassword, Client: authn.Client{Browser: "b"}}); err != nil {
 		t.Fatal(err)
 	}
-	_, key := (&shop{Server: h.Server, t: t}).asserting(h.Company, "app", "attempts.assert")
+	_, key := (&shop{Server: h.Server, t: t}).application(h.Company, "app", "attempts.assert")
 	assert := func() error {
 		_, err := h.SignIn.Assert(t.Context(), signin.Assertion{Key: key, User: "maya", Nonce: "a-nonce-of-the-application"})
 		return err

@@ -59,6 +59,7 @@ var mayImport = map[string][]string{
 	"internal/phone":      {"text"},
 	"geoip":               {"authn"},
 	"internal/csvfile":    {},
+	"internal/fidometa":   {},
 	"message/*":           {"authn", "internal/egress", "message/httpsend"},
 	"message/auditstream": {"authn", "internal/egress", "message/webhook"}, // whose signature it shares
 	"internal/httpserve":  {"authn"},

@@ -150,6 +150,8 @@ func TestThreatModel_std41_numbers(t *testing.T) {
 		"policy.KnownAfterRow":   strconv.Itoa(policy.KnownAfterRow),
 		"policy.KnownAfterMonth": strconv.Itoa(policy.KnownAfterMonth),
 		"policy.Month":           span(policy.Month),
+		"authn.CeremonyLives":    span(authn.CeremonyLives),
+		"authn.MaxAsks":          strconv.Itoa(authn.MaxAsks),
 		"Lifetimes.Attempt":      span(life.Attempt),
 		"Lifetimes.Setup":        span(life.Setup),
 		"Lifetimes.Session":      span(life.Session),

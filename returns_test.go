@@ -23,22 +23,11 @@ const (
 	nonce  = "n-0S6_WzA2Mj-of-16"
 )
 
-// asserting is the key of an application that checks passwords itself, with a return
-// address; scopes are what it may do.
-func (s *shop) asserting(c authn.Company, name string, scopes ...string) (authn.APIKey, authn.Token) {
+// application is a key of a program that people are led back to at
+// "https://<name>.example.com/back"; scopes are what it may do.
+func (s *shop) application(c authn.Company, name string, scopes ...string) (authn.APIKey, authn.Token) {
 	s.t.Helper()
-	op := directory.TheOperator(c.ID)
-	_, err := s.Directory.SaveRole(s.t.Context(), op, directory.RoleChange{Name: "app-" + name, Title: "App " + name, Permissions: scopes})
-	s.must(err)
-	c, err = s.Directory.Company(s.t.Context(), c.Slug)
-	s.must(err)
-	owner, err := s.Directory.CreateUser(s.t.Context(), c, directory.NewUser{Login: "owner-" + name, Roles: []string{"app-" + name}})
-	s.must(err)
-	k, token, err := s.Directory.CreateKey(s.t.Context(), op, directory.NewKey{Name: name, Owner: owner.ID, Scopes: scopes})
-	s.must(err)
-	_, err = s.Directory.AddReturnAddress(s.t.Context(), op, k.ID, "https://"+name+".example.com/back", "its own")
-	s.must(err)
-	return k, token
+	return s.AddApplication(s.t, c, name, "https://"+name+".example.com/back", scopes...)
 }
 
 func (s *shop) exchange(w authn.Token, handle string) (directory.ToldOf, error) {
@@ -56,7 +45,7 @@ func (s *shop) assert(a signin.Assertion) signin.Status {
 // they are, how and when, with its own nonce.
 func TestReturn_rul57(t *testing.T) {
 	s := newShop(t)
-	k, key := s.asserting(s.Company, "app", "grants.redeem")
+	k, key := s.application(s.Company, "app", "grants.redeem")
 	session := s.signIn(s.maya)
 	handed, err := s.SignIn.Return(t.Context(), session, authn.Return{Address: backTo, Nonce: nonce}, authn.Client{})
 	s.must(err)
@@ -93,10 +82,10 @@ func TestReturn_rul57(t *testing.T) {
 // What a handle is not good for: cve-34, cve-52, cve-54, rul-3, rul-57.
 func TestHandleIsGoodForNothingElse_rul57_cve34_cve54(t *testing.T) {
 	s := newShop(t)
-	_, key := s.asserting(s.Company, "app", "grants.redeem")
-	_, another := s.asserting(s.Company, "other", "grants.redeem")
+	_, key := s.application(s.Company, "app", "grants.redeem")
+	_, another := s.application(s.Company, "other", "grants.redeem")
 	globex := s.AddCompany(t, "globex", "Globex")
-	_, elsewhere := s.asserting(globex, "app", "grants.redeem") // the same address
+	_, elsewhere := s.application(globex, "app", "grants.redeem") // the same address
 	op := directory.TheOperator(s.Company.ID)
 	end := func(do directory.PersonAct) func(*testing.T, signin.Handed, authn.Token) {
 		return func(*testing.T, signin.Handed, authn.Token) {
@@ -164,7 +153,7 @@ func TestHandleIsGoodForNothingElse_rul57_cve34_cve54(t *testing.T) {
 // rul-57, ASVS 2.3.4: of a hundred exchanges at once one gets an answer.
 func TestHandleRace_rul57(t *testing.T) {
 	s := newShop(t)
-	_, key := s.asserting(s.Company, "app", "grants.redeem")
+	_, key := s.application(s.Company, "app", "grants.redeem")
 	handed, err := s.SignIn.Return(t.Context(), s.signIn(s.maya), authn.Return{Address: backTo, Nonce: nonce}, authn.Client{})
 	s.must(err)
 	var won, used, odd atomic.Int64
@@ -194,7 +183,7 @@ func TestHandleRace_rul57(t *testing.T) {
 // nothing that some browser or program reads as one.
 func TestReturnAddresses_std59_cve64(t *testing.T) {
 	s := newShop(t)
-	k, _ := s.asserting(s.Company, "app", "grants.redeem")
+	k, _ := s.application(s.Company, "app", "grants.redeem")
 	session := s.signIn(s.maya)
 	for _, to := range []string{
 		"//evil.example", `\\evil.example`, `/\evil.example`, "https:evil.example", "https://evil.example/back", "https://app.example.com@evil.example/back", "https://user:pw@app.example.com/back",
@@ -240,7 +229,7 @@ func TestReturnAddresses_std59_cve64(t *testing.T) {
 // request and this proof (cve-52), and gives no grant besides.
 func TestReturnAfterStepUp_rul57_cve52(t *testing.T) {
 	s := newShop(t)
-	_, key := s.asserting(s.Company, "app", "grants.redeem")
+	_, key := s.application(s.Company, "app", "grants.redeem")
 	session := s.signIn(s.maya)
 	to := authn.Return{Address: backTo, Nonce: nonce}.String()
 	done := s.confirm(session, s.maya, signin.For{Action: "billing.change", RequestHash: requestHash, ReturnTo: to})
@@ -275,10 +264,43 @@ func TestReturnAfterStepUp_rul57_cve52(t *testing.T) {
 	}
 }
 
+// An address that is taken away while somebody looks for their phone is no fault of
+// theirs: a right answer that leads nowhere is not counted as a wrong one, is not used
+// up, and nobody is told that it was (ruling 11).
+func TestRightAnswerWithoutAddress_rul11_rul57(t *testing.T) {
+	s := newShop(t)
+	_, key := s.application(s.Company, "app", "attempts.assert")
+	session := s.signIn(s.maya)
+	who := enroll.Who{Token: session}
+	codes, err := s.Enroll.NewCodes(t.Context(), who)
+	s.must(err)
+	st := s.assert(signin.Assertion{Key: key, User: "maya", Nonce: nonce, ReturnTo: backTo})
+	_, err = s.Directory.RemoveReturnAddress(t.Context(), directory.TheOperator(s.Company.ID), "app", backTo, "")
+	s.must(err)
+	s.Clock.Advance(30 * time.Second)
+	for _, a := range []signin.Verify{{Method: authn.TOTP, Answer: authn.Answer{Code: s.Code(t, s.maya.Secret)}}, {Method: authn.BackupCode, Answer: authn.Answer{Code: codes.Codes[0]}}} {
+		for range policy.FreeTries + 1 {
+			if _, err := s.SignIn.Verify(t.Context(), signin.OpenerOf(st.Token, authn.Client{}), a); !errors.Is(err, authn.Invalid) {
+				t.Fatalf("%s: %v", a.Method, err)
+			}
+		}
+	}
+	rows, err := s.Store.View(t.Context(), authn.Keys{Company: s.Company.ID, User: s.maya.ID, Now: s.Clock.Now()})
+	s.must(err)
+	for _, f := range rows.Factors {
+		if f.Counts[authn.Stranger].Tries != 0 || f.Kind == authn.BackupCode && f.Left != 10 {
+			t.Errorf("%s: %+v, %d left", f.Kind, f.Counts, f.Left)
+		}
+	}
+	if n := len(s.events("backup_code.used")); n != 0 {
+		t.Errorf("%d codes were used, says the log", n)
+	}
+}
+
 // rul-22, word by word.
 func TestVerifiedByCaller_rul22(t *testing.T) {
 	s := newShop(t)
-	k, key := s.asserting(s.Company, "app", "attempts.assert")
+	k, key := s.application(s.Company, "app", "attempts.assert")
 	st := s.assert(signin.Assertion{Key: key, User: "Maya", Nonce: nonce, Address: netip.MustParseAddr("192.0.2.7")})
 	if st.Need.State != authn.NeedFactor || st.Session != nil || st.Need.Offers[0].Kind != authn.TOTP || st.Need.Offers[0].TrustDays != 0 {
 		t.Fatalf("%+v", st.Need)
@@ -340,11 +362,11 @@ func TestVerifiedByCaller_rul22(t *testing.T) {
 // rul-22: the caller lies, or may not.
 func TestCallerLies_rul22(t *testing.T) {
 	s := newShop(t)
-	_, key := s.asserting(s.Company, "app", "attempts.assert")
-	_, other := s.asserting(s.Company, "other", "attempts.assert", "grants.redeem")
+	_, key := s.application(s.Company, "app", "attempts.assert")
+	_, other := s.application(s.Company, "other", "attempts.assert", "grants.redeem")
 	globex := s.AddCompany(t, "globex", "Globex")
 	zoe := s.AddUser(t, globex, "zoe", true)
-	_, elsewhere := s.asserting(globex, "app", "attempts.assert")
+	_, elsewhere := s.application(globex, "app", "attempts.assert")
 	gone := s.AddUser(t, s.Company, "gone", true)
 	op := directory.TheOperator(s.Company.ID)
 	_, err := s.Directory.Do(t.Context(), op, directory.PersonAct{Do: directory.Suspend, Target: gone.ID})
@@ -390,7 +412,7 @@ func TestCallerLies_rul22(t *testing.T) {
 		}
 	}
 	// What it may do is asked at the exchange, too.
-	_, err = s.Directory.SaveRole(t.Context(), op, directory.RoleChange{Name: "app-app", Title: "App", Permissions: []string{"users.read"}})
+	_, err = s.Directory.SaveRole(t.Context(), op, directory.RoleChange{Name: "app", Title: "App", Permissions: []string{"users.read"}})
 	s.must(err)
 	if _, err := s.exchange(key, done.Handle.Token); !errors.Is(err, authn.Forbidden) {
 		t.Errorf("without the permission: %v", err)
@@ -407,7 +429,7 @@ func TestCallerLies_rul22(t *testing.T) {
 // after the same proof from outside the first step as with a password.
 func TestCallerAndSetUp_rul22_rul1(t *testing.T) {
 	s := newShop(t)
-	_, key := s.asserting(s.Company, "app", "attempts.assert")
+	_, key := s.application(s.Company, "app", "attempts.assert")
 	s.SetPolicy(t, "acme", func(d *policy.Document) {
 		d.TwoFactor, d.GraceDays = policy.Required, 14
 		d.OwnWay = []authn.Audience{authn.InternalAudience, authn.ExternalAudience}

@@ -409,7 +409,7 @@ func (s *Server) mount(outer *httpserve.Config) error {
 	}
 	pages, err := web.New(web.Config{SignIn: s.SignIn, Enroll: s.Enroll, Sessions: s.Sessions, Directory: s.Directory,
 		Audit: s.Audit, Providers: s.Providers, Branding: s.Branding, Reports: s.Reports, Places: s.cfg.Places, Cookies: s.cookies, Texts: s.cfg.Catalogue, Methods: s.cfg.Methods, Home: s.cfg.Home, HostPassword: s.cfg.PasswordPage, Banner: s.cfg.Banner,
-		OpenAPI: httpapi.OpenAPI(), PublicURL: s.cfg.PublicURL, Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check, Status: s.status})
+		OpenAPI: httpapi.OpenAPI(), PublicURL: s.origin, Now: s.cfg.Now, Ready: (&readiness{ask: s.clock.ready(s.cfg.Store.Ready)}).check, Status: s.status})
 	if err != nil {
 		return err
 	}

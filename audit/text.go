@@ -3,16 +3,21 @@ package audit
 import "github.com/sallyport-mfa/sallyport/authn"
 
 // TextKey is the catalogue key of what an event says: of its type, and where
-// there is one, of the type with its reason, method, strength or channel. has asks the
-// catalogue.
+// there is one, of the type with its reason, method, strength or channel, or with its
+// reason and method. has asks the catalogue.
 func TextKey(e authn.Event, has func(key string) bool) string {
 	key := "event." + e.Type
 	if e.Actor == "" && has(key+".nobody") {
 		// At sign-in: the password was right, and that does not say who it was.
-		if own := key + ".nobody." + e.Personal.Detail["reason"]; has(own) {
-			return own
+		for _, detail := range []string{"reason", "method"} {
+			if own := key + ".nobody." + e.Personal.Detail[detail]; has(own) {
+				return own
+			}
 		}
 		return key + ".nobody"
+	}
+	if own := key + "." + e.Personal.Detail["reason"] + "." + e.Personal.Detail["method"]; has(own) {
+		return own // an answer of a passkey is no code
 	}
 	for _, detail := range []string{"reason", "method", "acr", "channel"} {
 		if d := e.Personal.Detail[detail]; d != "" && has(key+"."+d) {

@@ -63,7 +63,7 @@ func (k Kind) Remote() bool { return k == Duo }
 // Own reports whether a factor of the kind is a way of the person's own: not the
 // password, nor what helps them out when their own is not at hand.
 func (k Kind) Own() bool {
-	return k != Password && k != BackupCode && k != BypassCode && k != Invitation && k != Trusted
+	return k != Password && k != BackupCode && k != BypassCode && k != Invitation && k != Trusted && k != Asserted
 }
 
 // Traits are what a proof of one kind shows; policy speaks of these and never
@@ -76,6 +76,8 @@ type Traits struct {
 	// UserVerified: the device made sure who holds it, by something known or by a part
 	// of the body, so that it needs nothing known besides (NIST SP 800-63B-4 section 3.1.7).
 	UserVerified bool
+	// Attests: who made the device can be proven here. A proof does not say so.
+	Attests bool `json:",omitempty"`
 	// Recovery marks what helps out when the usual ways are not at hand: never the
 	// preferred one, and no step-up for those who have another (ruling 26).
 	Recovery bool
@@ -159,6 +161,9 @@ type User struct {
 	// HelpAskedAt is when they asked an administrator for help from the sign-in page
 	// (S9); zero: nobody asked, or it is over.
 	HelpAskedAt time.Time
+	// PasskeyOfferedAt is when setting up a passkey was offered to them after a sign-in,
+	// which is done once; zero: it was not.
+	PasskeyOfferedAt time.Time
 	// Ruling 10: wrong codes after a right password, from unknown browsers.
 	WrongInRow   int       // since the last completed sign-in from an unknown browser
 	WrongInMonth int       // since MonthStart, whatever came between
@@ -262,6 +267,16 @@ type Factor struct {
 	// away, when the person last confirmed it; less than policy says: to be confirmed
 	// again before it counts (ruling 2).
 	Round int
+}
+
+// Detail is what events say of the factor: its name only where a person may have several
+// of the kind, as those are told apart by it.
+func (f Factor) Detail() map[string]string {
+	d := map[string]string{"method": string(f.Kind), "factor": f.ID}
+	if f.Kind.Several() && f.Name != "" {
+		d["called"] = f.Name
+	}
+	return d
 }
 
 // HandedOver reports whether somebody else has seen what the factor's codes are

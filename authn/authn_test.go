@@ -186,3 +186,16 @@ func TestRows(t *testing.T) {
 		t.Error("FactorOf")
 	}
 }
+
+// Proofs without a factor are no way of anybody's own: they are asked for none, and no
+// list of people counts them.
+func TestOwnKinds(t *testing.T) {
+	for kind, want := range map[authn.Kind]bool{
+		authn.TOTP: true, authn.Email: true, authn.SMS: true, authn.Duo: true, authn.WebAuthn: true,
+		authn.Password: false, authn.BackupCode: false, authn.BypassCode: false, authn.Invitation: false, authn.Trusted: false, authn.Asserted: false,
+	} {
+		if kind.Own() != want {
+			t.Errorf("%s: %v", kind, !want)
+		}
+	}
+}

@@ -380,6 +380,7 @@ type (
 	// window was counted in at all, or else, with Good 0, one message and its Money.
 	NoteBudget struct{ Of []Spending }
 	// NewAsk stores the question of a whole sign-in by a credential, for Keys.Browser.
+	// Busy, with RetryAfter, if the company has MaxAsks that are open.
 	NewAsk struct{ Ask Ask }
 	// SpendAsk deletes the question of the decision; Conflict if that was done already.
 	SpendAsk struct{}
@@ -496,6 +497,10 @@ type Ask struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
+
+// MaxAsks is how many questions of whole sign-ins a company has open at once: strangers
+// ask them, so what they take up on the disk has an end. It takes many networks to get there.
+const MaxAsks = 50_000
 
 // Login is one name that leads to a user.
 type Login struct {

@@ -32,17 +32,19 @@ type Shape struct {
 	Kinds                []Kind // ways of their own that are active, sorted, each once
 	Asleep               []Kind // those that sleep, the same
 	// Rounds are the greatest Factor.Round of each of Kinds, and of backup codes if
-	// Saved, where that is not 0.
+	// Saved, where that is not 0. Passkeys have their own.
 	Rounds map[Kind]int
+	// Passkeys are the sorts of those that are active; with passkeys among Kinds at least one.
+	Passkeys []PasskeyShape
 }
 
 const (
 	shapeVersion = "1"
-	maxShape     = 300 // bytes of a Shape's text
+	maxShape     = 400 // bytes of a Shape's text
 )
 
 // ShapeOf is the shape of a person with all their factors at now. Of roles that do
-// not fit into 300 bytes the last ones in the alphabet are left out.
+// not fit into 400 bytes the last ones in the alphabet are left out.
 func ShapeOf(u User, factors []Factor, now time.Time) Shape {
 	s := Shape{
 		Audience: u.Audience, Status: u.Status, Required: u.RequireTwoFactor, API: u.API, Exempt: u.ExemptUntil.After(now),
@@ -77,13 +79,17 @@ func ShapeOf(u User, factors []Factor, now time.Time) Shape {
 		case !f.Kind.Own() || !shapeWord.MatchString(string(f.Kind)):
 		case f.State == Confirmed:
 			s.Kinds = append(s.Kinds, f.Kind)
-			round(f)
+			if f.Kind == WebAuthn {
+				s.addPasskey(f)
+			} else {
+				round(f)
+			}
 			usable = usable || f.Counts[Stranger].Tries < ShareStranger
 		case f.State == Asleep:
 			s.Asleep = append(s.Asleep, f.Kind)
 		}
 	}
-	s.Kinds, s.Asleep = sorted(s.Kinds), sorted(s.Asleep)
+	s.Kinds, s.Asleep, s.Passkeys = sorted(s.Kinds), sorted(s.Asleep), sortedPasskeys(s.Passkeys)
 	s.Locked = len(s.Kinds) > 0 && !usable
 	s.Roles = sorted(slices.DeleteFunc(slices.Clone(u.Roles), func(r string) bool { return !shapeWord.MatchString(r) }))
 	for len(s.Roles) > 0 && len(s.String()) > maxShape {
@@ -116,7 +122,7 @@ func (s *Shape) flags() []struct {
 	}
 }
 
-// String is the canonical text: equal shapes have equal texts of at most 300 bytes
+// String is the canonical text: equal shapes have equal texts of at most 400 bytes
 // of a–z, 0–9 and "_-,.".
 func (s Shape) String() string {
 	var flags []byte
@@ -129,18 +135,24 @@ func (s Shape) String() string {
 }
 
 // words are the kinds that are active, with the rounds of those that have one, and
-// the backup codes where they do.
+// the backup codes where they do; passkeys by their sorts.
 func (s Shape) words() string {
-	kinds := slices.Clone(s.Kinds)
+	kinds := s.Kinds
 	if s.Saved && s.Rounds[BackupCode] > 0 {
-		kinds = append(kinds, BackupCode)
+		kinds = append(slices.Clone(kinds), BackupCode)
 	}
-	for i, k := range kinds {
-		if n := s.Rounds[k]; n > 0 {
-			kinds[i] += Kind("-" + strconv.Itoa(n))
+	var out []string
+	for _, k := range kinds {
+		switch n := s.Rounds[k]; {
+		case k == WebAuthn:
+			out = append(out, s.passkeyWords()...)
+		case n > 0:
+			out = append(out, string(k)+"-"+strconv.Itoa(n))
+		default:
+			out = append(out, string(k))
 		}
 	}
-	return words(kinds)
+	return strings.Join(out, ",")
 }
 
 func words(kinds []Kind) string {
@@ -168,12 +180,19 @@ func ParseShape(text string) (Shape, error) {
 		return strings.Split(text, ",")
 	}
 	s.Roles = sorted(list(parts[4]))
+	plain := append(list(parts[4]), list(parts[6])...)
 	for _, word := range list(parts[5]) {
 		k, round, rounds := strings.Cut(word, "-")
 		n, err := strconv.Atoi(round)
 		if rounds && (err != nil || n < 1) {
 			return Shape{}, fmt.Errorf("authn: %.20q is no shape", text)
 		}
+		if p, ok := passkeyIn(k); ok {
+			p.Round = n
+			s.Kinds, s.Passkeys = append(s.Kinds, WebAuthn), append(s.Passkeys, p)
+			continue
+		}
+		plain = append(plain, word)
 		if Kind(k) != BackupCode {
 			s.Kinds = append(s.Kinds, Kind(k))
 		}
@@ -187,8 +206,8 @@ func ParseShape(text string) (Shape, error) {
 	for _, k := range list(parts[6]) {
 		s.Asleep = append(s.Asleep, Kind(k))
 	}
-	s.Kinds, s.Asleep = sorted(s.Kinds), sorted(s.Asleep)
-	for _, word := range append(list(parts[4]), append(list(parts[5]), list(parts[6])...)...) {
+	s.Kinds, s.Asleep, s.Passkeys = sorted(s.Kinds), sorted(s.Asleep), sortedPasskeys(s.Passkeys)
+	for _, word := range plain { // what a passkey's says is held to its text below
 		if !shapeWord.MatchString(word) {
 			return Shape{}, fmt.Errorf("authn: %.20q is no shape", text)
 		}
@@ -238,13 +257,21 @@ func (s Shape) Person() (User, []Factor) {
 	if s.Password {
 		add(Password, Confirmed)
 	}
-	for _, k := range s.Kinds {
-		if f := add(k, Confirmed); s.Locked {
+	held := func(k Kind, round int) *Factor {
+		f := add(k, Confirmed)
+		if f.Round = round; s.Locked {
 			f.Counts[Stranger] = Count{Tries: ShareStranger}
 		}
+		return f
 	}
-	for i := range factors {
-		factors[i].Round = s.Rounds[factors[i].Kind]
+	for _, k := range s.Kinds {
+		if k != WebAuthn {
+			held(k, s.Rounds[k])
+		}
+	}
+	for i, p := range s.Passkeys {
+		f := held(WebAuthn, p.Round)
+		f.ID, f.Data = f.ID+strconv.Itoa(i), p.data()
 	}
 	for _, k := range s.Asleep {
 		add(k, Asleep)

@@ -6,29 +6,13 @@ import (
 	"testing"
 
 	"github.com/sallyport-mfa/sallyport/client"
-	"github.com/sallyport-mfa/sallyport/directory"
 )
 
 // Rulings 22 and 57 with the client, against the real server.
 func TestReturns_rul22_rul57(t *testing.T) {
 	w := newWorld(t)
 	boss := w.owner("boss")
-	op := directory.TheOperator(w.Company.ID)
-	if _, err := w.Directory.SaveRole(t.Context(), op, directory.RoleChange{Name: "app", Title: "App", Permissions: []string{"attempts.assert", "grants.redeem"}}); err != nil {
-		t.Fatal(err)
-	}
-	company, err := w.Directory.Company(t.Context(), "acme")
-	if err != nil {
-		t.Fatal(err)
-	}
-	app, err := w.Directory.CreateUser(t.Context(), company, directory.NewUser{Login: "app", Roles: []string{"app"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	k, token, err := w.Directory.CreateKey(t.Context(), op, directory.NewKey{Name: "app", Owner: app.ID, Scopes: []string{"attempts.assert", "grants.redeem"}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	k, token := w.AddApplication(t, w.Company, "app", "", "attempts.assert", "grants.redeem")
 	const backTo, nonce = "https://app.example.com/back", "n-0S6_WzA2Mj-of-16"
 	if err := w.signIn(boss).AddReturnAddress(t.Context(), k.ID, backTo, "the application"); err != nil {
 		t.Fatal(err)

@@ -53,18 +53,16 @@ func (s *Service) RedeemGrant(ctx context.Context, w Who, r Redeem) (Redeemed, e
 		return Redeemed{}, authn.InvalidField("max_age", "out_of_range", nil)
 	}
 	var out Redeemed
-	var why string
-	var seen authn.Rows
-	now := s.c.Now()
+	var bad unused
 	a := Act{Type: "grant.redeemed", Permission: GrantsRedeem, grant: t}
 	err := s.act(ctx, w, a, func(rows *authn.Rows, now time.Time) authn.Verdict {
-		why = ""
+		bad = unused{}
 		if rows.Grant == nil {
 			return authn.Drop(authn.NotFound)
 		}
 		reason, err := r.fits(rows, now)
 		if err != nil {
-			why, seen = reason, *rows
+			bad = unused{*rows, "grant.refused", map[string]string{"action": r.Action, "grant": rows.Grant.ID, "why": reason}}
 			return authn.Drop(err)
 		}
 		out = Redeemed{Grant: *rows.Grant, User: *rows.User, Session: *rows.Session}
@@ -72,10 +70,7 @@ func (s *Service) RedeemGrant(ctx context.Context, w Who, r Redeem) (Redeemed, e
 		return authn.Accept(s.actEvent(w, rows, a, now, authn.Succeeded, detail), authn.SpendGrant{})
 	})
 	if err != nil {
-		// After Busy the decision may still be running: what it left is not read then.
-		if code := authn.AsError(err).Code; code != authn.Busy && code != authn.Internal && why != "" {
-			s.noteGrant(ctx, w, &seen, a, now, r.Action, why)
-		}
+		s.noteUnused(ctx, w, a, "grant", &bad, err)
 		return Redeemed{}, err
 	}
 	return out, nil
@@ -108,17 +103,28 @@ func (r Redeem) fits(rows *authn.Rows, now time.Time) (string, error) {
 	return "", nil
 }
 
-// noteGrant records a refusal, where there are not too many.
-func (s *Service) noteGrant(ctx context.Context, w Who, rows *authn.Rows, a Act, now time.Time, action, why string) {
-	if !s.keys.list(w.Company, now) {
-		s.keys.add(w.Company, "grant", 1)
+// unused is why a decision did not use the grant or the handle that it was about.
+type unused struct {
+	rows   authn.Rows
+	typ    string // of the event; empty: there is none
+	detail map[string]string
+}
+
+// noteUnused records it, where there are not too many; what is the word that the rest
+// is counted under.
+func (s *Service) noteUnused(ctx context.Context, w Who, a Act, what string, bad *unused, err error) {
+	// After Busy the decision may still be running: what it left is not read then.
+	if code := authn.AsError(err).Code; code == authn.Busy || code == authn.Internal || bad.typ == "" {
 		return
 	}
-	a.Type = "grant.refused"
-	ev := s.actEvent(w, rows, a, now, authn.Refused, map[string]string{"action": action, "grant": rows.Grant.ID, "why": why})
-	if err := s.c.Store.Decide(ctx, authn.Keys{Company: w.Company, Now: now}, func(*authn.Rows) authn.Verdict { return authn.Accept(ev) }); err != nil {
-		s.keys.add(w.Company, "grant", 1)
+	if now := s.c.Now(); s.keys.list(w.Company, now) {
+		a.Type = bad.typ
+		ev := s.actEvent(w, &bad.rows, a, now, authn.Refused, bad.detail)
+		if s.c.Store.Decide(ctx, authn.Keys{Company: w.Company, Now: now}, func(*authn.Rows) authn.Verdict { return authn.Accept(ev) }) == nil {
+			return
+		}
 	}
+	s.keys.add(w.Company, what, 1)
 }
 
 // Proof is what a page of the host program asks of whoever opens it.

@@ -161,7 +161,7 @@ func (s *Service) ConfirmHandOver(ctx context.Context, w Who, user, factor strin
 
 func (s *Service) handedOver(w Who, rows *authn.Rows, a Act, match authn.Match, now time.Time, out *authn.User) authn.Verdict {
 	f := *rows.Charged.Factor
-	detail := wayDetail(f)
+	detail := f.Detail()
 	if match.Outcome != authn.Right {
 		lockout := policy.LockoutOf(rows, now)
 		refusal := lockout.WrongCode(rows.Charged, now)

@@ -61,6 +61,7 @@ type heldProfile struct {
 	PasswordKnownAt   *time.Time `json:"password_known_to_others_at,omitempty"`
 	SecuredAt         *time.Time `json:"secured_at,omitempty"`
 	HelpAskedAt       *time.Time `json:"help_asked_at,omitempty"`
+	PasskeyOfferedAt  *time.Time `json:"passkey_offered_at,omitempty"`
 	WrongInRow        int        `json:"wrong_codes_in_row"`
 	WrongInMonth      int        `json:"wrong_codes_in_month"`
 	LastSignInAt      *time.Time `json:"last_sign_in_at,omitempty"`
@@ -242,6 +243,6 @@ func profileOf(u authn.User) heldProfile {
 		Phone: u.Phone, PhoneTrustedAt: maybe(u.PhoneTrustedAt), PhoneChangedAt: maybe(u.PhoneChangedAt), Locale: u.Locale, Audience: string(u.Audience),
 		Status: string(u.Status), Roles: roles, Program: u.API, RequireTwoFactor: u.RequireTwoFactor, ExemptUntil: maybe(u.ExemptUntil), ExemptReason: u.ExemptReason,
 		GraceFrom: maybe(u.GraceAt), FirstWayAt: maybe(u.HadFactorAt), Preferred: u.Preferred, PasswordChangedAt: maybe(u.PasswordChangedAt),
-		PasswordKnownAt: maybe(u.PasswordKnownAt), SecuredAt: maybe(u.SecuredAt), HelpAskedAt: maybe(u.HelpAskedAt), WrongInRow: u.WrongInRow, WrongInMonth: u.WrongInMonth,
+		PasswordKnownAt: maybe(u.PasswordKnownAt), SecuredAt: maybe(u.SecuredAt), HelpAskedAt: maybe(u.HelpAskedAt), PasskeyOfferedAt: maybe(u.PasskeyOfferedAt), WrongInRow: u.WrongInRow, WrongInMonth: u.WrongInMonth,
 		LastSignInAt: maybe(u.LastSignInAt), CreatedAt: u.CreatedAt}
 }

@@ -202,9 +202,19 @@ func due(doc policy.Document, s authn.Shape) bool {
 // again.
 func awaits(doc policy.Document, s authn.Shape, k authn.Kind) bool {
 	u, factors := s.Person()
-	return slices.ContainsFunc(factors, func(f authn.Factor) bool {
-		return f.Kind == k && f.State == authn.Confirmed && doc.Offers(k) && doc.Awaits(f)
-	}) && !doc.Sleeps(u)
+	return slices.ContainsFunc(factors, func(f authn.Factor) bool { return f.Kind == k && awaited(doc, f) }) && !doc.Sleeps(u)
+}
+
+func awaited(doc policy.Document, f authn.Factor) bool {
+	return f.State == authn.Confirmed && doc.Offers(f.Kind) && doc.Awaits(f) && doc.Unmet(f) == ""
+}
+
+// onlyAwaited reports whether people of a shape have to confirm all their ways again.
+func onlyAwaited(doc policy.Document, s authn.Shape) bool {
+	u, factors := s.Person()
+	return len(s.Kinds) > 0 && !doc.Sleeps(u) && !slices.ContainsFunc(factors, func(f authn.Factor) bool {
+		return f.Kind.Own() && f.State == authn.Confirmed && !awaited(doc, f)
+	})
 }
 
 func standing(doc policy.Document, s authn.Shape) Standing {
@@ -215,7 +225,7 @@ func standing(doc policy.Document, s authn.Shape) Standing {
 		return StandsLocked
 	case s.API:
 		return StandsAPI
-	case len(s.Kinds) > 0 && !slices.ContainsFunc(s.Kinds, func(k authn.Kind) bool { return !awaits(doc, s, k) }):
+	case onlyAwaited(doc, s):
 		return StandsAgain
 	case len(s.Kinds) > 0:
 		return StandsOn

@@ -35,10 +35,6 @@ func wayOf(rows *authn.Rows, id string) (authn.Factor, error) {
 	return *f, nil
 }
 
-func wayDetail(f authn.Factor) map[string]string {
-	return map[string]string{"method": string(f.Kind), "factor": f.ID}
-}
-
 // checkFactor wants the argument "factor".
 func (a asked) checkFactor() error {
 	if !authn.CheckID(authn.FactorID, a.Args["factor"]) {
@@ -74,7 +70,7 @@ func planReset(_ context.Context, _ *Service, a asked) (change, error) {
 		}) {
 			writes = append(writes, authn.DeleteFactor{ID: saved.ID})
 		}
-		detail := wayDetail(f)
+		detail := f.Detail()
 		detail["before"] = string(f.State)
 		return Done{Detail: detail, Writes: writes}, nil
 	}, nil
@@ -106,7 +102,7 @@ func planState(to authn.FactorState) plan {
 			case !f.Kind.Own(), f.State != authn.Confirmed && f.State != authn.Asleep, f.State == to:
 				return Done{}, &authn.Error{Code: authn.Conflict, Key: "error.factor_state"}
 			}
-			detail := wayDetail(f)
+			detail := f.Detail()
 			detail["before"], detail["after"] = string(f.State), string(to)
 			f.State = to
 			a.out.Factor = &f
@@ -129,7 +125,7 @@ func planPrefer(_ context.Context, _ *Service, a asked) (change, error) {
 		}
 		u.Preferred = f.ID
 		a.out.Factor = &f
-		return Done{Detail: wayDetail(f)}, nil
+		return Done{Detail: f.Detail()}, nil
 	}, nil
 }
 
@@ -186,11 +182,15 @@ func planHelpCode(_ context.Context, s *Service, a asked) (change, error) {
 // PreparedLives is for how long a person can confirm what was prepared for them.
 const PreparedLives = 7 * 24 * time.Hour
 
+// CanPrepare reports whether a way of the kind can be prepared for its person. What is
+// made on their own device, an app or a passkey, cannot.
+func CanPrepare(k authn.Kind) bool { return k == authn.SMS || k == authn.Email || k == authn.Duo }
+
 // planPrepare makes a way that the person confirms, with a code that is sent
 // there or by approving it at Duo. Until then it is nothing.
 func planPrepare(ctx context.Context, s *Service, a asked) (change, error) {
 	kind := authn.Kind(a.Args["method"])
-	if kind != authn.SMS && kind != authn.Email && kind != authn.Duo {
+	if !CanPrepare(kind) {
 		return nil, authn.InvalidField("method", "not_one_of", nil)
 	}
 	// What the method does not use would be shown to whoever agrees to it.
@@ -263,7 +263,7 @@ func (s *Service) begin(a asked, kind authn.Kind, shown authn.Shown, lives time.
 			f.Attempt = rows.By.Session.Attempt
 		}
 		a.out.Factor = &f
-		return Done{Detail: wayDetail(f), Writes: []authn.Write{authn.NewFactor{Factor: f, Secret: shown.Secret, Subject: shown.Subject}}}, nil
+		return Done{Detail: f.Detail(), Writes: []authn.Write{authn.NewFactor{Factor: f, Secret: shown.Secret, Subject: shown.Subject}}}, nil
 	}
 }
 

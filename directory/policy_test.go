@@ -143,7 +143,7 @@ func TestSavePolicy_refuses(t *testing.T) {
 	}
 	mail := policy.Document{Format: 1, TwoFactor: policy.On, Methods: []authn.Kind{authn.Email}}
 	weak := forAll
-	weak.Strength = map[string]policy.Strength{directory.Owner: policy.PhishingResistant}
+	weak.Methods, weak.Strength = []authn.Kind{authn.TOTP}, map[string]policy.Strength{directory.Owner: policy.PhishingResistant}
 	late, far := onFor, onFor
 	late.Next = &policy.Next{From: w.Clock.Now(), Document: forAll}
 	far.Next = &policy.Next{From: w.Clock.Now().Add(367 * 24 * time.Hour), Document: forAll}

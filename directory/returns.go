@@ -67,11 +67,10 @@ func (s *Service) RedeemHandle(ctx context.Context, w Who, token string) (ToldOf
 		return ToldOf{}, authn.NotFound
 	}
 	var out ToldOf
-	var why string
-	var seen authn.Rows
+	var bad unused
 	a := Act{Type: "handle.redeemed", handle: t}
 	err := s.act(ctx, w, a, func(rows *authn.Rows, now time.Time) authn.Verdict {
-		why = ""
+		bad = unused{}
 		h := rows.Handle
 		if h == nil || rows.By == nil || rows.By.Key == nil || rows.By.Key.Account || rows.By.Key.ID != h.Key {
 			return authn.Drop(authn.NotFound)
@@ -85,7 +84,7 @@ func (s *Service) RedeemHandle(ctx context.Context, w Who, token string) (ToldOf
 		}
 		reason, err := handleFits(rows, now)
 		if err != nil {
-			why, seen = reason, *rows
+			bad = unusedHandle(rows, reason)
 			return authn.Drop(err)
 		}
 		out = ToldOf{Handle: *h, User: *rows.User}
@@ -95,10 +94,7 @@ func (s *Service) RedeemHandle(ctx context.Context, w Who, token string) (ToldOf
 		return authn.Accept(s.actEvent(w, rows, a, now, authn.Succeeded, handleDetail(h)), authn.SpendHandle{})
 	})
 	if err != nil {
-		// After Busy the decision may still be running: what it left is not read then.
-		if code := authn.AsError(err).Code; code != authn.Busy && code != authn.Internal && why != "" {
-			s.noteHandle(ctx, w, &seen, a, why)
-		}
+		s.noteUnused(ctx, w, a, "handle", &bad, err)
 		return ToldOf{}, err
 	}
 	return out, nil
@@ -129,21 +125,13 @@ func handleFits(rows *authn.Rows, now time.Time) (string, error) {
 	return "", nil
 }
 
-// noteHandle records a refusal, where there are not too many. Which exchange was the
-// first one is told by the handle's id, and by when that was.
-func (s *Service) noteHandle(ctx context.Context, w Who, rows *authn.Rows, a Act, why string) {
-	now := s.c.Now()
-	if !s.keys.list(w.Company, now) {
-		s.keys.add(w.Company, "handle", 1)
-		return
-	}
-	detail := handleDetail(rows.Handle)
-	a.Type, detail["why"] = "handle.refused", why
+// unusedHandle says of a second exchange when the first one was: one of the two was by
+// somebody else, or the program lost the first answer.
+func unusedHandle(rows *authn.Rows, why string) unused {
+	bad := unused{*rows, "handle.refused", handleDetail(rows.Handle)}
+	bad.detail["why"] = why
 	if why == "used" {
-		a.Type, detail["first"] = "handle.reused", rows.Handle.UsedAt.UTC().Format(time.RFC3339)
+		bad.typ, bad.detail["first"] = "handle.reused", rows.Handle.UsedAt.UTC().Format(time.RFC3339)
 	}
-	ev := s.actEvent(w, rows, a, now, authn.Refused, detail)
-	if err := s.c.Store.Decide(ctx, authn.Keys{Company: w.Company, Now: now}, func(*authn.Rows) authn.Verdict { return authn.Accept(ev) }); err != nil {
-		s.keys.add(w.Company, "handle", 1)
-	}
+	return bad
 }

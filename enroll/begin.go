@@ -111,7 +111,7 @@ func (s *Service) suits(doc policy.Document, rows *authn.Rows, m authn.Method) e
 		// Who must prove two kinds has shown this one, and sets up another.
 		f := rows.Factor(p.Factor)
 		switch {
-		case f == nil || f.State != authn.Confirmed:
+		case f == nil || f.State != authn.Confirmed || doc.Unmet(*f) != "":
 		case f.HandedOver() && m.Kind() != f.Kind:
 			return &authn.Error{Code: authn.PolicyForbids, Key: "error.replace_app"} // that first
 		case f.Kind == m.Kind() && !f.HandedOver():

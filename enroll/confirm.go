@@ -152,6 +152,9 @@ func (s *Service) unconfirmed(rows *authn.Rows, w Who, match authn.Match, now ti
 		refusal.Key = "error.passkey_refused" // there is no code
 	}
 	refusal.ClockSkew = time.Duration(match.Skew) * time.Second
+	if rows.Charged.Factor.Kind == authn.WebAuthn {
+		refusal.Key = "error.passkey_refused" // no code was typed
+	}
 	return authn.Refuse(refusal, ev, authn.Settle{
 		Outcome: authn.Wrong, PausedUntil: policy.LockoutOf(rows, now).PausedUntil(now, rows.Charged.Count.Tries),
 	})
@@ -167,6 +170,12 @@ func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.
 	if err != nil {
 		return authn.Drop(fmt.Errorf("enroll: %w", err))
 	}
+	if match.Made != nil {
+		f.Data = match.Data
+		if rule := doc.Unmet(f); rule != "" { // the rules of now, and not of when it was asked for
+			return authn.Drop(policy.NotTakenError(rule), policy.LockoutOf(rows, now).GiveBack(rows.Charged))
+		}
+	}
 	f.Round = doc.AllowedAgain[f.Kind]
 	f.State, f.ConfirmAt, f.LastStep, f.ExpiresAt = authn.Confirmed, now, match.Step, time.Time{}
 	if rows.Attempt != nil && opened(rows.Attempt.Proofs) {
@@ -177,7 +186,7 @@ func (s *Service) activate(rows *authn.Rows, w Who, m authn.Method, match authn.
 		writes = append(writes, authn.ConsumeChallenges{Factor: f.ID})
 	}
 	if made := match.Made; made != nil {
-		f.Name, f.Data = made.Name, match.Data
+		f.Name = made.Name
 		writes = append(writes, authn.SetCredential{ID: f.ID, Made: *made, Data: match.Data})
 	}
 	writes = append(writes, authn.ActivateFactor{ID: f.ID, At: now, Step: match.Step, ProbationUntil: f.ProbationUntil, Round: f.Round})

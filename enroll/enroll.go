@@ -265,9 +265,19 @@ func (s *Service) fresh(rows *authn.Rows, now time.Time) (policy.Document, error
 	traits := s.traits(rows.Company)
 	if err != nil && policy.Enrolled(rows.Factors) &&
 		len(policy.Second(doc, *rows.User, rows.Factors, traits))+len(policy.ToConfirm(doc, *rows.User, rows.Factors, traits)) == 0 {
-		err = &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
+		err = closed(doc, rows)
 	}
 	return doc, err
+}
+
+// closed is why nothing that the person has can be proven now.
+func closed(doc policy.Document, rows *authn.Rows) error {
+	for _, f := range rows.Factors {
+		if rule := doc.Unmet(f); rule != "" && f.State == authn.Confirmed && !doc.Sleeps(*rows.User) && doc.Offers(f.Kind) {
+			return policy.NotTakenError(rule)
+		}
+	}
+	return &authn.Error{Code: authn.PolicyForbids, Key: "error.two_factor_off"}
 }
 
 // mustHold reports whether a recent proof has to be of something held. Codes by
@@ -316,7 +326,7 @@ func (s *Service) event(typ string, rows *authn.Rows, w Who, now time.Time, f au
 		ev.Personal.Address = w.Client.Address.String()
 	}
 	if f.ID != "" {
-		ev.Personal.Detail = map[string]string{"method": string(f.Kind), "factor": f.ID}
+		ev.Personal.Detail = f.Detail()
 	}
 	return ev
 }

@@ -39,11 +39,11 @@ type attempt struct {
 	Result   *result `json:"result,omitempty"`
 	// Sent is the code that went out with the password, NotSent why none did; only
 	// where the company's rules send one.
-	Sent *challenged `json:"sent,omitempty"`
+	Sent    *challenged `json:"sent,omitempty"`
+	NotSent *notSent    `json:"not_sent,omitempty"`
 	// TrustedBrowser is what the next sign-in shows in place of what this one did; only
 	// where the session begins in a browser that is trusted.
 	TrustedBrowser *trustIssued `json:"trusted_browser,omitempty"`
-	NotSent        *notSent     `json:"not_sent,omitempty"`
 }
 
 // notSent is why a code was not sent that was not asked for.

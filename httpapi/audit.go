@@ -34,20 +34,9 @@ func (a *API) allowed(p directory.Permission, f func(http.ResponseWriter, *http.
 		}
 		return f(w, r, manager{c.Company, c.User, who, audit.By{Actor: c.User.ID, Client: c.client}})
 	}, params...)
-	key := httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
-		value, _ := a.Cookies.Credential(r)
-		client := httpserve.ClientOf(r)
-		c, err := a.Directory.CheckKey(r.Context(), value, client, p)
-		if err != nil {
-			return err
-		}
-		httpserve.Subject(r.Context(), c.Company.ID, c.Owner.ID, c.Key.ID)
-		if err := checkQuery(r, params...); err != nil {
-			return err
-		}
-		t, _ := authn.ParseToken(authn.KeyToken, value) // CheckKey has read it
-		return f(w, r, manager{c.Company, c.Owner, directory.Program(t, client), audit.By{Actor: c.Key.ID, Client: client}})
-	})
+	key := a.byKey(p, func(w http.ResponseWriter, r *http.Request, k keyed) error {
+		return f(w, r, manager{k.Company, k.Owner, k.who(), audit.By{Actor: k.Key.ID, Client: k.client}})
+	}, params...)
 	account := httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
 		c, who, err := a.program(r, p)
 		if err != nil {

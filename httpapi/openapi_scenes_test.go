@@ -15,7 +15,7 @@ import (
 
 // scenes are the examples of single operations: what they need beyond a good
 // request of somebody with an app. nil: nothing.
-var scenes = passkeyScenes(logoScenes(map[string]scene{
+var scenes = passkeyScenes(providerScenes(logoScenes(map[string]scene{
 	"branding none":                 nil,
 	"branding saved":                branded(""),
 	"set_branding saved":            nil,
@@ -405,39 +405,18 @@ var scenes = passkeyScenes(logoScenes(map[string]scene{
 	"change_password step_up_required":  later(11 * time.Minute),
 	"change_password paused":            wrong(policy.FreeTries, object{"current": "not the right one", "new": newPassword}),
 
-	"mail_provider server":                  nil,
-	"mail_provider own":                     saved("email", mailOf("smtp.example.com")),
-	"set_mail_provider saved":               nil,
-	"set_mail_provider conflict":            nil,
-	"set_mail_provider step_up_required":    later(11 * time.Minute),
-	"remove_mail_provider removed":          saved("email", mailOf("smtp.example.com")),
-	"remove_mail_provider step_up_required": later(11 * time.Minute),
-	"test_mail_provider sent":               nil,
-	"test_mail_provider refused":            nil,
-	"test_mail_provider step_up_required":   later(11 * time.Minute),
-	"test_mail_provider tests_spent":        times(provider.TestsPerHour),
-	"sms_provider none":                     nil,
-	"sms_provider own":                      saved("sms", smsOf()),
-	"set_sms_provider saved":                nil,
-	"set_sms_provider conflict":             nil,
-	"set_sms_provider step_up_required":     later(11 * time.Minute),
-	"remove_sms_provider removed":           saved("sms", smsOf()),
-	"remove_sms_provider step_up_required":  later(11 * time.Minute),
-	"test_sms_provider sent":                nil,
-	"test_sms_provider refused":             nil,
-	"test_sms_provider step_up_required":    later(11 * time.Minute),
-	"test_sms_provider budget_spent":        times(4),
-	"duo_provider none":                     nil,
-	"duo_provider own":                      saved("duo", duoOf()),
-	"set_duo_provider saved":                nil,
-	"set_duo_provider conflict":             nil,
-	"set_duo_provider step_up_required":     later(11 * time.Minute),
-	"remove_duo_provider removed":           saved("duo", duoOf()),
-	"remove_duo_provider step_up_required":  later(11 * time.Minute),
-	"test_duo_provider works":               pretendDuo,
-	"test_duo_provider refused":             pretendDuo,
-	"test_duo_provider step_up_required":    later(11 * time.Minute),
-	"test_duo_provider tests_spent":         times(provider.TestsPerHour),
+	"mail_provider server":           nil,
+	"sms_provider none":              nil,
+	"duo_provider none":              nil,
+	"test_mail_provider sent":        nil,
+	"test_sms_provider sent":         nil,
+	"test_duo_provider works":        pretendDuo,
+	"test_mail_provider refused":     nil,
+	"test_sms_provider refused":      nil,
+	"test_duo_provider refused":      pretendDuo,
+	"test_mail_provider tests_spent": times(provider.TestsPerHour),
+	"test_sms_provider budget_spent": times(4),
+	"test_duo_provider tests_spent":  times(provider.TestsPerHour),
 
 	"their_factors one":           nil,
 	"set_up_for email":            nil,
@@ -585,4 +564,4 @@ var scenes = passkeyScenes(logoScenes(map[string]scene{
 
 	"step_up need_factor":   nil,
 	"step_up need_password": plain(false),
-}))
+})))

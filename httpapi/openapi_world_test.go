@@ -148,6 +148,21 @@ func saved(channel string, body object) scene {
 	}
 }
 
+// providerScenes adds what the examples of all channels have in common.
+func providerScenes(list map[string]scene) map[string]scene {
+	for name, own := range map[string]scene{"mail": saved("email", mailOf("smtp.example.com")), "sms": saved("sms", smsOf()), "duo": saved("duo", duoOf())} {
+		name += "_provider"
+		list[name+" own"] = own
+		list["set_"+name+" saved"] = nil
+		list["set_"+name+" conflict"] = nil
+		list["remove_"+name+" removed"] = own
+		for _, does := range []string{"set_", "remove_", "test_"} {
+			list[does+name+" step_up_required"] = later(11 * time.Minute)
+		}
+	}
+	return list
+}
+
 // times makes the same request before.
 func times(n int) scene {
 	return func(w *world, _ sallyporttest.Person, c *call) {

@@ -39,11 +39,11 @@ type passkeyView struct {
 }
 
 func passkeyOf(f authn.Factor) *passkeyView {
-	p, ok := authn.PasskeyOf(f)
+	c, ok := authn.CredentialOf(f)
 	if !ok {
 		return nil
 	}
-	return &passkeyView{p.Synced, p.BackedUp, p.Verified, p.Attested, p.Attachment, p.AAGUID}
+	return &passkeyView{c.Synced, c.BackedUp, c.Verified, c.Attested, c.Attachment, c.AAGUID}
 }
 
 // asks is what the person's own device is asked.

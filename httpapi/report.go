@@ -20,6 +20,7 @@ type adoption struct {
 	People        int64            `json:"people"`
 	Standings     map[string]int64 `json:"standings"` // each of report.Standings
 	Methods       []methodCount    `json:"methods"`   // that people have, most first
+	Resistant     int64            `json:"phishing_resistant"`
 }
 
 type methodCount struct {
@@ -42,7 +43,7 @@ func (a *API) reportAdoption(w http.ResponseWriter, r *http.Request, m manager) 
 		return err
 	}
 	out := adoption{AsOf: stamp(got.At), PolicyVersion: got.PolicyVersion, TwoFactor: got.TwoFactor, People: got.People,
-		Standings: map[string]int64{}, Methods: methodCounts(got.Ways)}
+		Standings: map[string]int64{}, Methods: methodCounts(got.Ways), Resistant: got.Resistant}
 	for _, s := range report.Standings() {
 		out.Standings[string(s)] = got.By[s]
 	}

@@ -89,6 +89,5 @@ func (a *API) finishReset(w http.ResponseWriter, r *http.Request) error {
 	if _, err := a.SignIn.FinishReset(r.Context(), o, in.New); err != nil {
 		return err
 	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return httpserve.WriteJSON(w, http.StatusNoContent, nil)
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -82,7 +83,7 @@ func (a *API) takeBack(r *http.Request, st signin.Status, out *attempt) {
 // beginning is POST /attempts: for anyone, with a password; or for a key, in place of one.
 func (a *API) beginning() http.Handler {
 	anyone := a.forAnyone(a.begin)
-	program := httpserve.JSON(a.assert)
+	program := a.byKey(directory.AttemptsAssert, a.assert)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if value, bearer := a.Cookies.Credential(r); bearer && strings.HasPrefix(value, keyPrefix) {
 			program.ServeHTTP(w, r)
@@ -93,17 +94,7 @@ func (a *API) beginning() http.Handler {
 }
 
 // assert begins a sign-in whose first step the key has checked (ruling 22).
-func (a *API) assert(w http.ResponseWriter, r *http.Request) error {
-	value, _ := a.Cookies.Credential(r)
-	client := httpserve.ClientOf(r)
-	by, err := a.Directory.CheckKey(r.Context(), value, client, directory.AttemptsAssert)
-	if err != nil {
-		return err
-	}
-	httpserve.Subject(r.Context(), by.Company.ID, by.Key.ID)
-	if err := checkQuery(r); err != nil {
-		return err
-	}
+func (a *API) assert(w http.ResponseWriter, r *http.Request, by keyed) error {
 	var in struct {
 		User        string `json:"user" required:"true"`
 		FirstFactor string `json:"first_factor" required:"true"`
@@ -121,16 +112,16 @@ func (a *API) assert(w http.ResponseWriter, r *http.Request) error {
 	if cmp.Or(in.Purpose, string(authn.SignIn)) != string(authn.SignIn) {
 		return authn.InvalidField("purpose", "not_one_of", nil)
 	}
-	t, _ := authn.ParseToken(authn.KeyToken, value) // CheckKey has read it
-	ask := signin.Assertion{Key: t, User: in.User, Nonce: in.Nonce, ReturnTo: in.ReturnTo, Enrol: by.Can(directory.AssertEnrol), Client: client}
+	ask := signin.Assertion{Key: by.token, User: in.User, Nonce: in.Nonce, ReturnTo: in.ReturnTo, Enrol: by.Can(directory.AssertEnrol), Client: by.client}
 	if in.Address != "" {
 		if !by.Can(directory.AttemptsAddress) {
 			return authn.Forbidden
 		}
-		if ask.Address, err = netip.ParseAddr(in.Address); err != nil || ask.Address.Zone() != "" {
+		address, err := netip.ParseAddr(in.Address)
+		if err != nil || address.Zone() != "" {
 			return authn.InvalidField("client_address", "address", nil)
 		}
-		ask.Address = ask.Address.Unmap()
+		ask.Address = address.Unmap()
 	}
 	st, err := a.SignIn.Assert(r.Context(), ask)
 	if err != nil {
@@ -139,37 +130,46 @@ func (a *API) assert(w http.ResponseWriter, r *http.Request) error {
 	return a.begun(w, r, st, false)
 }
 
-// byKey serves a route that only the key of a program opens; what it needs is the
-// act's to say.
-func (a *API) byKey(f func(http.ResponseWriter, *http.Request, directory.Who) error) http.Handler {
+// keyed is a program that shows its key.
+type keyed struct {
+	directory.KeyCaller
+	token  authn.Token
+	client authn.Client
+}
+
+func (k keyed) who() directory.Who { return directory.Program(k.token, k.client) }
+
+// byKey serves a route that the key of a program opens which has the permission;
+// empty: what it needs is the act's to say.
+func (a *API) byKey(p directory.Permission, f func(http.ResponseWriter, *http.Request, keyed) error, params ...string) http.Handler {
 	return httpserve.JSON(func(w http.ResponseWriter, r *http.Request) error {
 		value, bearer := a.Cookies.Credential(r)
 		if !bearer {
 			return authn.Unauthenticated
 		}
 		client := httpserve.ClientOf(r)
-		c, err := a.Directory.CheckKey(r.Context(), value, client, "")
+		c, err := a.Directory.CheckKey(r.Context(), value, client, p)
 		if err != nil {
 			return err
 		}
-		httpserve.Subject(r.Context(), c.Company.ID, c.Key.ID)
-		if err := checkQuery(r); err != nil {
+		httpserve.Subject(r.Context(), c.Company.ID, c.Owner.ID, c.Key.ID)
+		if err := checkQuery(r, params...); err != nil {
 			return err
 		}
 		t, _ := authn.ParseToken(authn.KeyToken, value) // CheckKey has read it
-		return f(w, r, directory.Program(t, client))
+		return f(w, r, keyed{c, t, client})
 	})
 }
 
 // redeemHandle is POST /handles/redeem.
-func (a *API) redeemHandle(w http.ResponseWriter, r *http.Request, who directory.Who) error {
+func (a *API) redeemHandle(w http.ResponseWriter, r *http.Request, by keyed) error {
 	var in struct {
 		Handle string `json:"handle" required:"true"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	out, err := a.Directory.RedeemHandle(r.Context(), who, in.Handle)
+	out, err := a.Directory.RedeemHandle(r.Context(), by.who(), in.Handle)
 	if err != nil {
 		return err
 	}
@@ -190,36 +190,25 @@ func (a *API) redeemHandle(w http.ResponseWriter, r *http.Request, who directory
 		append([]string{}, h.AMR...), stamp(h.AuthTime)})
 }
 
-// returnAddress is an address of a key, and why it comes or goes.
-type returnAddress struct {
-	Address string `json:"address" required:"true"`
-	Reason  string `json:"reason"`
-}
+// changeReturn is Directory.AddReturnAddress or RemoveReturnAddress.
+type changeReturn func(ctx context.Context, who directory.Who, key, address, reason string) (authn.APIKey, error)
 
-// addReturnAddress is POST /api-keys/{id}/return-addresses.
-func (a *API) addReturnAddress(w http.ResponseWriter, r *http.Request, m manager) error {
-	var in returnAddress
-	if err := httpserve.Decode(r, &in); err != nil {
-		return err
+// returnAddress is POST and DELETE /api-keys/{id}/return-addresses; done is the status
+// of success. An address is no part of a path, so DELETE has a body, too.
+func (a *API) returnAddress(done int, f changeReturn) func(http.ResponseWriter, *http.Request, manager) error {
+	return func(w http.ResponseWriter, r *http.Request, m manager) error {
+		var in struct {
+			Address string `json:"address" required:"true"`
+			Reason  string `json:"reason"`
+		}
+		if err := httpserve.Decode(r, &in); err != nil {
+			return err
+		}
+		id, err := keyID(r)
+		if err != nil {
+			return err
+		}
+		k, err := f(r.Context(), m.who, id, in.Address, in.Reason)
+		return a.writeKey(w, r, m, done, k, authn.Token{}, err)
 	}
-	id, err := keyID(r)
-	if err != nil {
-		return err
-	}
-	k, err := a.Directory.AddReturnAddress(r.Context(), m.who, id, in.Address, in.Reason)
-	return a.writeKey(w, r, m, http.StatusCreated, k, authn.Token{}, err)
-}
-
-// removeReturnAddress is DELETE /api-keys/{id}/return-addresses.
-func (a *API) removeReturnAddress(w http.ResponseWriter, r *http.Request, m manager) error {
-	var in returnAddress
-	if err := httpserve.Decode(r, &in); err != nil {
-		return err
-	}
-	id, err := keyID(r)
-	if err != nil {
-		return err
-	}
-	k, err := a.Directory.RemoveReturnAddress(r.Context(), m.who, id, in.Address, in.Reason)
-	return a.writeKey(w, r, m, http.StatusOK, k, authn.Token{}, err)
 }

@@ -13,24 +13,11 @@ import (
 // asserting is a key of an application that checks passwords itself.
 func (w *world) asserting(p sallyporttest.Person, scopes ...string) (authn.APIKey, string) {
 	w.t.Helper()
-	op, name := directory.TheOperator(p.Company), "app-"+w.next()
-	scopes = append(scopes, "attempts.assert")
-	_, err := w.Directory.SaveRole(w.t.Context(), op, directory.RoleChange{Name: name, Title: name, Permissions: scopes})
-	if err != nil {
-		w.t.Fatal(err)
-	}
 	company, err := w.Directory.Company(w.t.Context(), w.slug(p))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	owner, err := w.Directory.CreateUser(w.t.Context(), company, directory.NewUser{Login: name, Roles: []string{name}})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	k, token, err := w.Directory.CreateKey(w.t.Context(), op, directory.NewKey{Name: name, Owner: owner.ID, Scopes: scopes})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	k, token := w.AddApplication(w.t, company, "app-"+w.next(), "", append(scopes, "attempts.assert")...)
 	return k, token.Reveal()
 }
 

@@ -8,13 +8,15 @@ import (
 
 // The templates.
 const (
-	NewBrowser           authn.Template = "new_browser"
-	MethodOn             authn.Template = "method_on"
-	MethodAgain          authn.Template = "method_again"
-	MethodReplaced       authn.Template = "method_replaced"
-	MethodOff            authn.Template = "method_off"
-	MethodLocked         authn.Template = "method_locked"
-	MethodsReset         authn.Template = "methods_reset"
+	NewBrowser     authn.Template = "new_browser"
+	MethodOn       authn.Template = "method_on"
+	MethodAgain    authn.Template = "method_again"
+	MethodReplaced authn.Template = "method_replaced"
+	MethodOff      authn.Template = "method_off"
+	MethodLocked   authn.Template = "method_locked"
+	MethodsReset   authn.Template = "methods_reset"
+	// PasskeyCopied: a passkey counted back, as a copy of it does.
+	PasskeyCopied        authn.Template = "passkey_copied"
 	PasswordChanged      authn.Template = "password_changed"
 	PasswordSet          authn.Template = "password_set"
 	PasswordKnown        authn.Template = "password_known"
@@ -102,6 +104,7 @@ var events = map[string]told{
 	"factor.locked":                {template: MethodLocked, refused: true},
 	"factor.refused":               {template: ManyWrong, refused: true}, // at some counts only
 	"factors.reset":                {template: MethodsReset},
+	"passkey.counter_back":         {template: PasskeyCopied},
 	"trusted_browser.added":        {template: TrustAdded},
 	"trusted_browser.reused":       {template: TrustReused, refused: true},
 	"password.changed":             {template: PasswordChanged},
@@ -177,7 +180,7 @@ func For(ev authn.Event) (authn.Template, bool) {
 const operator = "operator"
 
 // carried are the details of an event that its letter shows.
-var carried = []string{"method", "left", "tries", "variant"}
+var carried = []string{"method", "called", "left", "tries", "variant"}
 
 // Args is what a letter about an event needs to be written: Letter.Args. The
 // browser and network of somebody else who acted are not told.
@@ -223,12 +226,13 @@ var unexplained = map[string]bool{"user.suspended": true, "user.left": true, "us
 // to the address before, which may be somebody else's now.
 var shapes = map[authn.Template]shape{
 	NewBrowser:           {wasnt: true},
-	MethodOn:             {wasnt: true},
+	MethodOn:             {wasnt: true, choose: "method"},
 	MethodReplaced:       {wasnt: true},
 	MethodAgain:          {wasnt: true},
-	MethodOff:            {wasnt: true},
-	MethodLocked:         {wasnt: true},
-	MethodsReset:         {wasnt: true, why: true},
+	MethodOff:            {wasnt: true, choose: "method"},
+	MethodLocked:         {wasnt: true, choose: "method"},
+	MethodsReset:         {wasnt: true, choose: "method", why: true},
+	PasskeyCopied:        {wasnt: true},
 	PasswordChanged:      {wasnt: true},
 	PasswordSet:          {wasnt: true},
 	PasswordKnown:        {wasnt: true},
@@ -239,7 +243,7 @@ var shapes = map[authn.Template]shape{
 	BackupCodeUsed:       {wasnt: true, plural: "left"},
 	HelpCodeIssued:       {wasnt: true},
 	HelpCodeUsed:         {wasnt: true},
-	ManyWrong:            {wasnt: true, plural: "tries"},
+	ManyWrong:            {wasnt: true, choose: "method", plural: "tries"},
 	Secured:              {},
 	HelpAsked:            {wasnt: true},
 	TwoFactorRequired:    {why: true},

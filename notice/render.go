@@ -334,6 +334,9 @@ func (w *writer) facts(sh shape) []fact {
 	if key := "method." + args["method"]; args["method"] != "" && w.has(key) {
 		add("method", w.rich(key, nil))
 	}
+	if s := clean(args["called"], maxName); s != "" {
+		add("called", []part{{Text: s, Name: true}})
+	}
 	if t, err := time.Parse(time.RFC3339, args["until"]); err == nil {
 		add("until", []part{{Text: w.when(t)}})
 	}

@@ -202,7 +202,7 @@ func TestFor(t *testing.T) {
 			t.Errorf("%s refused: %v", typ, ok)
 		}
 	}
-	for _, typ := range []string{"", "session.started", "session.ended", "factor.begun", "factor.preferred", "message.failed", "sign_in.refused"} {
+	for _, typ := range []string{"", "passkey.backup_changed", "session.started", "session.ended", "factor.begun", "factor.preferred", "message.failed", "sign_in.refused"} {
 		if got, ok := For(ev(typ)); ok {
 			t.Errorf("%q is told as %q", typ, got)
 		}
@@ -398,6 +398,13 @@ func TestRender_says(t *testing.T) {
 		{EmailChanged, map[string]string{"variant": "none of these"}, []string{"e-mail address of your account at Acme Projects was changed."}},
 		{CodeStepUp, nil, []string{"What for: Change the password", "It works for 2 minutes, until 12:02 UTC, and only once."}},
 		{CodeStepUp, map[string]string{"action": "billing.change", "act": "Change the billing"}, []string{"What for: Change the billing"}},
+		{MethodOn, map[string]string{"method": "webauthn", "called": "YubiKey 5"}, []string{"A passkey was added", "Way to verify: passkey", "Name: YubiKey 5"}},
+		{MethodOff, map[string]string{"method": "webauthn", "called": "YubiKey 5"}, []string{"A passkey was removed", "Name: YubiKey 5"}},
+		{MethodsReset, map[string]string{"method": "webauthn", "called": "YubiKey 5", "by": "admin", "name": "Priya"}, []string{"A passkey was removed", "Name: YubiKey 5", "By: Priya"}},
+		{MethodsReset, map[string]string{"method": "all"}, []string{"Your ways to verify were reset"}},
+		{MethodLocked, map[string]string{"method": "webauthn"}, []string{"A passkey was turned off"}},
+		{ManyWrong, map[string]string{"method": "webauthn", "tries": "3"}, []string{"3 passkey answers were wrong"}},
+		{PasskeyCopied, map[string]string{"method": "webauthn", "called": "YubiKey 5"}, []string{"A passkey may have been copied", "Name: YubiKey 5", "remove the passkey on your security page"}},
 		{HelpAskedAdmin, nil, []string{"Person: Maya Lindqvist", "Call back on the number"}},
 		{Invitation, nil, []string{"By: Priya Raman", "until 29 Nov 2026 at 12:00 UTC"}},
 	} {
@@ -444,7 +451,7 @@ func TestHostileNames_cve65(t *testing.T) {
 			l := letter(tpl)
 			l.User.Name, l.User.Login, l.Company.Name = evil, evil, evil
 			l.Args["agent"], l.Args["name"], l.Args["by"], l.Args["act"] = evil+" on "+evil, evil, evil, evil
-			l.Args["address"], l.Args["method"], l.Args["action"], l.Args["variant"] = evil, evil, evil, evil
+			l.Args["address"], l.Args["method"], l.Args["action"], l.Args["variant"], l.Args["called"] = evil, evil, evil, evil, evil
 			m := render(t, s, l)
 			links, elements, words := parse(t, m.HTML)
 			for _, el := range []string{"script", "img", "a", "style", "h1", "h2", "input", "form"} {

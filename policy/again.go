@@ -67,7 +67,7 @@ func ToConfirm(d Document, u authn.User, factors []authn.Factor, traits func(aut
 	}
 	var out []authn.Factor
 	for _, f := range factors {
-		if _, offered := d.Only(traits)(f.Kind); offered && f.State == authn.Confirmed && f.Kind.Own() && d.Awaits(f) && !f.HandedOver() {
+		if _, offered := d.Only(traits)(f.Kind); offered && f.State == authn.Confirmed && f.Kind.Own() && d.Awaits(f) && !f.HandedOver() && d.Unmet(f) == "" {
 			out = append(out, f)
 		}
 	}

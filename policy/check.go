@@ -96,6 +96,7 @@ func (d Document) find(f *findings) {
 	}
 	d.findWhom(f)
 	d.findNumbers(f)
+	d.findPasskeys(f)
 	for i, k := range d.Methods {
 		if !slices.Contains(ways, k) || slices.Contains(d.Methods[:i], k) {
 			f.wrong("methods", "not_one_of", nil)
@@ -237,8 +238,17 @@ func (d Document) contradictions(f *findings, traits func(authn.Kind) (authn.Tra
 			break
 		}
 	}
-	for _, n := range d.ProofsByRole {
-		if n > 1 && (len(own) < 2 || !met(OwnPossession)) {
+	if t, ok := d.Only(traits)(authn.WebAuthn); ok && !t.Attests && d.passkeys().attested() {
+		f.wrong("passkeys.attested", "no_models", nil)
+	}
+	for role, n := range d.ProofsByRole {
+		strong := 0 // kinds of ways that the role's people can prove
+		for _, t := range own {
+			if d.Strength[role].Meets(t) {
+				strong++
+			}
+		}
+		if n > 1 && (strong < 2 || !met(OwnPossession)) {
 			f.wrong("proofs_by_role", "no_method", nil)
 			break
 		}

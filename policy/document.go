@@ -120,16 +120,6 @@ type Document struct {
 	at time.Time // when this holds; set by At
 }
 
-// Passkeys are rules for passkeys and security keys.
-type Passkeys struct {
-	// BlockCopied refuses an answer whose count of signatures went back, as that of a
-	// copied key does; otherwise its person is warned.
-	BlockCopied bool `json:"block_copied,omitempty"`
-}
-
-// BlocksCopied reports whether a passkey that seems to be copied is refused.
-func (d Document) BlocksCopied() bool { return d.Passkeys != nil && d.Passkeys.BlockCopied }
-
 // Next is a document that begins to hold by itself.
 type Next struct {
 	From     time.Time `json:"from"`
@@ -319,6 +309,3 @@ func (d Document) GraceUntil(u authn.User, now time.Time) time.Time {
 	}
 	return until
 }
-
-// PasskeyDemands is what a new passkey has to meet, as JSON for its method; nil: nothing.
-func (d Document) PasskeyDemands() ([]byte, error) { return nil, nil }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,6 +72,18 @@ func TestParseNamesTheField_G1_G2_G3_G4(t *testing.T) {
 		{`"pause_seconds":29`, "policy.pause_seconds between"},
 		{`"pause_seconds":3601`, "policy.pause_seconds between"},
 		{`"pause_seconds":1800,"longest_pause_seconds":1799`, "policy.longest_pause_seconds between"},
+		{`"passkeys":{"block_copied":true,"device_bound":true,"attested":true,"models":["2fc0579f-8113-47ea-b116-bb5a8db9202a"]}`, ""},
+		{`"passkeys":{}`, ""},
+		{`"passkeys":{"models":["2FC0579F-8113-47EA-B116-BB5A8DB9202A"]}`, "policy.passkeys.models not_a_model"},
+		{`"passkeys":{"models":["2fc0579f811347eab116bb5a8db9202a"]}`, "policy.passkeys.models not_a_model"},
+		{`"passkeys":{"models":["00000000-0000-0000-0000-000000000000"]}`, "policy.passkeys.models not_a_model"},
+		{`"passkeys":{"models":[""]}`, "policy.passkeys.models not_a_model"},
+		{`"passkeys":{"models":["2fc0579f-8113-47ea-b116-bb5a8db9202a\n"]}`, "policy.passkeys.models not_a_model"},
+		{`"passkeys":{"models":["2fc0579f-8113-47ea-b116-bb5a8db9202a","2fc0579f-8113-47ea-b116-bb5a8db9202a"]}`, "policy.passkeys.models twice"},
+		{`"passkeys":{"models":[` + strings.Repeat(`"x",`, 100) + `"x"]}`, "policy.passkeys.models too_many_models"},
+		{`"passkeys":{"models":"x"}`, "policy.passkeys.models invalid"},
+		{`"passkeys":{"bound":true}`, "policy.bound unknown"},
+		{`"next":{"from":"2027-01-01T00:00:00Z","document":{"format":1,"two_factor":"on","passkeys":{"models":["x"]}}}`, "policy.next.document.passkeys.models not_a_model"},
 		{`"grace":3`, "policy.grace unknown"},
 		{`"grace_days":"3"`, "policy.grace_days invalid"},
 		{`"next":{"from":"2027-01-01T00:00:00Z","document":{"format":1,"two_factor":"required"}}`, ""},
@@ -152,6 +165,13 @@ func TestContradictions_G2_std21(t *testing.T) {
 		{`"two_factor":"on","strength":{"owner":"possession"},"methods":["email"]`, []authn.Kind{authn.TOTP, authn.Email}, "policy.strength no_method"},
 		{`"two_factor":"on","proofs_by_role":{"owner":2}`, []authn.Kind{authn.TOTP}, "policy.proofs_by_role no_method"},
 		{`"two_factor":"on","proofs_by_role":{"owner":2}`, []authn.Kind{authn.TOTP, authn.Email}, ""},
+		{`"two_factor":"on","proofs_by_role":{"owner":2},"strength":{"owner":"phishing_resistant"}`, []authn.Kind{authn.TOTP, authn.WebAuthn}, "policy.proofs_by_role no_method"},
+		{`"two_factor":"on","proofs_by_role":{"agent":2},"strength":{"owner":"phishing_resistant"}`, []authn.Kind{authn.TOTP, authn.WebAuthn}, ""},
+		{`"two_factor":"on","passkeys":{"device_bound":true}`, []authn.Kind{authn.WebAuthn}, ""},
+		{`"two_factor":"on","passkeys":{"attested":true}`, []authn.Kind{authn.WebAuthn}, "policy.passkeys.attested no_models"},
+		{`"two_factor":"on","passkeys":{"models":["2fc0579f-8113-47ea-b116-bb5a8db9202a"]}`, []authn.Kind{authn.WebAuthn}, "policy.passkeys.attested no_models"},
+		{`"two_factor":"on","passkeys":{"attested":true}`, []authn.Kind{authn.TOTP}, ""},
+		{`"two_factor":"off","passkeys":{"attested":true}`, []authn.Kind{authn.WebAuthn}, ""},
 		{`"two_factor":"on","next":{"from":"2027-01-01T00:00:00Z","document":{"format":1,"two_factor":"required"}}`, nil, "policy.next.document.methods no_way"},
 	} {
 		d, err := policy.Parse([]byte(`{"format":1,` + tt.doc + `}`))

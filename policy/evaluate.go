@@ -57,6 +57,8 @@ const (
 	NotHere Denial = "not_here"
 	// Elsewhere: the password has to be changed first, where the host program keeps it.
 	Elsewhere Denial = "password_elsewhere"
+	// NotTaken: the passkeys that they have do not meet the company's rules.
+	NotTaken Denial = "passkey_not_taken"
 )
 
 // Offer is one way to go on.
@@ -147,7 +149,7 @@ func Second(d Document, u authn.User, factors []authn.Factor, traits func(authn.
 	}
 	var out []authn.Factor
 	for _, f := range factors {
-		if _, offered := d.Only(traits)(f.Kind); offered && f.State == authn.Confirmed && f.Kind.Own() && !d.Awaits(f) {
+		if _, offered := d.Only(traits)(f.Kind); offered && f.State == authn.Confirmed && f.Kind.Own() && !d.Awaits(f) && d.Unmet(f) == "" {
 			out = append(out, f)
 		}
 	}
@@ -245,7 +247,7 @@ func (a Asked) has(k authn.Kind) bool {
 // Evaluate never reports Complete because nothing applies: without a proof of
 // knowledge it asks for the password, and what it cannot satisfy it denies.
 func Evaluate(a Asked) Need {
-	a.ways = a.Document.Only(a.Traits)
+	a.ways, a.Proofs = a.Document.Only(a.Traits), a.counted()
 	need := Need{Why: Why(a.Document, a.User, a.Factors)}
 	if s := a.shown(AnyStrength); s.beside {
 		for _, p := range s.again {
@@ -394,8 +396,11 @@ func (a Asked) offer(need *Need, least Strength, s shown) {
 	if !own {
 		var kinds []authn.Kind
 		kinds, denied = Fallbacks(a.Document, a.User, a.Factors, a.Traits, a.Now)
-		if a.has(authn.Email) && a.rests(authn.Email) {
+		switch {
+		case a.has(authn.Email) && a.rests(authn.Email):
 			denied = MailRests
+		case denied == Stranded && len(unmet(a.Document, a.User, a.Factors, a.Traits)) > 0:
+			denied = NotTaken
 		}
 		need.Offers = append(need.Offers, a.fallbacks(kinds)...)
 	}
@@ -574,20 +579,4 @@ func (a Asked) rank(o Offer) int {
 		return r + 10
 	}
 	return r
-}
-
-// amr maps kinds to the values of RFC 8176 section 2. A code by e-mail travels
-// by a channel of its own, and shows nothing that the person has; so does a link
-// that an administrator gave, which is why putting off set-up after one leaves a
-// session that showed as much as one after a code.
-var amr = map[authn.Kind]string{
-	authn.Password:   "pwd",
-	authn.TOTP:       "otp",
-	authn.BackupCode: "otp",
-	authn.SMS:        "sms",
-	authn.Duo:        "pop", // of the key in its app; a call or a passcode says so in the proof
-	authn.Email:      "mca",
-	authn.Invitation: "mca",
-	authn.Trusted:    AMRTrusted,
-	authn.Asserted:   AMRCaller,
 }

@@ -32,8 +32,18 @@ func shows(k authn.Kind) authn.Proof {
 	if k == authn.Invitation {
 		t = authn.Traits{OutOfBand: true, OpensSetUp: true}
 	}
-	return authn.Proof{Kind: k, Factor: "fac_" + string(k), Traits: t, At: now}
+	p := authn.Proof{Kind: k, Factor: "fac_" + string(k), Traits: t, At: now}
+	switch k {
+	case authn.WebAuthn:
+		p.AMR = "swk user"
+	case verified:
+		p.Kind, p.Factor, p.Traits, p.AMR = authn.WebAuthn, "fac_webauthn", authn.Traits{Possession: true, PhishingResistant: true, UserVerified: true}, "swk user"
+	}
+	return p
 }
+
+// verified is a proof by a passkey whose device made sure who holds it: a whole sign-in.
+const verified authn.Kind = "verified"
 
 // dimension is one thing that a case can have, and how.
 type dimension struct {
@@ -47,14 +57,14 @@ var dimensions = []dimension{
 	{"own way", []string{"", "own_way"}},
 	{"strength", []string{"", "possession", "phishing_resistant"}},
 	{"had", []string{"", "had"}},
-	{"has", []string{"nobody", "app", "mail", "app+mail", "key", "asleep", "locked", "paused", "sms"}},
+	{"has", []string{"nobody", "app", "mail", "app+mail", "key", "key not taken", "asleep", "locked", "paused", "sms"}},
 	{"codes", []string{"", "codes", "codes used up"}},
 	{"bypass", []string{"", "bypass", "bypass over", "bypass of an epoch before"}},
 	{"contact", []string{"verified", "unverified", "new", "none"}},
 	{"secured", []string{"", "secured"}},
 	{"grace", []string{"", "grace"}},
 	{"proofs", []string{"", "password", "password password", "email", "totp", "password email", "password totp", "password webauthn", "password backup_code",
-		"password bypass_code", "invitation password", "password bypass_code totp", "invitation password totp", "invitation password email", "password email totp"}},
+		"password bypass_code", "invitation password", "verified", "verified totp", "verified email", "webauthn", "password bypass_code totp", "invitation password totp", "invitation password email", "password email totp"}},
 	{"purpose", []string{"sign_in", "step_up"}},
 }
 
@@ -108,6 +118,9 @@ func build(words []string) tableCase {
 		add(authn.Email, authn.Confirmed, nil)
 	case "key":
 		add(authn.WebAuthn, authn.Confirmed, nil)
+	case "key not taken":
+		a.Document.Passkeys = &policy.Passkeys{DeviceBound: true}
+		add(authn.WebAuthn, authn.Confirmed, func(f *authn.Factor) { f.Data = []byte(`{"be":true}`) })
 	case "asleep":
 		add(authn.TOTP, authn.Asleep, nil)
 	case "locked":
@@ -197,7 +210,12 @@ func (c tableCase) String() string {
 }
 
 func (c tableCase) proved(k authn.Kind) bool {
-	return slices.ContainsFunc(c.Proofs, func(p authn.Proof) bool { return p.Kind == k })
+	return slices.ContainsFunc(c.Proofs, func(p authn.Proof) bool { return p.Kind == k && (k != authn.WebAuthn || !c.is("key not taken")) })
+}
+
+// knows reports whether something known was proven, or that the device made sure.
+func (c tableCase) knows() bool {
+	return c.proved(authn.Password) || c.proved(authn.WebAuthn) && slices.ContainsFunc(c.Proofs, func(p authn.Proof) bool { return p.Traits.UserVerified })
 }
 
 // TestEvaluateTable_rul1_rul2_rul18_rul26_invD holds mixes of policy,
@@ -220,14 +238,14 @@ func TestEvaluateTable_rul1_rul2_rul18_rul26_invD(t *testing.T) {
 		outside := has || c.proved(authn.Email) || c.proved(authn.BypassCode) || c.proved(authn.Invitation)
 		minimum := c.Document.Minimum(c.User)
 
-		if signIn && in && !c.proved(authn.Password) {
+		if signIn && in && !c.knows() {
 			fail(c, n, "let in without something known")
 		}
 		if signIn && in && demanded && !has && !c.proved(authn.Email) && !c.proved(authn.Invitation) {
 			fail(c, n, "let in on knowledge alone although something is demanded (F2)")
 		}
 		if n.State == authn.NeedEnrolment {
-			if !signIn || !outside || !c.proved(authn.Password) {
+			if !signIn || !outside || !c.knows() {
 				fail(c, n, "set-up without a proof from outside the password (rul-1)")
 			}
 			if minimum != policy.AnyStrength && !c.proved(authn.BypassCode) && !c.proved(authn.Invitation) {
@@ -250,11 +268,17 @@ func TestEvaluateTable_rul1_rul2_rul18_rul26_invD(t *testing.T) {
 		if signIn && in && demanded && minimum == policy.OwnPossession && !has {
 			fail(c, n, "weaker than the role asks (G4)")
 		}
-		if in && n.ACR == authn.AAL2 && (!c.proved(authn.Password) || !has || c.proved(authn.BypassCode)) {
+		if in && n.ACR == authn.AAL2 && (!c.knows() || !has || c.proved(authn.BypassCode)) {
 			fail(c, n, "above what was proven (inv-D, rul-18)")
 		}
-		if in && n.ACR == authn.AAL1 && c.proved(authn.Password) && has && !c.proved(authn.BypassCode) {
+		if in && n.ACR == authn.AAL1 && c.knows() && has && !c.proved(authn.BypassCode) {
 			fail(c, n, "below what was proven")
+		}
+		if n.ACR != "" && n.ACR != authn.AAL1 && n.ACR != authn.AAL2 {
+			fail(c, n, "a level that nothing here shows (std-29)")
+		}
+		if slices.ContainsFunc(n.Offers, func(o policy.Offer) bool { return o.Kind == authn.WebAuthn && !c.is("key") }) {
+			fail(c, n, "a passkey that the company does not take is offered")
 		}
 		if !in && (n.ACR != "" || len(n.AMR) > 0) {
 			fail(c, n, "a level before the end")
@@ -307,7 +331,7 @@ func TestEvaluateTable_rul1_rul2_rul18_rul26_invD(t *testing.T) {
 		}
 		// A session made now is good now, and under the strictest policy only if it
 		// showed what that one asks (cve-53).
-		if signIn && n.State == authn.Complete && !c.proved(authn.WebAuthn) { // which has no amr yet
+		if signIn && n.State == authn.Complete {
 			agrees(c, n, fail)
 		}
 	})
@@ -338,14 +362,14 @@ func agrees(c tableCase, n policy.Need, fail func(tableCase, policy.Need, string
 	if rows.Company.Policy, err = strict.Encode(); err != nil {
 		panic(err)
 	}
-	if good := policy.CheckSession(rows, now) == nil; good {
+	if good := policy.CheckSession(rows, now) == nil; good != c.proved(authn.WebAuthn) {
 		fail(c, n, fmt.Sprintf("under the strictest policy the session is good: %t", good))
 	}
 	strict.Strength = nil
 	if rows.Company.Policy, err = strict.Encode(); err != nil {
 		panic(err)
 	}
-	showed := slices.ContainsFunc(c.Proofs, func(p authn.Proof) bool { return p.Traits.Possession })
+	showed := slices.ContainsFunc(c.Proofs, func(p authn.Proof) bool { return p.Traits.Possession && c.proved(p.Kind) })
 	beside := policy.Holds(c.Factors, every) && (c.proved(authn.Email) || c.proved(authn.Invitation))
 	if good := policy.CheckSession(rows, now) == nil; good != (showed || beside) {
 		fail(c, n, fmt.Sprintf("where a way of one's own is asked, the session is good: %t", good))

@@ -27,6 +27,11 @@ const (
 	UserRequired    Reason = "user_required"
 	HasFactor       Reason = "has_factor"
 	ConfirmAgain    Reason = "confirm_again" // some of that has to be confirmed again
+	// Some passkey of theirs does not count: it is synced, its maker is not known, or it
+	// is a model that the company does not take.
+	PasskeySynced   Reason = "passkey_synced"
+	PasskeyAttested Reason = "passkey_attested"
+	PasskeyModel    Reason = "passkey_model"
 	AccountSecured  Reason = "account_secured"
 	MinimumStrength Reason = "minimum_strength"
 	OwnWayAsked     Reason = "own_way"
@@ -156,6 +161,9 @@ func Explain(d Document, u authn.User, factors []authn.Factor, traits func(authn
 	out = append(out, why...)
 	if len(ToConfirm(d, u, factors, traits)) > 0 {
 		out = append(out, Because{Rule: ConfirmAgain})
+	}
+	for _, rule := range unmet(d, u, factors, traits) {
+		out = append(out, Because{Rule: rule})
 	}
 	o := Foresee(d, u, factors, traits, now)
 	if least, role := d.strictest(u); least != AnyStrength && len(why) > 0 {

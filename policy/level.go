@@ -15,6 +15,22 @@ const AMRTrusted = "trusted_browser"
 // AMRCaller is what a sign-in shows whose first step a program has checked (ruling 22).
 const AMRCaller = "caller"
 
+// amr maps kinds to the values of RFC 8176 section 2. A code by e-mail travels
+// by a channel of its own, and shows nothing that the person has; so does a link
+// that an administrator gave, which is why putting off set-up after one leaves a
+// session that showed as much as one after a code.
+var amr = map[authn.Kind]string{
+	authn.Password:   "pwd",
+	authn.TOTP:       "otp",
+	authn.BackupCode: "otp",
+	authn.SMS:        "sms",
+	authn.Duo:        "pop", // of the key in its app; a call or a passcode says so in the proof
+	authn.Email:      "mca",
+	authn.Invitation: "mca",
+	authn.Trusted:    AMRTrusted,
+	authn.Asserted:   AMRCaller,
+}
+
 // Level computes acr and amr from proofs of one ceremony. aal2 takes something
 // known and something had, or a device that made sure who holds it; nothing here is
 // ever more, since a passkey that is synced can be copied (std-29); e-mail is never possession (decision 4, std-27), and

@@ -156,7 +156,7 @@ func TestTwoProofs_G4(t *testing.T) {
 func TestStrictestWins_property_G3_F2(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	seen := map[policy.Ask]int{}
-	for range 30000 {
+	for range 40000 {
 		d := policy.At(randomDocument(r), now)
 		u, factors := randomPerson(r)
 		e := policy.Explain(d, u, factors, all, now)

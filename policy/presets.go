@@ -12,8 +12,8 @@ type Preset struct {
 // Presets are the documents that a company can begin with: a plain one, two that
 // follow a standard, and one for each set-up of section L of the requirements.
 //
-// What a document cannot say is left out: passkeys, where the server has none. Roles that a company does
-// not have yet (agent) do no harm.
+// What a server does not have it does not offer: passkeys, at an address that browsers
+// have none for. Roles that a company does not have yet (agent) do no harm.
 func Presets() []Preset {
 	both := []authn.Audience{authn.InternalAudience, authn.ExternalAudience}
 	staff := both[:1]

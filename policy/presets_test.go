@@ -50,6 +50,11 @@ func TestPresets_sources_G4(t *testing.T) {
 			return d.Offers(k) && !policy.OwnPossession.Meets(x)
 		})
 	}
+	resists, _ := all(authn.WebAuthn)
+	byPasskey := func(d policy.Document) policy.Need {
+		return policy.Evaluate(policy.Asked{Document: d, User: anybody, Factors: []authn.Factor{keyOf("fac_webauthn", `{"be":true}`)}, Proofs: []authn.Proof{shows(verified)},
+			Purpose: authn.SignIn, Lane: authn.Stranger, Now: now, Traits: all})
+	}
 	life := func(d policy.Document) policy.Lifetimes { return d.Lifetimes(policy.Lifetimes{}.WithDefaults()) }
 	for name, ok := range map[string]bool{
 		"PCI DSS 8.2.8: idle for more than 15 minutes":              life(pci).Idle == 15*time.Minute,
@@ -60,7 +65,9 @@ func TestPresets_sources_G4(t *testing.T) {
 		"PCI DSS 8.5.1: two different types of factors":             held(pci),
 		"PCI DSS 8.5.1: cannot be bypassed, but by exception":       pci.GraceDays == 0 && !pci.CompanyWideOnly,
 		"NIST 2.2.1: two factors of everybody":                      policy.Demanded(nist, anybody) && setsUp(nist),
-		"NIST 2.2.2: one that resists phishing is offered (std-28)": nist.Offers(authn.WebAuthn),
+		"NIST 2.2.2: one that resists phishing is offered (std-28)": nist.Offers(authn.WebAuthn) && policy.PhishingResistant.Meets(resists) && byPasskey(nist).ACR == authn.AAL2,
+		"PCI DSS 8.4.2: one that resists phishing":                  pci.Offers(authn.WebAuthn) && byPasskey(pci).State == authn.Complete,
+		"NIST 3.1.7: it is two factors by itself":                   byPasskey(nist).State == authn.Complete,
 		"NIST 2.2.3: 24 hours at most (std-30)":                     life(nist).Session <= 24*time.Hour,
 		"NIST 2.2.3: an hour idle at most (std-30)":                 life(nist).Idle <= time.Hour,
 		"NIST 3.1.3.1: no codes by e-mail as a factor":              held(nist),

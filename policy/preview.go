@@ -45,8 +45,8 @@ type Tally struct {
 	// Invited are those of Stranded, newly so, who get an invitation by e-mail: they
 	// have an address that codes can go to, and no administrative rights.
 	Invited int `json:"invited,omitempty"`
-	// Awaited are the ways to be confirmed again, in that group: a person can have
-	// several.
+	// Awaited are people by the kinds of their ways to be confirmed again, in that group:
+	// a person can have several kinds.
 	Awaited map[authn.Kind]int `json:"awaited,omitempty"`
 	// Shapes are the texts of their shapes, sorted; which people they are the
 	// directory knows.
@@ -141,8 +141,8 @@ func Compare(a PreviewAsk) (Preview, error) {
 					t.Invited += n
 				}
 			case GroupAgain:
-				for _, f := range ToConfirm(last, u, factors, a.Traits) {
-					t.Awaited[f.Kind] += n
+				for _, k := range kindsOf(ToConfirm(last, u, factors, a.Traits)) {
+					t.Awaited[k] += n
 				}
 			}
 		}
@@ -166,6 +166,17 @@ func (t *Tally) add(n int, s authn.Shape, text string, admin, owner bool) {
 		t.Methods[k] += n
 	}
 	t.Shapes = append(t.Shapes, text)
+}
+
+// kindsOf are the kinds of factors, each once.
+func kindsOf(factors []authn.Factor) []authn.Kind {
+	var out []authn.Kind
+	for _, f := range factors {
+		if !slices.Contains(out, f.Kind) {
+			out = append(out, f.Kind)
+		}
+	}
+	return out
 }
 
 // groupsOf are the groups of a person under a document.
@@ -227,7 +238,7 @@ func (a PreviewAsk) loosens(old, next Document) bool {
 		next.SMSFallback && !old.SMSFallback || next.EmailAfterReset && !old.EmailAfterReset || old.NoEmailFallback && !next.NoEmailFallback || least(next, a.Traits) < least(old, a.Traits) {
 		return true
 	}
-	if old.TwoFactor != Off && LessTrust(next, old) {
+	if old.TwoFactor != Off && LessTrust(next, old) || loosensPasskeys(old.passkeys(), next.passkeys()) {
 		return true
 	}
 	// Nobody may have the role today, and somebody tomorrow.

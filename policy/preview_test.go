@@ -36,7 +36,7 @@ func TestPreviewIsWhatHappens_property_G5(t *testing.T) {
 			next = later.Following(prev)
 		}
 		shapes, want := map[string]int{}, map[policy.Ask]int{}
-		denied, weakened, owners, again := map[policy.Denial]int{}, 0, 0, map[authn.Kind]int{}
+		denied, weakened, owners, asleep, again := map[policy.Denial]int{}, 0, 0, 0, map[authn.Kind]int{}
 		for range 30 {
 			u, factors := randomPerson(r)
 			if at.After(now) && u.ExemptUntil.After(now) {
@@ -45,8 +45,17 @@ func TestPreviewIsWhatHappens_property_G5(t *testing.T) {
 			shapes[authn.ShapeOf(u, factors, now).String()]++
 			o := policy.Foresee(next, u, factors, all, at)
 			want[o.Ask]++
-			for _, f := range policy.ToConfirm(policy.At(next, at), u, factors, all) {
-				again[f.Kind]++
+			await := policy.ToConfirm(policy.At(next, at), u, factors, all)
+			for _, k := range kinds {
+				if slices.ContainsFunc(await, func(f authn.Factor) bool { return f.Kind == k }) {
+					again[k]++
+				}
+			}
+			usable := append(policy.Second(policy.At(next, at), u, factors, all), await...)
+			if slices.ContainsFunc(factors, func(f authn.Factor) bool {
+				return f.Kind.Own() && f.State != authn.Pending && !slices.ContainsFunc(usable, func(x authn.Factor) bool { return x.ID == f.ID })
+			}) {
+				asleep++
 			}
 			if o.Ask == policy.AskDenied {
 				denied[o.Denied]++
@@ -68,6 +77,9 @@ func TestPreviewIsWhatHappens_property_G5(t *testing.T) {
 		}
 		if got := p.Groups[policy.GroupAgain].Awaited; len(got)+len(again) > 0 && !maps.Equal(got, again) {
 			t.Fatalf("to be confirmed again: the preview says %v, it is %v\n%+v\n%+v", got, again, prev, next)
+		}
+		if got := p.Groups[policy.GroupAsleep].People; got != asleep {
+			t.Fatalf("cannot be used: the preview says %d, it is %d\n%+v\n%+v", got, asleep, prev, next)
 		}
 		for why, n := range denied {
 			if p.Groups[policy.GroupStranded].Denied[why] != n {
@@ -133,7 +145,10 @@ func TestPreview_G2_G5(t *testing.T) {
 
 // What weakens everybody, whatever shape people are of (rul-25).
 func TestWeakens_rul25(t *testing.T) {
-	old := policy.Document{Format: 1, TwoFactor: policy.Required, CompanyWideOnly: true, Methods: []authn.Kind{authn.TOTP, authn.WebAuthn}, RequireRoles: []string{"agent"},
+	keys := func(copies, bound, attested bool, models ...string) *policy.Passkeys {
+		return &policy.Passkeys{BlockCopied: copies, DeviceBound: bound, Attested: attested, Models: models}
+	}
+	old := policy.Document{Format: 1, TwoFactor: policy.Required, Passkeys: keys(true, true, false, "a", "b"), CompanyWideOnly: true, Methods: []authn.Kind{authn.TOTP, authn.WebAuthn}, RequireRoles: []string{"agent"},
 		Strength: map[string]policy.Strength{"owner": policy.PhishingResistant}, ProofsByRole: map[string]int{"owner": 2}, NoEmailFallback: true, GraceDays: 3, CodeSeconds: 120,
 		PasswordLength: 16, StepUpSeconds: 300, SessionSeconds: 3600, IdleSeconds: 600, AttemptSeconds: 300, FreeTries: 5, PauseSeconds: 600, LongestPauseSeconds: 1800}
 	if compare(t, old, old, nil).Weakens {
@@ -169,6 +184,14 @@ func TestWeakens_rul25(t *testing.T) {
 		"pause":           {func(d *policy.Document) { d.PauseSeconds = 599 }, true},
 		"longest pause":   {func(d *policy.Document) { d.LongestPauseSeconds = 1000 }, true},
 		"longer lock":     {func(d *policy.Document) { d.LongestPauseSeconds = 3600 }, false},
+		"copies":          {func(d *policy.Document) { d.Passkeys = keys(false, true, false, "a", "b") }, true},
+		"synced keys":     {func(d *policy.Document) { d.Passkeys = keys(true, false, false, "a", "b") }, true},
+		"any maker":       {func(d *policy.Document) { d.Passkeys = keys(true, true, false) }, true},
+		"any model":       {func(d *policy.Document) { d.Passkeys = keys(true, true, true) }, true},
+		"another model":   {func(d *policy.Document) { d.Passkeys = keys(true, true, false, "b", "c") }, true},
+		"fewer models":    {func(d *policy.Document) { d.Passkeys = keys(true, true, true, "b") }, false},
+		"attested twice":  {func(d *policy.Document) { d.Passkeys = keys(true, true, true, "b", "a") }, false},
+		"no rules":        {func(d *policy.Document) { d.Passkeys = nil }, true},
 		"weaker from Monday": {func(d *policy.Document) {
 			d.Next = &policy.Next{From: now.Add(time.Hour), Document: policy.Document{Format: 1, TwoFactor: policy.On}}
 		}, true},

@@ -1,7 +1,10 @@
 package policy_test
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -17,9 +20,10 @@ func all(k authn.Kind) (authn.Traits, bool) {
 }
 
 var (
-	roles = []string{"owner", "administrator", "agent", "member"}
-	kinds = []authn.Kind{authn.TOTP, authn.SMS, authn.Email, authn.Duo, authn.WebAuthn, authn.BackupCode}
-	sides = []authn.Audience{authn.InternalAudience, authn.ExternalAudience}
+	roles  = []string{"owner", "administrator", "agent", "member"}
+	kinds  = []authn.Kind{authn.TOTP, authn.SMS, authn.Email, authn.Duo, authn.WebAuthn, authn.BackupCode}
+	models = []string{"2fc0579f-8113-47ea-b116-bb5a8db9202a", "cb69481e-8ff7-4039-93ec-0a2729a154a8"}
+	sides  = []authn.Audience{authn.InternalAudience, authn.ExternalAudience}
 )
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
@@ -42,6 +46,12 @@ func randomDocument(r *rand.Rand) policy.Document {
 			External:        pick(r, policy.AsCompany, policy.AsCompany, policy.NotOffered, policy.OfferedToThem, policy.RequiredThere),
 			CompanyWideOnly: r.IntN(5) == 0, OwnWay: some(r, sides), SMSFallback: r.IntN(2) == 0, NoEmailFallback: r.IntN(4) == 0,
 			GraceDays: pick(r, 0, 0, 7), StepUpSeconds: pick(r, 0, 300, 900), FreeTries: pick(r, 0, 5)}
+		if r.IntN(2) == 0 {
+			d.Passkeys = &policy.Passkeys{BlockCopied: r.IntN(2) == 0, DeviceBound: r.IntN(2) == 0, Attested: r.IntN(3) == 0}
+			if r.IntN(3) == 0 {
+				d.Passkeys.Models = some(r, models)
+			}
+		}
 		if r.IntN(2) == 0 {
 			d.Methods = some(r, kinds)
 		}
@@ -91,12 +101,16 @@ func randomPerson(r *rand.Rand) (authn.User, []authn.Factor) {
 		u.HadFactorAt = pick(r, long, now.AddDate(0, 0, -1))
 	}
 	factors := []authn.Factor{{ID: "fac_password", Kind: authn.Password, State: authn.Confirmed, Counts: map[authn.Lane]authn.Count{}}}
-	for _, k := range kinds {
+	for _, k := range append(slices.Clone(kinds), authn.WebAuthn, authn.WebAuthn) {
 		if r.IntN(3) > 0 {
 			continue
 		}
 		f := authn.Factor{ID: "fac_" + string(k), Kind: k, State: pick(r, authn.Confirmed, authn.Confirmed, authn.Confirmed, authn.Asleep, authn.Pending),
 			Left: r.IntN(3), Round: r.IntN(3), Counts: map[authn.Lane]authn.Count{}}
+		if k == authn.WebAuthn { // of which a person can have several
+			f.ID += strconv.Itoa(len(factors))
+			f.Data = fmt.Appendf(nil, `{"be":%t,"attested":%t,"aaguid":%q}`, r.IntN(2) == 0, r.IntN(2) == 0, pick(r, append(models, "")...))
+		}
 		factors = append(factors, f)
 		if k.Own() && f.State == authn.Confirmed && u.HadFactorAt.IsZero() {
 			u.HadFactorAt = long

@@ -80,7 +80,7 @@ func enough(d Document, rows *authn.Rows, now time.Time) bool {
 	for _, m := range s.AMR {
 		shown[m] = true
 	}
-	bound := shown["hwk"] || shown["swk"]
+	bound := shown["hwk"] || shown["swk"] && !d.passkeys().DeviceBound
 	had := shown["otp"] || shown["sms"] || shown["pop"] || shown["tel"] || bound
 	grace := !d.GraceUntil(u, now).IsZero()
 	if d.Proofs(u) > 1 && !shown["mfa"] && !grace {

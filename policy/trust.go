@@ -93,7 +93,7 @@ func Trustable(d Document, u authn.User, factors []authn.Factor, proofs []authn.
 		// A service's "let them in" shows nothing that the person has.
 		shown := p.Traits.Possession || p.Traits.PhishingResistant || p.Kind == authn.Email
 		for _, f := range factors {
-			if f.ID == p.Factor && shown && trustworthy(f, now) {
+			if f.ID == p.Factor && shown && trustworthy(f, now) && d.Unmet(f) == "" {
 				return f.ID
 			}
 		}

@@ -42,7 +42,9 @@ type Adoption struct {
 	People        int64 // who can sign in: neither suspended nor accounts of programs
 	By            map[Standing]int64
 	Ways          []WayCount // ways that people have, most first; a person may have several
-	Asking        int64      // of those who can sign in: who asked an administrator for help
+	// Resistant is how many can sign in with a way that cannot be phished.
+	Resistant int64
+	Asking    int64 // of those who can sign in: who asked an administrator for help
 }
 
 // Percent is how many of a hundred people have a way of their own; see Share.
@@ -108,8 +110,14 @@ func (s *Service) adoption(ctx context.Context, v view) (Adoption, error) {
 		if shape.Asks {
 			a.Asking += int64(n)
 		}
+		resists := false
 		for _, k := range v.ways(u, factors) {
 			ways[k] += int64(n)
+			t, _ := v.traits(k)
+			resists = resists || t.PhishingResistant
+		}
+		if resists {
+			a.Resistant += int64(n)
 		}
 	}
 	a.Ways = sorted(ways)

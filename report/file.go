@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,10 +43,12 @@ func (r Row) cells() []string {
 		why = append(why, string(x.Rule))
 	}
 	for _, x := range r.Ways {
+		list := &other
 		if x.Counts {
-			counting = append(counting, string(x.Kind))
-		} else {
-			other = append(other, string(x.Kind))
+			list = &counting
+		}
+		if !slices.Contains(*list, string(x.Kind)) { // of passkeys somebody may have several
+			*list = append(*list, string(x.Kind))
 		}
 	}
 	u := r.User

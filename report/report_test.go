@@ -137,6 +137,14 @@ func TestAdoption_H7(t *testing.T) {
 	if a.People != 5 || !reflect.DeepEqual(a.By, want) || a.PolicyVersion != 3 || a.Percent() != 20 || !slices.Equal(a.Ways, []report.WayCount{{Kind: authn.TOTP, N: 1}}) {
 		t.Errorf("%+v", a)
 	}
+	// Who has several passkeys counts once; of who has none of the other kind nothing is said.
+	methods = append(methods, method{authn.WebAuthn, authn.Traits{Possession: true, PhishingResistant: true}})
+	defer func() { methods = methods[:len(methods)-1] }()
+	f.people = append(f.people, person("h", nil, authn.TOTP, authn.WebAuthn, authn.WebAuthn))
+	if a, err = service(t, f).Adoption(t.Context(), acme); err != nil || a.Resistant != 1 || !slices.Equal(a.Ways, []report.WayCount{{Kind: authn.TOTP, N: 2}, {Kind: authn.WebAuthn, N: 1}}) {
+		t.Errorf("%+v %v", a, err)
+	}
+	f.people = crowd()
 	off := acme
 	off.Policy = []byte(`{"format":1,"two_factor":"off"}`)
 	if a, err = service(t, f).Adoption(t.Context(), off); err != nil || a.By[report.NotAsked] != 5 || a.By[report.HasWay] != 0 || len(a.Ways) != 0 {

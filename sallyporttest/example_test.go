@@ -91,19 +91,13 @@ func ExampleServer_LastCode() {
 		s.SetTwoFactor(t, "acme", policy.Required)
 		maya := s.AddUser(t, s.Company, "maya", false) // so that codes go to maya@acme.example
 
-		api, err := client.New(client.Config{BaseURL: s.URL})
-		if err != nil {
-			t.Fatal(err)
-		}
-		attempt, err := api.Begin(t.Context(), client.SignIn{Login: "maya", Password: client.NewSecret(maya.Password)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		api, attempt := begin(t, s, maya) // the password, as in the example of the package
 		if _, err := api.Challenge(t.Context(), attempt, client.Ask{Method: client.Email}); err != nil {
 			t.Fatal(err)
 		}
 		answer := client.Answer{Method: client.Email, Code: client.NewSecret(s.LastCode(t, maya.Email))}
-		if attempt, err = api.Verify(t.Context(), attempt, answer); err != nil {
+		attempt, err := api.Verify(t.Context(), attempt, answer)
+		if err != nil {
 			t.Fatal(err)
 		}
 		fmt.Println(attempt.State)
@@ -124,14 +118,7 @@ func ExampleDuo() {
 		maya := s.AddUser(t, s.Company, "maya", false)
 		s.AddDuo(t, maya.User, "maya")
 
-		api, err := client.New(client.Config{BaseURL: s.URL})
-		if err != nil {
-			t.Fatal(err)
-		}
-		attempt, err := api.Begin(t.Context(), client.SignIn{Login: "maya", Password: client.NewSecret(maya.Password)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		api, attempt := begin(t, s, maya) // the password, as in the example of the package
 		for _, press := range []func(testing.TB, string){duo.DenyPush, duo.ApprovePush} {
 			if _, err := api.Challenge(t.Context(), attempt, client.Ask{Method: client.Duo, Option: "auto"}); err != nil {
 				t.Fatal(err)

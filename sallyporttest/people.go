@@ -54,6 +54,33 @@ func (s *Server) AddKey(t testing.TB, owner Person, scopes ...string) string {
 	return token.Reveal()
 }
 
+// AddApplication makes a program of a company: an account, a role that may what the
+// scopes say and nothing else, and a key with them, each called name. If address is
+// not empty, people may be led back there with what the key exchanges.
+func (s *Server) AddApplication(t testing.TB, company authn.Company, name, address string, scopes ...string) (authn.APIKey, authn.Token) {
+	t.Helper()
+	ctx, op := context.Background(), directory.TheOperator(company.ID)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := s.Directory.SaveRole(ctx, op, directory.RoleChange{Name: name, Title: name, Permissions: scopes})
+	must(err)
+	company, err = s.Directory.Company(ctx, company.Slug) // with the role
+	must(err)
+	owner, err := s.Directory.CreateUser(ctx, company, directory.NewUser{Login: name, Roles: []string{name}})
+	must(err)
+	k, token, err := s.Directory.CreateKey(ctx, op, directory.NewKey{Name: name, Owner: owner.ID, Scopes: scopes})
+	must(err)
+	if address != "" {
+		_, err = s.Directory.AddReturnAddress(ctx, op, k.ID, address, "of the test")
+		must(err)
+	}
+	return k, token
+}
+
 // AddApp gives a person a confirmed authenticator app.
 func (s *Server) AddApp(t testing.TB, u authn.User) (id string, secret otp.Secret) {
 	t.Helper()

@@ -18,8 +18,8 @@
 // NewServer starts a server with one company, Server.Company; Wire starts what the
 // host program makes of the same Config. The store is SQLite in t.TempDir, and no
 // other program is needed. People come from Server.AddUser, ways to verify from it,
-// AddApp, AddPhone and AddDuo, a key of a program from AddKey, and rules from
-// SetPolicy. Server.SignedIn signs somebody in as they would do it, by what they
+// AddApp, AddPhone and AddDuo, a key of a program from AddKey or AddApplication, and
+// rules from SetPolicy. Server.SignedIn signs somebody in as they would do it, by what they
 // have, and gives a Browser: an http.Client with their cookies, their token, and
 // StepUp and Grant for fresh proofs. To be the person step by step, read codes from
 // Person.App (an Authenticator) and LastCode, letters from Mail, and answer Duo by

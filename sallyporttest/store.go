@@ -116,6 +116,7 @@ func RunStore(t *testing.T, open func(t *testing.T) *Fixture) {
 		{"resets", runResets},
 		{"returns", runReturns},
 		{"imports", runImports},
+		{"passkeys", runPasskeys},
 		{"migrations", runMigrations},
 		{"erasure", runErasure},
 		{"trusted browsers", runTrust},
@@ -343,4 +344,15 @@ func (w *world) dump() string {
 		rows.Close()
 	}
 	return b.String()
+}
+
+// hides holds the store to what it says of tokens: none lies in the database or the log.
+func (w *world) hides(tokens ...authn.Token) {
+	w.t.Helper()
+	all := w.dump() + w.Log.String()
+	for _, t := range tokens {
+		if strings.Contains(all, string(t.Secret)) || strings.Contains(all, fmt.Sprintf("%x", t.Secret)) || strings.Contains(all, t.Reveal()) {
+			w.t.Errorf("%s: the token lies about", t.ID)
+		}
+	}
 }

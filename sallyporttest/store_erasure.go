@@ -33,6 +33,8 @@ func (s *post) full(p *person) authn.Token {
 	p.activate(authn.TOTP, p.secret, 0)
 	p.activate(authn.SMS, want[3], 0)
 	p.newCodes()
+	p.addPasskey("credential of " + p.id)
+	s.ask(p.company, "cookie")
 	mailbox := p.begin(authn.Email, "")
 	p.newLink(authn.NotMeLink, map[string]string{"email": want[2]})
 	_, session := p.newSession()
@@ -62,7 +64,7 @@ func (s *post) full(p *person) authn.Token {
 }
 
 // ofPeople are the tables with rows of people, and the column that says whose.
-var ofPeople = map[string]string{"logins": "user_id", "factors": "user_id", "attempts": "user_id", "sessions": "user_id", "devices": "user_id", "saved_codes": "user_id",
+var ofPeople = map[string]string{"logins": "user_id", "factors": "user_id", "attempts": "user_id", "sessions": "user_id", "devices": "user_id", "saved_codes": "user_id", "passkeys": "user_id",
 	"challenges": "user_id", "links": "user_id", "resets": "user_id", "outbox": "user_id", "api_keys": "user_id", "approvals": "target", "users": "id"}
 
 // opened is all that the company's keys open: what an attacker reads who has
@@ -272,7 +274,7 @@ func runErasure(t *testing.T, open opener) {
 		s.full(q)
 		held, err := s.Store.Held(s.ctx, p.company, p.id)
 		s.must(err)
-		if len(held.Logins) != 2 || len(held.Factors) != 5 || held.Passwords.Tries != 1 || len(held.Sessions) != 1 || len(held.Attempts) != 1 || held.Browsers != 1 ||
+		if len(held.Logins) != 2 || len(held.Factors) != 6 || held.Passwords.Tries != 1 || len(held.Sessions) != 1 || len(held.Attempts) != 1 || held.Browsers != 1 ||
 			len(held.Challenges) != 1 || len(held.Links) == 0 || len(held.Keys) != 1 || len(held.Approvals) != 1 || len(held.Letters) != 2 {
 			t.Errorf("%+v", held)
 		}

@@ -238,3 +238,15 @@ func runSecrets(t *testing.T, open opener) {
 		}
 	})
 }
+
+// notTheirs are keys that open nothing, though they name what token opens for p: q is
+// somebody of another company.
+func (p *person) notTheirs(q *person, token authn.Token, keys func(company string, t authn.Token) authn.Keys) map[string]authn.Keys {
+	p.w.t.Helper()
+	forged, moved := token, token
+	forged.Secret, moved.Company = make([]byte, 32), q.company
+	of := keys(p.company, token)
+	of.User = p.w.newUser(p.w.company, "nadia").id
+	return map[string]authn.Keys{"another secret": keys(p.company, forged), "another company": keys(q.company, moved),
+		"company and token differ": keys(q.company, token), "somebody else's": of}
+}

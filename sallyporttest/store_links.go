@@ -248,9 +248,10 @@ func runLinks(t *testing.T, open opener) {
 		w := newWorld(t, open)
 		p := w.newPerson(w.company, "maya")
 		token, other := p.newLink(authn.NotMeLink, map[string]string{"email": "canary@acme.example"}), p.newLink(authn.NotMeLink, map[string]string{"email": "x"})
-		if all := w.dump() + w.Log.String(); strings.Contains(all, "canary") || strings.Contains(all, string(token.Secret)) || strings.Contains(all, token.Reveal()) {
+		if all := w.dump() + w.Log.String(); strings.Contains(all, "canary") {
 			t.Error("it can be read")
 		}
+		w.hides(token)
 		w.exec("UPDATE links SET args = (SELECT args FROM links WHERE id = $1) WHERE id = $2", token.ID, other.ID)
 		_, err := w.Store.View(w.ctx, authn.Keys{Company: p.company, LinkToken: other, Now: w.now})
 		w.want(err, authn.Internal)

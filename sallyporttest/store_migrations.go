@@ -65,6 +65,7 @@ var undo = map[int][]string{
 	22: {"ALTER TABLE users DROP COLUMN help_asked_at"},
 	23: {"DROP TABLE external_ids", "ALTER TABLE users DROP COLUMN external_id"},
 	25: {"DROP TABLE passkeys", "DROP TABLE passkey_asks"},
+	26: {"ALTER TABLE users DROP COLUMN passkey_offered_at"},
 	24: {"ALTER TABLE trusted_browsers DROP COLUMN name"},
 }
 

@@ -24,6 +24,23 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
+// once wants one of a hundred at a time to succeed with an event of that type, and the
+// others to be told that it is done (inv-A).
+func (w *world) once(typ string, f func(i int) error) {
+	w.t.Helper()
+	var done atomic.Int64
+	together(100, func(i int) {
+		if err := f(i); err == nil {
+			done.Add(1)
+		} else if !errors.Is(err, authn.Conflict) {
+			w.t.Errorf("%s: %v", typ, err)
+		}
+	})
+	if n := w.count("SELECT count(*) FROM events WHERE type = $1", typ); done.Load() != 1 || n != 1 {
+		w.t.Errorf("%s: %d times, %d events", typ, done.Load(), n)
+	}
+}
+
 func runRaces(t *testing.T, open opener) {
 	t.Run("cve-4 inv-B of 500 guesses at once ten are evaluated", func(t *testing.T) {
 		w := newWorld(t, open)

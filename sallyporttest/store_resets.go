@@ -91,8 +91,9 @@ func resetsOpened(t *testing.T, open opener) {
 	if rows := w.view(authn.Keys{Company: w.company.ID, ResetToken: nobody}); rows.Reset == nil || rows.User != nil || rows.Reset.Destination != "" {
 		t.Errorf("nobody's: %+v", rows.Reset)
 	}
-	if dump := w.dump(); strings.Contains(dump, token.Reveal()) || strings.Contains(dump, "maya@acme.example\x00") {
-		t.Error("the token lies about")
+	w.hides(token)
+	if strings.Contains(w.dump(), "maya@acme.example") {
+		t.Error("the address lies about")
 	}
 }
 
@@ -123,23 +124,16 @@ func resetsRaced(t *testing.T, open opener) {
 	w := newWorld(t, open)
 	p := w.newUser(w.company, "maya")
 	r, token := w.newReset("maya", p, "cookie")
-	var proven, used atomic.Int64
-	together(100, func(i int) {
+	w.once("password.reset_proven", func(i int) error {
 		k := authn.Keys{Company: w.company.ID, ResetToken: token}
 		if i%2 == 0 { // page and API at once
 			k = authn.Keys{Company: w.company.ID, Reset: r.ID, Browser: "cookie"}
 		}
-		if _, err := w.proveReset(k, true); err == nil {
-			proven.Add(1)
-		} else if !errors.Is(err, authn.Conflict) {
-			t.Error(err)
-		}
+		_, err := w.proveReset(k, true)
+		return err
 	})
-	if n := w.count("SELECT count(*) FROM events WHERE type = 'password.reset_proven'"); proven.Load() != 1 || n != 1 {
-		t.Errorf("proven %d times, %d events", proven.Load(), n)
-	}
-	together(100, func(int) {
-		err := w.Store.Decide(context.Background(), authn.Keys{Company: w.company.ID, ResetToken: token, Now: w.now}, func(rows *authn.Rows) authn.Verdict {
+	w.once("password.reset", func(int) error {
+		return w.Store.Decide(context.Background(), authn.Keys{Company: w.company.ID, ResetToken: token, Now: w.now}, func(rows *authn.Rows) authn.Verdict {
 			if rows.Reset == nil || rows.Reset.State != authn.ResetProven || rows.User.Epoch != rows.Reset.Epoch {
 				return authn.Drop(authn.Conflict)
 			}
@@ -147,15 +141,7 @@ func resetsRaced(t *testing.T, open opener) {
 			u.Epoch++
 			return authn.Accept(event("password.reset", u.ID), authn.PutUser{User: u}, authn.EndResets{}, authn.PutReset{State: authn.ResetUsed, ExpiresAt: rows.Reset.ExpiresAt})
 		})
-		if err == nil {
-			used.Add(1)
-		} else if !errors.Is(err, authn.Conflict) {
-			t.Error(err)
-		}
 	})
-	if n := w.count("SELECT count(*) FROM events WHERE type = 'password.reset'"); used.Load() != 1 || n != 1 {
-		t.Errorf("used %d times, %d events", used.Load(), n)
-	}
 }
 
 func resetsGuessed(t *testing.T, open opener) {

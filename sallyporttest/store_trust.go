@@ -79,12 +79,7 @@ func trustRotates(t *testing.T, open opener) {
 		t.Errorf("%+v %v", list, err)
 	}
 	// std-9: what is stored opens nothing, and a row that was changed is worth nothing.
-	dump := w.dump()
-	for _, token := range []authn.Token{first, second, third} {
-		if strings.Contains(dump, string(token.Secret)) || strings.Contains(dump, fmt.Sprintf("%x", token.Secret)) || strings.Contains(dump, token.Reveal()) {
-			t.Error("a token is in the database")
-		}
-	}
+	w.hides(first, second, third)
 	for _, change := range []string{"expires_at = expires_at + 1", "epoch = epoch + 1", "policy_version = 9", "created_at = created_at + 1", "factor = 'fac_2'"} {
 		column, _, _ := strings.Cut(change, " ")
 		w.exec("CREATE TABLE kept AS SELECT " + column + " AS v FROM trusted_browsers")

@@ -7,6 +7,9 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+
+	"github.com/sallyport-mfa/sallyport/client"
+	"github.com/sallyport-mfa/sallyport/sallyporttest"
 )
 
 // aTest is as much of a test as an example has to have, which has none, and a test of
@@ -23,6 +26,20 @@ func inTest(f func(t testing.TB)) {
 	if fatal := run(f); fatal != "" {
 		fmt.Println("FAIL:", fatal)
 	}
+}
+
+// begin gives the password of somebody, as Example does.
+func begin(t testing.TB, s *sallyporttest.Server, who sallyporttest.Person) (*client.Client, *client.Attempt) {
+	t.Helper()
+	api, err := client.New(client.Config{BaseURL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	attempt, err := api.Begin(t.Context(), client.SignIn{Login: who.Login, Password: client.NewSecret(who.Password)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return api, attempt
 }
 
 // run runs f as go test runs a test, and gives what stopped it.

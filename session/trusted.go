@@ -44,21 +44,8 @@ func (s *Service) RenameTrusted(ctx context.Context, cur Current, id, name strin
 	if at < 0 {
 		return authn.Trust{}, authn.NotFound
 	}
-	now := s.c.Now()
-	k := authn.Keys{Company: cur.Token.Company, SessionToken: cur.Token, Now: now}
-	err = s.c.Store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
-		if err := s.c.Valid(rows, now); err != nil {
-			return authn.Drop(err)
-		}
-		ev := s.event("trusted_browser.renamed", rows, c, now)
-		ev.Personal.Detail = map[string]string{"browser": id}
-		return authn.Accept(ev, authn.NameTrust{ID: id, Name: name})
-	})
-	if errors.Is(err, authn.Conflict) {
-		return authn.Trust{}, authn.NotFound // it ended by itself in between
-	}
-	if err != nil {
-		return authn.Trust{}, fmt.Errorf("session: name a trusted browser: %w", err)
+	if err := s.aboutTrusted(ctx, cur, "trusted_browser.renamed", id, authn.NameTrust{ID: id, Name: name}, c); err != nil {
+		return authn.Trust{}, err
 	}
 	list[at].Name = name
 	return list[at], nil
@@ -73,30 +60,31 @@ func (s *Service) StopTrusting(ctx context.Context, cur Current, id string, c au
 	if err != nil {
 		return err
 	}
-	there := id == ""
-	for _, t := range list {
-		there = there || t.ID == id
-	}
-	if !there {
+	if id != "" && !slices.ContainsFunc(list, func(t authn.Trust) bool { return t.ID == id }) {
 		return authn.NotFound
 	}
+	return s.aboutTrusted(ctx, cur, "trusted_browser.removed", id, authn.EndTrust{ID: id}, c)
+}
+
+// aboutTrusted writes w, which is about the trusted browser of an id (empty: all), with
+// an event of the type. NotFound if it ended by itself in between.
+func (s *Service) aboutTrusted(ctx context.Context, cur Current, typ, id string, w authn.Write, c authn.Client) error {
 	now := s.c.Now()
-	k := authn.Keys{Company: cur.Token.Company, SessionToken: cur.Token, Now: now}
-	err = s.c.Store.Decide(ctx, k, func(rows *authn.Rows) authn.Verdict {
+	err := s.c.Store.Decide(ctx, authn.Keys{Company: cur.Token.Company, SessionToken: cur.Token, Now: now}, func(rows *authn.Rows) authn.Verdict {
 		if err := s.c.Valid(rows, now); err != nil {
 			return authn.Drop(err)
 		}
-		ev := s.event("trusted_browser.removed", rows, c, now)
+		ev := s.event(typ, rows, c, now)
 		if id != "" {
 			ev.Personal.Detail = map[string]string{"browser": id}
 		}
-		return authn.Accept(ev, authn.EndTrust{ID: id})
+		return authn.Accept(ev, w)
 	})
-	if errors.Is(err, authn.Conflict) {
-		return authn.NotFound // it ended by itself in between
-	}
-	if err != nil {
-		return fmt.Errorf("session: stop trusting: %w", err)
+	switch {
+	case errors.Is(err, authn.Conflict):
+		return authn.NotFound
+	case err != nil:
+		return fmt.Errorf("session: %s: %w", typ, err)
 	}
 	return nil
 }

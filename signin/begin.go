@@ -252,7 +252,8 @@ func (s *Service) admit(rows *authn.Rows, first authn.Proof, b Begin, writes []a
 	a := authn.Attempt{
 		Company: rows.Company.ID, ID: authn.NewID(authn.AttemptID, now, s.random), User: rows.User.ID,
 		Purpose: authn.SignIn, Version: 1, Lane: rows.Lane, ReturnTo: b.ReturnTo, Epoch: rows.User.Epoch,
-		First: firstTime(rows), CreatedAt: now, ExpiresAt: now.Add(s.lives(rows, now).Attempt), Proofs: []authn.Proof{first},
+		// A passkey was set up in a sign-in before this one, whether the password was ever typed or not.
+		First: first.Kind == authn.Password && firstTime(rows), CreatedAt: now, ExpiresAt: now.Add(s.lives(rows, now).Attempt), Proofs: []authn.Proof{first},
 	}
 	rows.Attempt = &a
 	need, err := s.next(rows, a.Proofs, now)
@@ -372,7 +373,7 @@ func (s *Service) confirmedAgain(rows *authn.Rows, need policy.Need, c authn.Cli
 // browser (requirement F6); empty: none.
 func used(proofs []authn.Proof) string {
 	for _, p := range proofs {
-		if p.Kind.Own() && p.Kind != authn.Invitation {
+		if p.Kind.Own() {
 			return p.Factor
 		}
 	}

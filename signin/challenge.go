@@ -108,17 +108,27 @@ func (s *Service) offered(rows *authn.Rows, kind authn.Kind, factor string, now 
 	if kind == authn.Password && need.State == authn.NeedPassword {
 		return policy.Offer{Kind: authn.Password, Preferred: true}, nil
 	}
+	var first policy.Offer
+	var stopped error
 	for _, offer := range need.Offers {
 		if offer.Kind != kind || factor != "" && factor != offer.Factor {
 			continue
 		}
+		var err error
 		switch {
 		case offer.Locked:
-			return offer, &authn.Error{Code: authn.Locked}
+			err = &authn.Error{Code: authn.Locked}
 		case !offer.PausedUntil.IsZero():
-			return offer, &authn.Error{Code: authn.Paused, RetryAfter: offer.PausedUntil.Sub(now), ExpiresAt: offer.PausedUntil}
+			err = &authn.Error{Code: authn.Paused, RetryAfter: offer.PausedUntil.Sub(now), ExpiresAt: offer.PausedUntil}
+		default:
+			return offer, nil // also where another of the kind cannot be used now
 		}
-		return offer, nil
+		if stopped == nil {
+			first, stopped = offer, err
+		}
+	}
+	if stopped != nil {
+		return first, stopped
 	}
 	return policy.Offer{}, authn.InvalidField("method", "not_offered", nil)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
@@ -30,7 +31,8 @@ type ByPasskey struct {
 // Passkeys asks whatever passkey the person's device has for us. Nobody is named and no
 // credential is listed, so that it tells nothing of anybody.
 //
-// Errors: NotFound (company), PolicyForbids (not offered there), TooManyRequests, Busy.
+// Errors: NotFound (company), PolicyForbids (not offered there), TooManyRequests, Busy
+// (with RetryAfter: too many ask).
 func (s *Service) Passkeys(ctx context.Context, company string, c authn.Client) (PasskeyAsk, error) {
 	m, ok := s.methods[authn.WebAuthn].(authn.Ceremony)
 	if !ok {
@@ -57,7 +59,7 @@ func (s *Service) Passkeys(ctx context.Context, company string, c authn.Client) 
 	if err != nil {
 		return PasskeyAsk{}, fmt.Errorf("signin: %w", err)
 	}
-	if !doc.Offers(authn.WebAuthn) {
+	if doc.TwoFactor == policy.Off || !doc.Offers(authn.WebAuthn) {
 		return PasskeyAsk{}, notOffered()
 	}
 	q, err := m.Get(authn.Request{Company: in, Client: c, Now: now.Unix()}, nil)
@@ -77,6 +79,10 @@ func (s *Service) Passkeys(ctx context.Context, company string, c authn.Client) 
 func notOffered() error {
 	return &authn.Error{Code: authn.PolicyForbids, Key: "error.method_not_offered"}
 }
+
+// ErrUnknownPasskey is wrapped by the refusal of a passkey that nobody here has, beside
+// those of people who may not sign in: a browser can forget it.
+var ErrUnknownPasskey = errors.New("signin: nobody has this passkey")
 
 // unknownPasskey is one answer for all that leads to nobody who may sign in by it.
 func unknownPasskey() error {
@@ -162,7 +168,10 @@ func (s *Service) payPasskey(ctx context.Context, k authn.Keys, challenge []byte
 
 // passkeyOf is the factor that has the credential, where its person may sign in by it.
 func (s *Service) passkeyOf(rows *authn.Rows, m authn.Ceremony, credential []byte, now time.Time) (string, error) {
-	if u := rows.User; u == nil || u.Status != authn.Active || u.API {
+	if rows.User == nil {
+		return "", fmt.Errorf("%w: %w", ErrUnknownPasskey, unknownPasskey())
+	}
+	if u := rows.User; u.Status != authn.Active || u.API {
 		return "", unknownPasskey()
 	}
 	doc, err := policy.Current(*rows.Company, now)
@@ -174,10 +183,30 @@ func (s *Service) passkeyOf(rows *authn.Rows, m authn.Ceremony, credential []byt
 			return f.ID, nil
 		}
 	}
-	if !doc.Offers(authn.WebAuthn) {
+	if doc.TwoFactor == policy.Off || !doc.Offers(authn.WebAuthn) {
 		return "", notOffered()
 	}
+	if err := notTaken(rows, doc, m, credential); err != nil {
+		return "", err
+	}
+	if slices.ContainsFunc(rows.Factors, func(f authn.Factor) bool { return m.Holds(f, credential) }) {
+		return "", notOffered() // it is theirs, and sleeps or has to be confirmed again
+	}
 	return "", unknownPasskey()
+}
+
+// notTaken refuses a passkey of the person that does not meet the company's rules for
+// them; nil: it is none. The id of a credential is random: only who has it knows one.
+func notTaken(rows *authn.Rows, doc policy.Document, m authn.Ceremony, credential []byte) error {
+	if doc.Sleeps(*rows.User) {
+		return nil
+	}
+	for _, f := range rows.Factors {
+		if rule := doc.Unmet(f); rule != "" && f.State == authn.Confirmed && m.Holds(f, credential) {
+			return policy.NotTakenError(rule)
+		}
+	}
+	return nil
 }
 
 // enterByPasskey is the second half.
@@ -190,10 +219,8 @@ func (s *Service) enterByPasskey(ctx context.Context, k authn.Keys, r authn.Requ
 		if rows.User == nil || f == nil || rows.User.ID != r.User.ID || rows.User.Epoch != r.User.Epoch {
 			return authn.Drop(authn.Conflict)
 		}
-		if _, err := s.passkeyOf(rows, m, k.Credential, k.Now); err != nil {
-			return authn.Drop(err)
-		}
-		detail := map[string]string{"method": string(authn.WebAuthn), "factor": f.ID}
+		match := inOrder(*f, match)
+		detail := f.Detail()
 		if refusal := copied(rows, match, k.Now); refusal != nil {
 			detail["reason"] = "counter_back"
 			return s.noted(authn.Refuse(refusal, s.event("sign_in.refused", authn.Refused, rows, b.Client, k.Now, detail)), rows, b.Client, k.Now, *f, match)
@@ -201,12 +228,22 @@ func (s *Service) enterByPasskey(ctx context.Context, k authn.Keys, r authn.Requ
 		if match.Outcome != authn.Right {
 			refusal := policy.LockoutOf(rows, k.Now).WrongCode(rows.Charged, k.Now)
 			refusal.Key = "error.passkey_refused"
-			detail["reason"] = "wrong_code"
+			tries := rows.Charged.Count.Tries
+			detail["reason"], detail["tries"] = "wrong_code", strconv.Itoa(tries)
 			ev := s.event("sign_in.refused", authn.Refused, rows, b.Client, k.Now, detail)
 			ev.Actor = ""
-			return authn.Refuse(refusal, ev)
+			v := authn.Refuse(refusal, ev)
+			if tries >= policy.Share(rows.Lane) {
+				v = v.And(s.locked(rows, rows.Lane, b.Client, k.Now))
+			}
+			return v
 		}
-		writes := append([]authn.Write{authn.Settle{Outcome: authn.Right, Step: match.Step}}, changed(*f, match)...)
+		writes := append([]authn.Write{authn.Settle{Outcome: authn.Right, Step: match.Step}}, changed(rows, *f, match)...)
+		// The policy may have changed since, or what this answer says of the passkey.
+		if _, err := s.passkeyOf(rows, m, k.Credential, k.Now); err != nil {
+			detail["reason"] = "not_taken"
+			return s.noted(authn.Refuse(err, s.event("sign_in.refused", authn.Refused, rows, b.Client, k.Now, detail), writes...), rows, b.Client, k.Now, *f, match)
+		}
 		v := s.admit(rows, proofOf(m, *f, match, k.Now), Begin{Company: b.Company, ReturnTo: b.ReturnTo, Client: b.Client}, writes, k.Now, &st)
 		return s.noted(v, rows, b.Client, k.Now, *f, match)
 	})
@@ -240,7 +277,7 @@ func (s *Service) question(rows *authn.Rows, m authn.Ceremony, now time.Time, st
 
 // answers finds the factor that an answer is from. Nothing is charged for what answers
 // no question that is still open, nor for a credential that is not the person's.
-func answers(rows *authn.Rows, m authn.Ceremony, v Verify) (string, error) {
+func answers(rows *authn.Rows, doc policy.Document, m authn.Ceremony, v Verify) (string, error) {
 	credential, challenge, err := m.Answered(v.Answer)
 	if err != nil {
 		return "", err
@@ -252,11 +289,23 @@ func answers(rows *authn.Rows, m authn.Ceremony, v Verify) (string, error) {
 	}
 	for _, f := range rows.Factors {
 		if m.Holds(f, credential) && (v.Factor == "" || v.Factor == f.ID) {
-			return f.ID, nil
+			return f.ID, notTaken(rows, doc, m, credential)
 		}
 	}
 	return "", unknownPasskey()
 }
+
+// inOrder looks at the count of an answer that was checked before another one was
+// settled: whichever comes second must be the later one.
+func inOrder(f authn.Factor, match authn.Match) authn.Match {
+	if f.Kind == authn.WebAuthn && match.Outcome == authn.Right && match.Step > 0 && match.Step <= f.LastStep {
+		match.Step, match.Noted = 0, append(slices.Clip(match.Noted), counterBack)
+	}
+	return match
+}
+
+// counterBack is the event of a count of signatures that did not grow.
+const counterBack = "passkey.counter_back"
 
 // proofOf is what a right answer is.
 func proofOf(m authn.Method, f authn.Factor, match authn.Match, now time.Time) authn.Proof {
@@ -267,18 +316,21 @@ func proofOf(m authn.Method, f authn.Factor, match authn.Match, now time.Time) a
 	return p
 }
 
-// changed writes what a right answer said anew of its factor.
-func changed(f authn.Factor, match authn.Match) []authn.Write {
+// changed writes what a right answer said anew of its factor, and holds it to that from now on.
+func changed(rows *authn.Rows, f authn.Factor, match authn.Match) []authn.Write {
 	if match.Data == nil {
 		return nil
 	}
 	f.Data = match.Data
+	if row := rows.Factor(f.ID); row != nil {
+		row.Data = match.Data
+	}
 	return []authn.Write{authn.PutFactor{Factor: f}}
 }
 
 // copied refuses a right answer of what seems to be a copy, where the company wants that.
 func copied(rows *authn.Rows, match authn.Match, now time.Time) error {
-	if match.Outcome != authn.Right || !slices.Contains(match.Noted, "passkey.counter_back") {
+	if match.Outcome != authn.Right || !slices.Contains(match.Noted, counterBack) {
 		return nil
 	}
 	if doc, err := policy.Current(*rows.Company, now); err == nil && !doc.BlocksCopied() {
@@ -290,7 +342,7 @@ func copied(rows *authn.Rows, match authn.Match, now time.Time) error {
 // noted adds the events of what a right answer showed besides.
 func (s *Service) noted(v authn.Verdict, rows *authn.Rows, c authn.Client, now time.Time, f authn.Factor, match authn.Match) authn.Verdict {
 	for _, typ := range match.Noted {
-		v = v.And(s.event(typ, authn.Succeeded, rows, c, now, map[string]string{"method": string(f.Kind), "factor": f.ID}))
+		v = v.And(s.event(typ, authn.Succeeded, rows, c, now, f.Detail()))
 	}
 	return v
 }

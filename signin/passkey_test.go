@@ -131,6 +131,9 @@ func TestPasskeyCopied_std73(t *testing.T) {
 	if n := len(w.eventsOf(maya, "passkey.counter_back")); n != 2 {
 		t.Errorf("%d warnings", n)
 	}
+	if n := w.letters(maya.Email, "may have been copied", "Way to verify: passkey", "/not-me/"); n != 2 {
+		t.Errorf("%d letters", n)
+	}
 }
 
 func TestPasskeyRefused_std73(t *testing.T) {

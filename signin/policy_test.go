@@ -164,7 +164,7 @@ func TestMethodsOffered_G2(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys.OwnWay = nil
-	if ways := w.Enroll.Ways(c, keys, p.User, false); !slices.Equal(ways, []authn.Kind{authn.Email}) {
+	if ways := w.Enroll.Ways(c, keys, p.User, false); !slices.Equal(ways, []authn.Kind{authn.Email, authn.WebAuthn}) {
 		t.Errorf("%v", ways)
 	}
 }

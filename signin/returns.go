@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -248,10 +249,7 @@ func (s *Service) Enter(ctx context.Context, token authn.Token, c authn.Client) 
 		}
 		return authn.Continue(authn.BindAttempt{ID: rows.Attempt.ID})
 	})
-	if authn.AsError(err).Code == authn.Conflict && err != nil {
-		return s.Entered(ctx, token, c)
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, authn.Conflict) { // a browser has it: perhaps this one
 		return Status{}, fmt.Errorf("signin: enter: %w", err)
 	}
 	return s.Entered(ctx, token, c)

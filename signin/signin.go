@@ -77,7 +77,7 @@ type Config struct {
 	Reaches   func(ctx context.Context, company string, kind authn.Kind) (authn.Reaches, error)
 	Runner    *remote.Runner   // follows outside services; nil: one of its own
 	Addresses Addresses        // nil: no limit by address
-	Meter     Addresses        // limits Strength alone, which asks with every few letters; nil: no limit
+	Meter     Addresses        // limits Strength, which asks with every few letters, and Passkeys, with every page; nil: no limit
 	Alarm     Alarm            // nil: none is raised
 	Now       func() time.Time // nil: time.Now
 	Random    io.Reader        // nil: crypto/rand

@@ -86,7 +86,11 @@ func (s *Service) choose(rows *authn.Rows, v Verify, now time.Time) (string, err
 		return "", nil
 	}
 	if m, ok := s.methods[v.Method].(authn.Ceremony); ok && v.found == "" {
-		if v.Factor, err = answers(rows, m, v); err != nil {
+		doc, err := policy.Current(*rows.Company, now)
+		if err == nil {
+			v.Factor, err = answers(rows, doc, m, v)
+		}
+		if err != nil {
 			return "", err
 		}
 	}
@@ -134,7 +138,7 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 			return authn.Drop(err, policy.LockoutOf(rows, now).GiveBack(rows.Charged))
 		}
 		verdict := s.judge(rows, m, match, o.Client, now, &st)
-		if match.Outcome == authn.Right {
+		if match.Outcome == authn.Right && verdict.Refusal() == nil {
 			verdict = verdict.With(policy.CameBack(price, rows.Charged.Factor, rows.Charged.Challenges, rows.User.ID)...)
 		}
 		if v.Trust {
@@ -151,7 +155,8 @@ func (s *Service) verifyQuick(ctx context.Context, o Opener, v Verify, m authn.M
 // judge turns what a method found into what is written.
 func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c authn.Client, now time.Time, st *Status) authn.Verdict {
 	factor := *rows.Charged.Factor
-	detail := map[string]string{"method": string(m.Kind()), "factor": factor.ID}
+	match = inOrder(factor, match)
+	detail := factor.Detail()
 	if refusal := copied(rows, match, now); refusal != nil {
 		detail["reason"] = "counter_back"
 		return s.noted(authn.Refuse(refusal, s.event("factor.refused", authn.Refused, rows, c, now, detail)), rows, c, now, factor, match)
@@ -184,7 +189,10 @@ func (s *Service) judge(rows *authn.Rows, m authn.Method, match authn.Match, c a
 			ev := s.event("backup_code.used", authn.Succeeded, rows, c, now, map[string]string{"left": strconv.Itoa(max(factor.Left-1, 0))})
 			told = &ev
 		}
-		v := s.proved(rows, c, now, st, detail, append(writes, changed(factor, match)...)...)
+		v := s.proved(rows, c, now, st, detail, append(writes, changed(rows, factor, match)...)...)
+		if v.Refusal() != nil {
+			return v
+		}
 		if told != nil {
 			v = v.And(*told)
 		}
@@ -262,7 +270,9 @@ func (s *Service) verifySlow(ctx context.Context, o Opener, v Verify, m authn.Me
 	return st, nil
 }
 
-// proved records one accepted answer, and the session if that was the last.
+// proved records one accepted answer, and the session if that was the last. Where it
+// leads nowhere (an address to come back to was taken away meanwhile), nothing is used
+// up, and it was no guess.
 func (s *Service) proved(rows *authn.Rows, c authn.Client, now time.Time, st *Status, detail map[string]string, writes ...authn.Write) authn.Verdict {
 	need, err := s.next(rows, rows.Attempt.Proofs, now)
 	if err != nil {
@@ -279,7 +289,11 @@ func (s *Service) proved(rows *authn.Rows, c authn.Client, now time.Time, st *St
 	if need.State != authn.Complete {
 		return authn.Accept(s.event("factor.proved", authn.Succeeded, rows, c, now, detail), writes...)
 	}
-	return s.complete(rows, need, c, now, st, writes, detail)
+	v := s.complete(rows, need, c, now, st, writes, detail)
+	if err := v.Refusal(); err != nil && rows.Charged != nil {
+		return authn.Drop(err, policy.LockoutOf(rows, now).GiveBack(rows.Charged))
+	}
+	return v
 }
 
 // afterPassword reports whether what a stranger does wrong in the attempt says that
@@ -310,9 +324,7 @@ func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, det
 		writes = append(writes, authn.PutUser{User: u})
 	}
 	if tries >= policy.Share(rows.Attempt.Lane) {
-		more = append(more, s.event("factor.locked", authn.Refused, rows, c, now, map[string]string{
-			"factor": rows.Charged.Factor.ID, "lane": string(rows.Attempt.Lane),
-		}))
+		more = append(more, s.locked(rows, rows.Attempt.Lane, c, now))
 	}
 	detail["tries"] = strconv.Itoa(tries) // the person hears of many
 	ev := s.event("factor.refused", authn.Refused, rows, c, now, detail)
@@ -324,6 +336,13 @@ func (s *Service) wrongCode(rows *authn.Rows, c authn.Client, now time.Time, det
 		v = v.And(e)
 	}
 	return v
+}
+
+// locked is the event of the answer that used a lane's share up.
+func (s *Service) locked(rows *authn.Rows, lane authn.Lane, c authn.Client, now time.Time) authn.Event {
+	detail := rows.Charged.Factor.Detail()
+	detail["lane"] = string(lane)
+	return s.event("factor.locked", authn.Refused, rows, c, now, detail)
 }
 
 // codeUsed says that a code was used, and what comes next.

@@ -297,7 +297,8 @@ func userArgs(u *authn.User) ([]any, error) {
 		micros(u.PasswordKnownAt), micros(u.CreatedAt), micros(u.EmailChangedAt), micros(u.SecuredAt), clean(u.Preferred, maxID),
 		micros(u.HadFactorAt), micros(u.GraceAt), slices.Contains(u.Roles, "owner"),
 		clean(u.Phone, maxWord), micros(u.PhoneTrustedAt), micros(u.PhoneChangedAt),
-		u.API, micros(u.ExemptUntil), clean(u.ExemptReason, maxDetail), clean(u.ExemptBy, maxID), micros(u.EmailTrustedAt), micros(u.PasswordResetAt), micros(u.HelpAskedAt)}, nil
+		u.API, micros(u.ExemptUntil), clean(u.ExemptReason, maxDetail), clean(u.ExemptBy, maxID), micros(u.EmailTrustedAt), micros(u.PasswordResetAt), micros(u.HelpAskedAt),
+		micros(u.PasskeyOfferedAt)}, nil
 }
 
 // putUser leaves last_sign_in_at, which a new session writes. It may be given what was loaded before a factor became active by this same
@@ -313,8 +314,9 @@ func putUser(tx *Tx, l *loaded, u authn.User) error {
 	n, err := tx.exec(`UPDATE users SET login = $3, email = $4, email_verified_at = $5, name = $6, locale = $7, audience = $8, status = $9,
 		roles = $10, require_two_factor = $11, epoch = $12, password_changed_at = $13, wrong_in_row = $14, wrong_in_month = $15,
 		month_start = $16, password_known_at = $17, created_at = $18, email_changed_at = $19, secured_at = $20, preferred = $21,
-		had_factor_at = CASE WHEN $36 AND had_factor_at <> $35 THEN had_factor_at ELSE $22 END, grace_at = $23, owner = $24,
-		phone = $25, phone_trusted_at = $26, phone_changed_at = $27, api = $28, exempt_until = $29, exempt_reason = $30, exempt_by = $31, email_trusted_at = $32, password_reset_at = $33, help_asked_at = $34
+		had_factor_at = CASE WHEN $37 AND had_factor_at <> $36 THEN had_factor_at ELSE $22 END, grace_at = $23, owner = $24,
+		phone = $25, phone_trusted_at = $26, phone_changed_at = $27, api = $28, exempt_until = $29, exempt_reason = $30, exempt_by = $31, email_trusted_at = $32, password_reset_at = $33, help_asked_at = $34,
+		passkey_offered_at = $35
 		WHERE company = $1 AND id = $2`,
 		append(append([]any{l.company, l.uid}, args...), micros(l.had), u.HadFactorAt.IsZero())...)
 	if err := oneRow(n, err, "the user is gone"); err != nil || words(u.Roles) == l.roles {
@@ -358,9 +360,9 @@ func (s *Store) newUser(tx *Tx, k *authn.Keys, l *loaded, w authn.NewUser) error
 	n, err := tx.exec(`INSERT INTO users (company, id, person_key, login, email, email_verified_at, name, locale, audience, status, roles,
 		require_two_factor, epoch, password_changed_at, wrong_in_row, wrong_in_month, month_start, password_known_at, created_at,
 		email_changed_at, secured_at, preferred, had_factor_at, grace_at, owner, phone, phone_trusted_at, phone_changed_at,
-		api, exempt_until, exempt_reason, exempt_by, email_trusted_at, password_reset_at, help_asked_at, external_id)
+		api, exempt_until, exempt_reason, exempt_by, email_trusted_at, password_reset_at, help_asked_at, passkey_offered_at, external_id)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28,
-		$29, $30, $31, $32, $33, $34, $35, $36) ON CONFLICT DO NOTHING`,
+		$29, $30, $31, $32, $33, $34, $35, $36, $37) ON CONFLICT DO NOTHING`,
 		append(append([]any{u.Company, u.ID, personKey}, args...), u.ExternalID)...)
 	if err := oneRow(n, err, "there is a user of that id"); err != nil {
 		return err

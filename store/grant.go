@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/subtle"
-	"encoding/binary"
 	"slices"
 	"time"
 
@@ -37,7 +36,6 @@ var (
 // grantSeal binds everything that a grant says: raising it in the row makes the
 // grant worthless, with a token and without.
 func grantSeal(key *keyring.DataKey, g *authn.Grant) [32]byte {
-	number := func(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 	return key.MAC("grant", []byte(g.Company), []byte(g.User), []byte(g.ID), []byte(g.SignIn), []byte(g.Kind), []byte(g.Action), []byte(g.RequestHash),
 		[]byte(g.ACR), []byte(words(g.AMR)), number(g.Epoch), number(micros(g.MadeAt)), number(micros(g.ExpiresAt)))
 }
@@ -99,9 +97,16 @@ func (s *Store) loadGrantOfToken(tx *Tx, k *authn.Keys, lock bool, l *loaded) er
 		return nil
 	}
 	l.Company, l.Grant = &c, &g
+	return l.loadSessionOf(tx, g.SignIn)
+}
+
+// loadSessionOf finds the session of the user that came from a sign-in, if it is there
+// still. Nothing opens it but what told of the sign-in.
+func (l *loaded) loadSessionOf(tx *Tx, signIn string) error {
 	var se authn.Session
 	var idle int64
-	found, err = tx.one(selectSessionOf, sessionTargets(&se, &idle, &token), k.Company, g.User, g.SignIn)
+	var token []byte
+	found, err := tx.one(selectSessionOf, sessionTargets(&se, &idle, &token), l.company, l.uid, signIn)
 	if err != nil || !found {
 		return err
 	}

@@ -3,8 +3,10 @@ package store
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/keyring"
@@ -50,11 +52,23 @@ func (s *Store) loadCredential(tx *Tx, k *authn.Keys, lock bool, l *loaded) erro
 }
 
 // askBrowser binds a question to the browser that asked it: an answer that somebody
-// else brought signs nobody in as them (cve-42). Programs have no cookie.
+// else brought signs nobody in as them. Programs have no cookie.
 func askBrowser(key *keyring.DataKey, browser, company string, challenge []byte) []byte {
 	sum := key.MAC("passkey ask", []byte(browser), []byte(company), challenge)
 	return sum[:]
 }
+
+// askPlace names the row by the hash of its challenge.
+func askPlace(company string, hash []byte) keyring.AD {
+	return keyring.AD{Table: "passkey_asks", Column: "kept", Company: company, Row: hex.EncodeToString(hash)}
+}
+
+// askAhead is how far ahead of ours the clock may be that a question was made by: it
+// does not live longer for it.
+const askAhead = time.Minute
+
+// askRests is when it is worth asking again where too many questions are open.
+const askRests = 30 * time.Second
 
 // loadAsk finds the question that is answered. It is read and deleted in one
 // transaction, under the lock that SpendAsk's row count stands for.
@@ -65,17 +79,18 @@ func (s *Store) loadAsk(tx *Tx, k *authn.Keys, l *loaded) error {
 	if err := s.wantKey(tx, l); err != nil {
 		return err
 	}
-	a := authn.Ask{Challenge: k.Ask}
-	var browser []byte
-	var kept string
+	a, hash := authn.Ask{Challenge: k.Ask}, credentialHash(k.Ask)
+	var browser, kept []byte
 	found, err := tx.one("SELECT browser, kept, created_at, expires_at FROM passkey_asks WHERE company = $1 AND hash = $2",
-		[]any{&browser, &kept, asTime{&a.CreatedAt}, asTime{&a.ExpiresAt}}, l.company, credentialHash(k.Ask))
+		[]any{&browser, &kept, asTime{&a.CreatedAt}, asTime{&a.ExpiresAt}}, l.company, hash)
 	if err != nil {
 		return err
 	}
-	a.Kept = []byte(kept)
 	if found && subtle.ConstantTimeCompare(browser, askBrowser(l.key, k.Browser, l.company, k.Ask)) == 1 &&
-		a.ExpiresAt.After(k.Now) && !a.CreatedAt.After(k.Now.Add(authn.CeremonyLives)) {
+		a.ExpiresAt.After(k.Now) && !a.CreatedAt.After(k.Now.Add(askAhead)) {
+		if a.Kept, err = l.key.Open(askPlace(l.company, hash), kept); err != nil {
+			return internal("the question of a sign-in does not open: it was changed or moved")
+		}
 		l.Ask = &a
 	}
 	l.void = l.void || l.Ask == nil
@@ -86,12 +101,20 @@ func (s *Store) newAsk(tx *Tx, k *authn.Keys, l *loaded, a authn.Ask) error {
 	if len(a.Challenge) < 32 {
 		return internal("a challenge of %d bytes", len(a.Challenge))
 	}
-	kept, err := document("a question", a.Kept)
-	if err != nil {
+	if len(a.Kept) > maxSecret {
+		return internal("a question of %d bytes", len(a.Kept))
+	}
+	var open int64
+	if _, err := tx.one("SELECT COUNT(*) FROM (SELECT 1 FROM passkey_asks WHERE company = $1 AND expires_at > $2 LIMIT $3) a", []any{&open},
+		l.company, micros(k.Now), authn.MaxAsks); err != nil {
 		return err
 	}
+	if open >= authn.MaxAsks {
+		return &authn.Error{Code: authn.Busy, RetryAfter: askRests}
+	}
+	hash := credentialHash(a.Challenge)
 	n, err := tx.exec("INSERT INTO passkey_asks (company, hash, browser, kept, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
-		l.company, credentialHash(a.Challenge), askBrowser(l.key, k.Browser, l.company, a.Challenge), kept, micros(a.CreatedAt), micros(a.ExpiresAt))
+		l.company, hash, askBrowser(l.key, k.Browser, l.company, a.Challenge), l.key.Seal(askPlace(l.company, hash), a.Kept), micros(a.CreatedAt), micros(a.ExpiresAt))
 	return oneRow(n, err, "that was asked before")
 }
 

@@ -79,7 +79,7 @@ func (s *Store) keepLists(tx *Tx, k *authn.Keys, l *loaded) error {
 
 var selectShaped = locking("SELECT u.shape, u.reshape_at, "+userColumns+" FROM users u WHERE u.company = $1 AND u.id = $2", "FOR UPDATE")
 
-const selectShapeFactors = "SELECT f.kind, f.state, f.tries_s, f.left_over, f.round FROM factors f WHERE f.company = $1 AND f.user_id = $2"
+const selectShapeFactors = "SELECT f.kind, f.state, f.tries_s, f.left_over, f.round, f.data FROM factors f WHERE f.company = $1 AND f.user_id = $2"
 
 // reshape writes the shape of a person as it is now, with their words if asked to,
 // and adds to deltas what that changes of the counts. Somebody of an import that
@@ -97,7 +97,7 @@ func reshape(tx *Tx, company, id string, now time.Time, rewords bool, deltas map
 	err = tx.each(selectShapeFactors, []any{company, id}, func(scan func(...any) error) (bool, error) {
 		var f authn.Factor
 		var tries int
-		err := scan((*string)(&f.Kind), (*string)(&f.State), &tries, &f.Left, &f.Round)
+		err := scan((*string)(&f.Kind), (*string)(&f.State), &tries, &f.Left, &f.Round, &f.Data)
 		f.Counts = map[authn.Lane]authn.Count{authn.Stranger: {Tries: tries}}
 		factors = append(factors, f)
 		return true, err

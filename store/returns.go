@@ -3,10 +3,8 @@ package store
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/binary"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/keyring"
@@ -27,7 +25,6 @@ var selectHandle = locking("SELECT "+companyColumns+", "+userColumns+", "+handle
 
 // handleSeal is to handles what grantSeal is to grants.
 func handleSeal(key *keyring.DataKey, h *authn.Handle) [32]byte {
-	number := func(n int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 	return key.MAC("handle", []byte(h.Company), []byte(h.User), []byte(h.ID), []byte(h.Key), []byte(h.Kind), []byte(h.SignIn), []byte(h.Address), []byte(h.Nonce),
 		[]byte(h.Action), []byte(h.RequestHash), []byte(h.ACR), []byte(words(h.AMR)), number(micros(h.AuthTime)), number(h.Epoch), number(micros(h.MadeAt)), number(micros(h.ExpiresAt)))
 }
@@ -103,15 +100,7 @@ func (s *Store) loadHandle(tx *Tx, k *authn.Keys, lock bool, l *loaded) error {
 	if h.SignIn == "" {
 		return nil
 	}
-	var se authn.Session
-	var idle int64
-	found, err = tx.one(selectSessionOf, sessionTargets(&se, &idle, &token), k.Company, h.User, h.SignIn)
-	if err != nil || !found {
-		return err
-	}
-	se.Idle = time.Duration(idle) * time.Microsecond
-	l.Session, l.session = &se, se
-	return nil
+	return l.loadSessionOf(tx, h.SignIn)
 }
 
 const returnColumns = "r.company, r.key_id, r.address, r.added_by, r.added_at"

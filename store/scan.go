@@ -95,7 +95,7 @@ func companyTargets(c *authn.Company) []any {
 const userColumns = "u.company, u.id, u.login, u.email, u.email_verified_at, u.name, u.locale, u.audience, u.status, u.roles, " +
 	"u.require_two_factor, u.epoch, u.password_changed_at, u.wrong_in_row, u.wrong_in_month, u.month_start, " +
 	"u.password_known_at, u.created_at, u.email_changed_at, u.secured_at, u.preferred, u.had_factor_at, u.grace_at, " +
-	"u.phone, u.phone_trusted_at, u.phone_changed_at, u.api, u.exempt_until, u.exempt_reason, u.exempt_by, u.last_sign_in_at, u.email_trusted_at, u.password_reset_at, u.help_asked_at, u.external_id, u.person_key"
+	"u.phone, u.phone_trusted_at, u.phone_changed_at, u.api, u.exempt_until, u.exempt_reason, u.exempt_by, u.last_sign_in_at, u.email_trusted_at, u.password_reset_at, u.help_asked_at, u.passkey_offered_at, u.external_id, u.person_key"
 
 func userTargets(u *authn.User, personKey *[]byte) []any {
 	return []any{&u.Company, &u.ID, &u.Login, &u.Email, asTime{&u.EmailVerifiedAt}, &u.Name, &u.Locale,
@@ -103,7 +103,8 @@ func userTargets(u *authn.User, personKey *[]byte) []any {
 		&u.RequireTwoFactor, &u.Epoch, asTime{&u.PasswordChangedAt}, &u.WrongInRow, &u.WrongInMonth, asTime{&u.MonthStart},
 		asTime{&u.PasswordKnownAt}, asTime{&u.CreatedAt}, asTime{&u.EmailChangedAt}, asTime{&u.SecuredAt}, &u.Preferred,
 		asTime{&u.HadFactorAt}, asTime{&u.GraceAt}, &u.Phone, asTime{&u.PhoneTrustedAt}, asTime{&u.PhoneChangedAt},
-		&u.API, asTime{&u.ExemptUntil}, &u.ExemptReason, &u.ExemptBy, asTime{&u.LastSignInAt}, asTime{&u.EmailTrustedAt}, asTime{&u.PasswordResetAt}, asTime{&u.HelpAskedAt}, &u.ExternalID, personKey}
+		&u.API, asTime{&u.ExemptUntil}, &u.ExemptReason, &u.ExemptBy, asTime{&u.LastSignInAt}, asTime{&u.EmailTrustedAt}, asTime{&u.PasswordResetAt}, asTime{&u.HelpAskedAt}, asTime{&u.PasskeyOfferedAt},
+		&u.ExternalID, personKey}
 }
 
 const attemptColumns = "a.company, a.id, a.user_id, a.purpose, a.state, a.version, a.proofs, a.lane, a.session_id, a.action, " +

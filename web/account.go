@@ -49,6 +49,7 @@ func (h *Handler) mountAccount(m *httpserve.Mux) {
 	m.Handle("POST "+mailPath, h.account(h.postMail))
 	h.mountSent(m, mailPath)
 	h.mountDuoSetUp(m)
+	h.mountPasskeys(m)
 	m.Handle("GET "+mailOffPath, h.account(h.getTurnOff))
 	m.Handle("POST "+mailOffPath, h.account(h.postTurnOff))
 	m.Handle("GET "+phonePath, h.account(h.getPhone))
@@ -69,6 +70,7 @@ func (h *Handler) mountAccount(m *httpserve.Mux) {
 	m.Handle("GET "+confirmPath+"/{attempt}", h.account(h.getConfirmAttempt))
 	m.Handle("POST "+confirmPath+"/{attempt}/duo/start", h.account(h.postConfirmDuo))
 	m.Handle("POST "+confirmPath+"/{attempt}/duo/ways", h.account(h.postConfirmDuo))
+	m.Handle("POST "+confirmPath+"/{attempt}"+passkeySuffix, h.account(h.postConfirmPasskey))
 	m.Handle("POST "+confirmPath+"/{attempt}/continue", h.account(h.postConfirmReady))
 	m.Handle("POST "+confirmPath+"/{attempt}", h.account(h.postConfirmAttempt))
 	m.Handle("GET "+confirmPath+"/{attempt}/form", h.account(h.getKept))
@@ -191,8 +193,14 @@ func pageOf(at string) string {
 	switch dir = strings.TrimSuffix(dir, "/"); {
 	case strings.HasSuffix(dir, "/duo") && strings.HasPrefix(at, confirmPath+"/"):
 		return strings.TrimSuffix(dir, "/duo")
-	case slices.Contains([]string{"confirm", "cancel", "send", "continue", "start", "ways", "code"}, verb):
+	case verb == "passkey":
 		return dir
+	case strings.HasPrefix(at, passkeysPath+"/") && verb == "off":
+		return at
+	case slices.Contains([]string{"confirm", "cancel", "send", "continue", "start", "ways", "code", "options"}, verb):
+		return dir
+	case strings.HasPrefix(at, passkeysPath):
+		return passkeysPath
 	case strings.HasPrefix(at, devicesPath):
 		return devicesPath
 	case strings.HasPrefix(at, codesPath):

@@ -891,7 +891,7 @@ func TestTwoPeople_cve49_cve58(t *testing.T) {
 		for id := range theirs {
 			tried++
 			for _, f := range []string{id, mail, pending} {
-				at := strings.NewReplacer("{attempt}", attempt, "{factor}", f, "{session}", session).Replace(path)
+				at := strings.NewReplacer("{attempt}", attempt, "{factor}", f, "{passkey}", f, "{session}", session).Replace(path)
 				var form url.Values
 				if method == http.MethodPost {
 					form = url.Values{"form": {o.formValue()}, "factor": {id}, "replaces": {id}, "code": {s.LastCode(t, mayaAt)}, "version": {"1"}, "name": {"x"}, "saved": {"yes"},

@@ -63,7 +63,7 @@ func kindOf(typ string) string {
 	switch noun {
 	case "sign_in", "session", "step_up", "code", "trusted_browser", "assertion", "handle":
 		return "sign_in"
-	case "factor", "factors", "backup_code", "backup_codes", "bypass_code":
+	case "factor", "factors", "backup_code", "backup_codes", "bypass_code", "passkey":
 		return "ways"
 	case "password", "email", "account", "invitation":
 		return "account"
@@ -74,7 +74,7 @@ func kindOf(typ string) string {
 // isUnusual reports whether somebody else could have been at work.
 func isUnusual(e authn.Event) bool {
 	switch e.Type {
-	case "session.new_browser", "password.known_to_others", "factor.locked", "bypass_code.used", "trusted_browser.added", "trusted_browser.reused", "handle.reused":
+	case "session.new_browser", "password.known_to_others", "factor.locked", "bypass_code.used", "trusted_browser.added", "trusted_browser.reused", "handle.reused", "passkey.counter_back":
 		return true
 	case "factor.refused", "sign_in.refused":
 		if reason := e.Personal.Detail["reason"]; reason == "denied" || reason == "fraud" {

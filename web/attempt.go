@@ -18,6 +18,7 @@ func (h *Handler) mountAttempt(m *httpserve.Mux, address string) {
 	m.Handle("GET "+address, httpserve.Page(h.getAttempt))
 	m.Handle("POST "+address, h.inAttempt(h.postAttempt))
 	m.Handle("POST "+address+"/send", h.inAttempt(h.postSend))
+	m.Handle("POST "+address+passkeySuffix, h.inAttempt(h.postPasskeyOptions))
 	m.Handle("POST "+address+"/duo/start", h.inAttempt(h.postDuoStart))
 	m.Handle("POST "+address+"/duo/ways", h.inAttempt(h.postDuoWays))
 	m.Handle("POST "+address+"/continue", h.inAttempt(h.postReady))
@@ -31,6 +32,7 @@ func (h *Handler) mountAttempt(m *httpserve.Mux, address string) {
 	m.Handle("POST "+address+"/setup/{factor}/confirm", h.inAttempt(h.postWayConfirm))
 	m.Handle("POST "+address+"/setup/{factor}/cancel", h.inAttempt(h.postWayCancel))
 	m.Handle("POST "+address+"/setup/{factor}/send", h.inAttempt(h.postWaySend))
+	m.Handle("POST "+address+"/setup/{factor}/options", h.inAttempt(h.postWayOptions))
 	h.mountDuoWay(m, address)
 	m.Handle("GET "+address+"/codes", httpserve.Page(h.getFirstCodes))
 	m.Handle("POST "+address+"/codes", h.inAttempt(h.postFirstCodes))
@@ -104,7 +106,7 @@ func (h *Handler) openAttempt(r *http.Request) (step, authn.Company, error) {
 		return s, company, err
 	}
 	s.opener = signin.Opener{Company: company.ID, Attempt: r.PathValue("attempt"), Client: httpserve.ClientOf(r)}
-	s.Status, err = h.c.SignIn.Get(r.Context(), s.opener)
+	s.Status, err = h.attempt(r, s.opener)
 	if err == nil && s.Attempt.Purpose != authn.SignIn {
 		err = authn.NotFound
 	}
@@ -112,6 +114,12 @@ func (h *Handler) openAttempt(r *http.Request) (step, authn.Company, error) {
 		httpserve.Subject(r.Context(), company.ID, s.User.ID, s.Attempt.ID)
 	}
 	return s, company, err
+}
+
+// attempt is where an attempt stands.
+func (h *Handler) attempt(r *http.Request, o signin.Opener) (signin.Status, error) {
+	st, err := h.c.SignIn.Get(r.Context(), o)
+	return merged(st), err
 }
 
 func (h *Handler) getAttempt(w http.ResponseWriter, r *http.Request) error {
@@ -273,6 +281,9 @@ func (h *Handler) drawOffer(w http.ResponseWriter, status int, v *View, s step, 
 	if o.Kind == authn.Duo {
 		return h.drawDuo(w, status, v, s, o, why, nil)
 	}
+	if o.Kind == authn.WebAuthn {
+		return h.drawPasskey(w, status, v, s, o, why)
+	}
 	return h.drawCode(w, status, v, s, o, why, sendProblem{})
 }
 
@@ -282,7 +293,7 @@ func (h *Handler) postAttempt(w http.ResponseWriter, r *http.Request, s step, fo
 	if !ok {
 		return h.moved(w, r, s, s.path) // drawn for another state: show this one
 	}
-	answer := authn.Answer{Code: form.Get("code")}
+	answer := answerOf(form)
 	offer = h.meant(s, offer, answer)
 	s.trust = form.Get("trust") != ""
 	done, err := h.c.SignIn.Verify(r.Context(), s.opener, signin.Verify{
@@ -326,10 +337,10 @@ func (h *Handler) refuseAnswer(w http.ResponseWriter, r *http.Request, s step, o
 	switch {
 	case e.Code == authn.Conflict:
 		return h.moved(w, r, s, s.at(o))
-	case e.Code == authn.NotFound, e.Code == authn.Expired && e.Key != codeExpired:
+	case e.Code == authn.NotFound, e.Code == authn.Expired && !answerExpired(e):
 		return h.attemptOver(w, r, s, err)
 	}
-	now, gone := h.c.SignIn.Get(r.Context(), s.opener)
+	now, gone := h.attempt(r, s.opener)
 	if gone != nil {
 		return h.attemptOver(w, r, s, gone)
 	}

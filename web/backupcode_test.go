@@ -18,7 +18,7 @@ func withCodes(t testing.TB, s *sallyporttest.Server, login string) (sallyportte
 	p := s.AddUser(t, s.Company, login, false)
 	setPolicy(t, s, ownWay(0))
 	b := newBrowser(t, s)
-	b.emailed(login).press("button.option")
+	b.emailed(login).press("button[value=totp]")
 	p.Secret = b.shownKey()
 	b.submit(mainForm, "code", s.Code(t, p.Secret))
 	codes := texts(b.doc.all("#codes li"))
@@ -237,9 +237,9 @@ func TestReady(t *testing.T) {
 func TestSignInNotices(t *testing.T) {
 	s := newServer(t)
 	b := newBrowser(t, s)
-	b.get("/signin?done=signed_out").shows(".note.ok", "signed out")
+	b.get("/signin?done=signed_out").shows("#notice", "signed out")
 	for _, forged := range []string{"password", "app_off", "app_on", "profile", "others", "x"} {
-		if b.get("/signin?done=" + forged); len(b.doc.all(".note")) != 0 {
+		if b.get("/signin?done=" + forged); len(b.doc.all("#notice")) != 0 {
 			t.Errorf("%s is said", forged)
 		}
 	}

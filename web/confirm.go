@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"encoding/json"
 	"math"
 	"net/http"
 	"net/url"
@@ -35,6 +36,9 @@ func acts() map[string]act {
 		"phone_off":      {action: "sms.turn_off", then: phoneOffPath, label: "page.confirm.for_phone_off"},
 		"duo":            {action: "duo.set_up", then: securityPath, label: "page.confirm.for_duo", run: (*Handler).duoAct},
 		"duo_off":        {action: "duo.turn_off", then: duoOffPath, label: "page.confirm.for_duo_off"},
+		"passkey":        {action: "passkey.set_up", then: passkeysPath, label: "page.confirm.for_passkey", run: (*Handler).passkeyAct},
+		"passkey_off":    {action: "passkey.remove", then: passkeysPath, label: "page.confirm.for_passkey_off"},
+		"again_webauthn": {action: policy.AgainAction + string(authn.WebAuthn), then: securityPath, label: "page.confirm.for_again", run: (*Handler).againAct},
 		"again_totp":     {action: policy.AgainAction + string(authn.TOTP), then: securityPath, label: "page.confirm.for_again", run: (*Handler).againAct},
 		"again_sms":      {action: policy.AgainAction + string(authn.SMS), then: securityPath, label: "page.confirm.for_again", run: (*Handler).againAct},
 		"again_email":    {action: policy.AgainAction + string(authn.Email), then: securityPath, label: "page.confirm.for_again", run: (*Handler).againAct},
@@ -115,11 +119,12 @@ func (h *Handler) intentOf(r *http.Request, cur session.Current, lang string, va
 const (
 	confirmBegin    = "begin" // nothing was begun yet
 	confirmPassword = "password"
-	confirmCode     = "code"   // of the app
-	confirmSend     = "send"   // nothing was sent yet
-	confirmSent     = "sent"   // the code that was sent
-	confirmSaved    = "saved"  // a backup code
-	confirmDuo      = "duo"    // see duoPart
+	confirmCode     = "code"  // of the app
+	confirmSend     = "send"  // nothing was sent yet
+	confirmSent     = "sent"  // the code that was sent
+	confirmSaved    = "saved" // a backup code
+	confirmDuo      = "duo"   // see duoPart
+	confirmPasskey  = "passkey"
 	confirmChoose   = "choose" // which way
 	confirmStopped  = "stopped"
 	confirmDenied   = "denied" // has a way that cannot be used here
@@ -148,6 +153,7 @@ type confirmPage struct {
 	Pause               *pause
 	Duo                 *duoPart
 	DuoProblem          *duoProblem
+	Ask                 passkeyAsk
 	Off                 bool // confirmDenied: the company has two-step sign-in off
 }
 
@@ -157,6 +163,7 @@ type confirmWay struct {
 	SentTo                  string
 	Usual, Locked           bool
 	Pause                   *pause
+	Device                  bool // the browser has to know how
 }
 
 // OwnActs are the names of the acts that these pages ask for a proof for, sorted.
@@ -269,7 +276,7 @@ func (h *Handler) postConfirm(w http.ResponseWriter, r *http.Request, cur sessio
 
 func (h *Handler) drawConfirm(w http.ResponseWriter, status int, v *View, cur session.Current, p confirmPage) error {
 	p.Company, p.Login, p.Away = cur.Company.Name, cur.User.Login, cmp.Or(p.Away, securityPath)
-	v.Section, v.Title, v.Failed, v.Data = "security", v.T("page.confirm.title"), p.Refusal.Text != "" && p.Show != confirmStopped || p.Duo != nil && p.Duo.Problem != nil, p
+	v.Section, v.Title, v.Failed, v.Data = "security", v.T("page.confirm.title"), p.Refusal.Text != "" && !p.Refusal.Calm && p.Show != confirmStopped || p.Duo != nil && p.Duo.Problem != nil, p
 	return h.draw(w, status, "confirm.html", v)
 }
 
@@ -280,7 +287,7 @@ func (h *Handler) stepUpOpener(r *http.Request, cur session.Current) signin.Open
 // openStepUp finds the step-up in the address; it must be of this session.
 func (h *Handler) openStepUp(r *http.Request, cur session.Current) (signin.Status, signin.Opener, error) {
 	o := h.stepUpOpener(r, cur)
-	st, err := h.c.SignIn.Get(r.Context(), o)
+	st, err := h.attempt(r, o)
 	if err == nil && (st.Attempt.Purpose != authn.StepUp || st.Attempt.Session != cur.Session.ID) {
 		err = authn.NotFound
 	}
@@ -359,7 +366,7 @@ func (h *Handler) drawStepUp(w http.ResponseWriter, r *http.Request, status int,
 	case st.Need.State == authn.NeedPassword:
 		p.Show, p.Kind = confirmPassword, authn.Password
 	case p.Others && way == "choose":
-		p.Show, p.Ways = confirmChoose, v.confirmWays(p.Action, st.Need.Offers)
+		p.Show, p.Ways, v.Passkeys = confirmChoose, v.confirmWays(p.Action, st.Need.Offers), true
 	default:
 		if way == "" {
 			o = answered(st, o)
@@ -382,6 +389,9 @@ func (p *confirmPage) offer(v *View, st signin.Status, o policy.Offer) {
 	case o.Kind == authn.Duo:
 		p.duo(v, st, o)
 		return
+	case o.Kind == authn.WebAuthn:
+		p.Show, p.Ask, v.Passkeys = confirmPasskey, v.askPasskey(p.Action+passkeySuffix), true
+		return
 	case o.Kind == authn.BackupCode:
 		p.Show = confirmSaved
 		return
@@ -397,6 +407,19 @@ func (p *confirmPage) offer(v *View, st signin.Status, o policy.Offer) {
 	p.Again = v.again(len(sent) > 0, st.ResendAt(o.Factor), "")
 }
 
+// postConfirmPasskey is the question of a confirmation by passkey, for the script.
+func (h *Handler) postConfirmPasskey(w http.ResponseWriter, r *http.Request, cur session.Current) error {
+	_, o, err := h.openStepUp(r, cur)
+	if err != nil {
+		return h.overOrElse(w, err)
+	}
+	_, sent, err := h.c.SignIn.Challenge(r.Context(), o, authn.WebAuthn, "")
+	if err != nil {
+		return err
+	}
+	return httpserve.WriteJSON(w, http.StatusOK, json.RawMessage(sent.Options))
+}
+
 func (v *View) confirmWays(action string, offers []policy.Offer) []confirmWay {
 	var out []confirmWay
 	for _, o := range offers {
@@ -407,6 +430,8 @@ func (v *View) confirmWays(action string, offers []policy.Offer) []confirmWay {
 			x.Hint = v.T("page.choose.code")
 		case authn.Duo:
 			x.Hint = v.T("page.choose.duo")
+		case authn.WebAuthn:
+			x.Hint, x.Device = v.T("page.choose.webauthn"), true
 		}
 		if !o.PausedUntil.IsZero() {
 			x.Pause = v.pauseOf(o.PausedUntil)
@@ -417,7 +442,7 @@ func (v *View) confirmWays(action string, offers []policy.Offer) []confirmWay {
 }
 
 // icons of the ways.
-var icons = map[authn.Kind]string{authn.TOTP: "phone", authn.Email: "mail", authn.SMS: "message", authn.BackupCode: "list", authn.Password: "lock", authn.Duo: "shield"}
+var icons = map[authn.Kind]string{authn.TOTP: "phone", authn.Email: "mail", authn.SMS: "message", authn.BackupCode: "list", authn.Password: "lock", authn.Duo: "shield", authn.WebAuthn: "lock"}
 
 // sendAgain is the button that sends a code again (ux rules 18–21).
 type sendAgain struct {
@@ -455,7 +480,7 @@ func (h *Handler) postConfirmAttempt(w http.ResponseWriter, r *http.Request, cur
 	if password := st.Need.State == authn.NeedPassword; err != nil || version <= 0 || !ok && !password {
 		return h.toStepUp(w, st, "") // drawn for another state: show this one
 	}
-	verify := signin.Verify{Version: version, Method: offer.Kind, Factor: offer.Factor, Answer: authn.Answer{Code: r.PostForm.Get("code")}}
+	verify := signin.Verify{Version: version, Method: offer.Kind, Factor: offer.Factor, Answer: answerOf(r.PostForm)}
 	if st.Need.State == authn.NeedPassword {
 		verify.Method, verify.Answer = authn.Password, authn.Answer{Password: r.PostForm.Get("password")}
 	}
@@ -466,7 +491,7 @@ func (h *Handler) postConfirmAttempt(w http.ResponseWriter, r *http.Request, cur
 	switch e := authn.AsError(err); {
 	case e.Code == authn.Conflict:
 		return h.toStepUp(w, st, kind)
-	case e.Code == authn.NotFound, e.Code == authn.Expired && e.Key != "error.code_expired":
+	case e.Code == authn.NotFound, e.Code == authn.Expired && !answerExpired(e):
 		return h.overOrElse(w, err)
 	}
 	return h.refuseConfirm(w, r, cur, o, kind, err)
@@ -514,7 +539,7 @@ func (h *Handler) toStepUp(w http.ResponseWriter, st signin.Status, way string) 
 func (h *Handler) refuseConfirm(w http.ResponseWriter, r *http.Request, cur session.Current, o signin.Opener, way string, err error) error {
 	e, v := authn.AsError(err), h.personal(r, cur)
 	httpserve.Record(r, err)
-	now, gone := h.c.SignIn.Get(r.Context(), o)
+	now, gone := h.attempt(r, o)
 	if gone != nil {
 		return h.overOrElse(w, gone)
 	}

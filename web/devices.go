@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -24,6 +25,7 @@ type devicesPage struct {
 // named is a row with a form for its name.
 type named struct {
 	ID, Action string
+	Label      string // of the field; empty: the name of a device
 	Title      string // the person's own name for it, else the browser
 	Named      bool
 	Typed      string // what the form shows
@@ -47,7 +49,10 @@ type renameForm struct {
 }
 
 // Rename is the form for the name of a row.
-func (v *View) Rename(n named) renameForm { return renameForm{v, n} }
+func (v *View) Rename(n named) renameForm {
+	n.Label = cmp.Or(n.Label, v.T("page.devices.name_label"))
+	return renameForm{v, n}
+}
 
 // trustedRow is a browser that the person trusts.
 type trustedRow struct {

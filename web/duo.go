@@ -331,7 +331,7 @@ func (h *Handler) duoDone(w http.ResponseWriter, r *http.Request, s step, o poli
 	case e.Code == authn.NotFound, e.Code == authn.Expired:
 		return h.attemptOver(w, r, s, err)
 	}
-	now, gone := h.c.SignIn.Get(r.Context(), s.opener)
+	now, gone := h.attempt(r, s.opener)
 	if gone != nil {
 		return h.attemptOver(w, r, s, gone)
 	}

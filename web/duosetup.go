@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -28,7 +29,7 @@ func (h *Handler) mountDuoSetUp(m *httpserve.Mux) {
 	m.Handle("GET "+duoPath+"/{factor}", h.account(h.preparedBy(h.getDuo)))
 	for verb, f := range duoVerbs {
 		m.Handle("POST "+duoPath+"/{factor}/"+verb, h.account(func(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-			return f(h, w, r, h.accountDuo(w, r, cur))
+			return f(h, w, r, h.accountSetUp(w, r, cur, duoPath, "duo_on"))
 		}))
 	}
 	m.Handle("POST "+duoPath+"/{factor}/cancel", h.account(h.postSetUpCancel))
@@ -38,12 +39,15 @@ func (h *Handler) mountDuoSetUp(m *httpserve.Mux) {
 func (h *Handler) mountDuoWay(m *httpserve.Mux, address string) {
 	for verb, f := range duoVerbs {
 		m.Handle("POST "+address+"/setup/{factor}/duo/"+verb, h.inAttempt(func(w http.ResponseWriter, r *http.Request, s step, form url.Values) error {
-			return f(h, w, r, h.attemptDuo(w, r, s, form))
+			return f(h, w, r, h.attemptSetUp(w, r, s, form))
 		}))
 	}
 }
 
-// settingUp is a set-up of Duo, in an account or in a sign-in.
+// listOf are the lists that a set-up in the account leads to, by what it begins with.
+var listOf = map[string]string{passkeysPath: passkeysPath}
+
+// settingUp is a set-up of Duo or of a passkey, in an account or in a sign-in.
 type settingUp struct {
 	view        *View
 	who         enroll.Who
@@ -62,23 +66,23 @@ var duoVerbs = map[string]func(*Handler, http.ResponseWriter, *http.Request, set
 	"start": (*Handler).duoSetUpStart, "ways": (*Handler).duoSetUpWays, "code": (*Handler).duoSetUpCode, "continue": (*Handler).duoSetUpApproved,
 }
 
-func (h *Handler) accountDuo(w http.ResponseWriter, r *http.Request, cur session.Current) settingUp {
+func (h *Handler) accountSetUp(w http.ResponseWriter, r *http.Request, cur session.Current, base, done string) settingUp {
 	v := h.personal(r, cur)
 	v.Section = "security"
-	at := duoPath + "/" + url.PathEscape(r.PathValue("factor"))
+	at := base + "/" + url.PathEscape(r.PathValue("factor"))
 	return settingUp{view: v, who: who(r, cur), id: r.PathValue("factor"), here: at, verbs: at, cancel: at + "/cancel", fields: []hidden{{"form", v.Form}},
 		back: securityPath, label: v.T("page.back"), locked: "page.setup.locked",
-		over: func(err error) error { return h.duoGone(w, r, cur, v, err) },
+		over: func(err error) error { return h.begunGone(w, r, cur, v, err) },
 		done: func(changed enroll.Changed) error {
 			h.changed(w, r, changed)
 			if len(changed.Codes) > 0 {
-				return h.finish(w, codesPath, "duo_on")
+				return h.finish(w, codesPath, done)
 			}
-			return h.finish(w, securityPath, "duo_on")
+			return h.finish(w, cmp.Or(listOf[base], securityPath), done)
 		}}
 }
 
-func (h *Handler) attemptDuo(w http.ResponseWriter, r *http.Request, s step, form url.Values) settingUp {
+func (h *Handler) attemptSetUp(w http.ResponseWriter, r *http.Request, s step, form url.Values) settingUp {
 	v, p, at := h.attemptView(w, r, s), s.page(), s.setUp(r.PathValue("factor"))
 	v.Shape = Sheet
 	return settingUp{view: v, who: s.who(), id: r.PathValue("factor"), here: at, verbs: at + "/duo", cancel: at + "/cancel",
@@ -145,7 +149,7 @@ func (h *Handler) duoUnbegun(v *View, e *authn.Error) string {
 }
 
 func (h *Handler) getDuo(w http.ResponseWriter, r *http.Request, cur session.Current) error {
-	return h.drawDuoSetUp(w, r, http.StatusOK, h.accountDuo(w, r, cur), duoOutcome{})
+	return h.drawDuoSetUp(w, r, http.StatusOK, h.accountSetUp(w, r, cur, duoPath, "duo_on"), duoOutcome{})
 }
 
 // duoSetUpPage is the data of duosetup.html (S20).
@@ -286,8 +290,8 @@ func (h *Handler) duoSetUpApproved(w http.ResponseWriter, r *http.Request, u set
 	return err
 }
 
-// duoGone is for a set-up in the account that is over.
-func (h *Handler) duoGone(w http.ResponseWriter, r *http.Request, cur session.Current, v *View, err error) error {
+// begunGone is for a set-up in the account that is over.
+func (h *Handler) begunGone(w http.ResponseWriter, r *http.Request, cur session.Current, v *View, err error) error {
 	e := authn.AsError(err)
 	switch e.Code {
 	case authn.Conflict:

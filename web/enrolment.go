@@ -33,6 +33,7 @@ type newWay struct {
 	Label, Icon string
 	Hint        []Part
 	Recommended bool
+	Device      bool // the browser has to know how
 }
 
 // settable lists the kinds that the person can set up in this sign-in: whatever
@@ -99,12 +100,12 @@ func (h *Handler) drawEnrolment(w http.ResponseWriter, status int, v *View, s st
 	for i, k := range kinds {
 		p.Ways = append(p.Ways, newWay{Kind: k, Label: v.T("page.way." + string(k)), Icon: wayIcon(k),
 			Hint:        v.Rich(v.of("page.enrolment.way", k), "To", policy.Mask(k, s.User.Email)),
-			Recommended: i == 0 && h.rank(k) < 2})
+			Recommended: i == 0 && h.rank(k) < 2, Device: k == authn.WebAuthn})
 	}
 	if until := s.Need.GraceUntil; !until.IsZero() {
 		p.Later = v.Rich("page.enrolment.later", "Day", v.Day(until))
 	}
-	v.Title, v.Failed, v.Data = v.T("page.enrolment.title"), problem != "", p
+	v.Title, v.Failed, v.Passkeys, v.Data = v.T("page.enrolment.title"), problem != "", true, p
 	return h.draw(w, status, "enrolment.html", v)
 }
 
@@ -232,7 +233,10 @@ func (h *Handler) drawWay(w http.ResponseWriter, r *http.Request, s step, e *aut
 		return h.setUpOver(w, r, s, err)
 	}
 	if pending.Factor.Kind == authn.Duo {
-		return h.drawDuoSetUp(w, r, http.StatusOK, h.attemptDuo(w, r, s, nil), duoOutcome{})
+		return h.drawDuoSetUp(w, r, http.StatusOK, h.attemptSetUp(w, r, s, nil), duoOutcome{})
+	}
+	if pending.Factor.Kind == authn.WebAuthn {
+		return h.drawPasskeySetUp(w, r, http.StatusOK, h.attemptSetUp(w, r, s, nil), refusal{})
 	}
 	v := h.attemptView(w, r, s)
 	v.Shape = Sheet
@@ -294,6 +298,9 @@ func (p *wayPage) refuse(w http.ResponseWriter, v *View, e *authn.Error) bool {
 }
 
 func (h *Handler) postWayConfirm(w http.ResponseWriter, r *http.Request, s step, form url.Values) error {
+	if form.Has(credentialField) {
+		return h.passkeySetUpConfirm(w, r, h.attemptSetUp(w, r, s, form))
+	}
 	here := s.setUp(r.PathValue("factor"))
 	try, err := strconv.ParseInt(form.Get("try"), 10, 64)
 	if err != nil || try <= 0 {
@@ -319,6 +326,11 @@ func (h *Handler) postWayConfirm(w http.ResponseWriter, r *http.Request, s step,
 	}
 	httpserve.Record(r, err)
 	return h.drawWay(w, r, s, e)
+}
+
+// postWayOptions is the question for a new passkey, for the script.
+func (h *Handler) postWayOptions(w http.ResponseWriter, r *http.Request, s step, _ url.Values) error {
+	return h.passkeySetUpOptions(w, r, s.who())
 }
 
 func (h *Handler) postWaySend(w http.ResponseWriter, r *http.Request, s step, _ url.Values) error {

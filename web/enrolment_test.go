@@ -40,7 +40,7 @@ func TestSetUpInSignIn_F3_E1_rul1(t *testing.T) {
 	b.emailed("maya").want(200, "/signin/att_.*").shows("h1", "Set up a way to verify").shows("main p", "asks everyone")
 	path := b.path
 	ways := b.doc.all("button.option")
-	if len(ways) != 1 || !strings.Contains(ways[0].words(), "Recommended") || len(b.doc.all("[formaction]")) != 0 {
+	if len(ways) != 2 || !strings.Contains(ways[0].words(), "Passkey") || !strings.Contains(ways[0].words(), "Recommended") || strings.Contains(ways[1].words(), "Recommended") || len(b.doc.all("[formaction]")) != 0 {
 		t.Fatalf("%d ways, or a way around", len(ways))
 	}
 	// The session reaches nothing else: there is none (casdoor #3932).
@@ -49,7 +49,7 @@ func TestSetUpInSignIn_F3_E1_rul1(t *testing.T) {
 	}
 	b.get("/account/security").want(200, "/signin").get("/continue").want(200, "/signin").get(path).want(200, path)
 
-	b.press("button.option").want(200, path+"/setup/fac_.*").shows("h1", "authenticator app")
+	b.press("button[value=totp]").want(200, path+"/setup/fac_.*").shows("h1", "authenticator app")
 	page, secret := b.path, b.shownKey()
 	b.submit(mainForm, "code", s.WrongCode(t, secret)).want(422, page+"/confirm")
 	if string(b.shownKey()) != string(secret) || string(b.get(page).shownKey()) != string(secret) {
@@ -102,7 +102,7 @@ func TestCodesFile_E3(t *testing.T) {
 	b := newBrowser(t, s)
 	b.emailed("maya")
 	path := b.path
-	b.press("button.option")
+	b.press("button[value=totp]")
 	b.submit(mainForm, "code", s.Code(t, b.shownKey())).want(200, path+"/codes")
 	want := texts(b.doc.all("#codes li"))
 	res := fetchAs(t, b, b.doc.one(t, "a[download]").attrs["href"])
@@ -178,14 +178,14 @@ func TestSetUpEndsInSignIn(t *testing.T) {
 	b := newBrowser(t, s)
 	b.emailed("maya")
 	path := b.path
-	b.press("button.option")
+	b.press("button[value=totp]")
 	first := b.path
 	b.press("[formaction]").want(200, path).get(first).want(404, first).shows("h1", "over")
-	b.get(path).press("button.option")
+	b.get(path).press("button[value=totp]")
 	second := b.path
-	b.get(path).press("button.option") // begun again: one is pending, not two
+	b.get(path).press("button[value=totp]") // begun again: one is pending, not two
 	b.get(second).want(404, second)
-	for _, kind := range []string{"email", "password", "backup_code", "webauthn", ""} {
+	for _, kind := range []string{"email", "password", "backup_code", "bypass_code", ""} {
 		_, values := b.get(path).fill(b.form(mainForm))
 		values.Set("kind", kind)
 		b.send(http.MethodPost, path+"/setup", values)
@@ -194,7 +194,7 @@ func TestSetUpEndsInSignIn(t *testing.T) {
 		}
 	}
 	// Without a form of ours, or with an old one, nothing is evaluated.
-	b.get(path).press("button.option")
+	b.get(path).press("button[value=totp]")
 	action, values := b.fill(b.form(mainForm), "code", "000000")
 	values.Set("try", "")
 	b.send(http.MethodPost, action, values)
@@ -231,7 +231,7 @@ func TestHelpCode_rul18(t *testing.T) {
 	if len(b.doc.all("[formaction]")) != 0 {
 		t.Error("it can be put off")
 	}
-	b.press("button.option")
+	b.press("button[value=totp]")
 	secret := b.shownKey()
 	b.submit(mainForm, "code", s.Code(t, secret)).want(200, path+"/codes").submit(mainForm, "saved", "yes").want(200, "/continue")
 	// Once only.

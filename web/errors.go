@@ -61,6 +61,8 @@ type refusal struct {
 	Status int
 	Text   string
 	Advice bool // about the phone's clock; fixed, whatever the code was (ruling 16)
+	Calm   bool // nothing went wrong, only nothing has happened
+	Pause  *pause
 }
 
 // codeRefusal puts a refused code into words: five texts for five mistakes (ux

@@ -124,21 +124,11 @@ type backupUsedPage struct {
 	Replaces string
 }
 
-// usedBackup reports whether one of the proofs is a backup code.
-func usedBackup(proofs []authn.Proof) bool {
-	for _, p := range proofs {
-		if p.Kind == authn.BackupCode {
-			return true
-		}
-	}
-	return false
-}
-
 // getBackupUsed says how many codes are left, and offers to set up the phone
 // again. Only to the sign-in that used one, while it is remembered.
 func (h *Handler) getBackupUsed(w http.ResponseWriter, r *http.Request, cur session.Current) error {
 	st, err := h.c.SignIn.Get(r.Context(), signin.Opener{Company: cur.Company.ID, Attempt: cur.Session.Attempt, Client: httpserve.ClientOf(r)})
-	if err != nil || st.User.ID != cur.User.ID || !usedBackup(st.Attempt.Proofs) {
+	if err != nil || st.User.ID != cur.User.ID || !proved(st.Attempt.Proofs, authn.BackupCode) {
 		seeOther(w, continuePath)
 		return nil
 	}

@@ -57,6 +57,7 @@ func tour(b *browser, maya, omar sallyporttest.Person) {
 	b.submit("main form[action=/account]", "name", "Maya Lindqvist").want(200, "/account")
 	b.submit(syncForm).want(200, "/account/security/app/fac_.*")
 	b.get("/account/security").want(200, "/account/security")
+	b.get(passkeysPage).want(200, passkeysPage).submit("#none form").want(200, passkeysPage+"/fac_.*").submit(passkeyForm).want(422, passkeysPage+"/fac_.*/confirm")
 	b.get("/account/security/app/off").want(200, "/account/security/app/off")
 	b.get("/account/password").want(200, "/account/password").submit(mainForm, "current", "x", "new", "short", "confirm", "short").want(422, "/account/password")
 	b.submit(mainForm, "current", "", "new", "", "confirm", "").want(422, "/account/password")
@@ -70,8 +71,17 @@ func tour(b *browser, maya, omar sallyporttest.Person) {
 	s.SetTwoFactor(t, "acme", policy.Off)
 	b.get("/account/security").want(200, "/account/security")
 	s.SetTwoFactor(t, "acme", policy.Required)
+	passkey := s.AddPasskey(t, maya.User, s.Passkeys(t))
+	b.get(passkeysPage).want(200, passkeysPage).submit("#"+passkey+" form", "name", "").want(422, passkeysPage+"/fac_.*/name")
+	s.Clock.Advance(time.Minute)
+	b.begin(passkeysPage + "/" + passkey + "/off")
+	step := b.path
+	b.get(step+"?way=choose").want(200, step).get(step+"?way=webauthn").want(200, step).submit(mainForm).want(422, step)
+	b.get(step).submit(mainForm, "code", s.Code(t, maya.Secret)).want(200, passkeysPage+"/fac_.*/off").get("/account/security").want(200, "/account/security")
 	b.get("/nothing/here").want(404, "/nothing/here")
-	b.get("/signout").want(200, "/signout").submit(mainForm).want(200, "/signin")
+	b.get("/signout").want(200, "/signout").submit(mainForm).want(200, "/signin").submit(alonePasskey).want(422, "/signin/passkey")
+	b.password("maya", sallyporttest.Password).get(b.path+"?way=choose").want(200, "/signin/att_.*").get(b.path[:strings.Index(b.path, "?")]+"?way=webauthn").want(200, "/signin/att_.*")
+	b.submit(passkeyForm).want(422, "/signin/att_.*")
 	b.password("omar", sallyporttest.Password).want(200, "/signin/att_.*").press("[formaction]").want(200, "/signin/att_.*")
 	b.get(b.path+"?way=help").want(200, "/signin/att_.*")
 	addUnverified(b.t, s, "nora")
@@ -297,7 +307,7 @@ func TestCookiesOff(t *testing.T) {
 	b.http.Jar = nil
 	b.send(http.MethodPost, action, values)
 	b.want(400, "/signin").shows("#problem", "Allow cookies")
-	if b.doc.one(t, "#login").attrs["value"] != "maya" || b.doc.one(t, "[name=return_to]").attrs["value"] != "/account" {
+	if b.doc.one(t, "#login").attrs["value"] != "maya" || b.doc.one(t, "[novalidate] [name=return_to]").attrs["value"] != "/account" {
 		t.Error("more is lost than the password")
 	}
 }
@@ -375,7 +385,7 @@ func TestAppearance(t *testing.T) {
 	}
 	b.get("/signin?return_to=/account")
 	theme("form.themes", "dark")
-	if b.want(200, "/signin").doc.one(t, "html").attrs["data-theme"] != "dark" || b.doc.one(t, "[name=return_to]").attrs["value"] != "/account" {
+	if b.want(200, "/signin").doc.one(t, "html").attrs["data-theme"] != "dark" || b.doc.one(t, "[novalidate] [name=return_to]").attrs["value"] != "/account" {
 		t.Error("not dark, or not the same page")
 	}
 	b.signIn(maya).get("/account")
@@ -622,7 +632,7 @@ func TestOff(t *testing.T) {
 	}
 	s.Clock.Advance(61 * time.Minute)
 	b.get("/account/security").want(200, "/signin")
-	if got := b.doc.one(t, "[name=return_to]").attrs["value"]; got != "/account/security" {
+	if got := b.doc.one(t, "[novalidate] [name=return_to]").attrs["value"]; got != "/account/security" {
 		t.Errorf("leads back to %q", got)
 	}
 	b.send(http.MethodPost, "/account/password", sync)

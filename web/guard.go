@@ -87,7 +87,7 @@ func who(r *http.Request, cur session.Current) enroll.Who {
 func (h *Handler) askSignIn(w http.ResponseWriter, r *http.Request) error {
 	back := here(r)
 	switch r.URL.Path {
-	case continuePath, signOutPath:
+	case continuePath, passkeyOfferPath, signOutPath:
 		back = ""
 	case accountPath, passwordPath:
 		if back == "" {

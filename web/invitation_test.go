@@ -69,7 +69,7 @@ func TestInvitation_rul57_cve40(t *testing.T) {
 	b.send(http.MethodPost, action, values)
 	b.want(409, "/invitation").shows("h1", "was used").get(path).want(409, "/invitation/.*").shows("main a", "sign-in page")
 	scanner.get(attempt).want(404, attempt)
-	b.get(attempt).press("button.option")
+	b.get(attempt).press("button[value=totp]")
 	b.submit(mainForm, "code", s.Code(t, b.shownKey())).want(200, attempt+"/codes").submit(mainForm, "saved", "yes").want(200, "/continue")
 	b.get("/account/security").want(200, "/account/security")
 }

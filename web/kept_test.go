@@ -541,12 +541,13 @@ func TestConfirmOnOpening_rul27(t *testing.T) {
 var notKept = map[string][]string{
 	"a button; the step-up leads back to its page or goes on with it": {
 		"POST /account/security/app", "POST /account/security/app/off", "POST /account/security/email", "POST /account/security/email/off", "POST /account/security/phone/off",
-		"POST /account/security/duo", "POST /account/security/duo/off", "POST /account/security/backup-codes/new", "POST /account/data/export",
+		"POST /account/security/duo", "POST /account/security/duo/off", "POST /account/security/passkeys", "POST /account/security/passkeys/{passkey}/off", "POST /account/security/backup-codes/new", "POST /account/data/export",
 		"POST /admin/people/{id}/export", "POST /admin/approvals/{approval}",
 	},
 	"no proof is asked for": {
 		"POST /account", "POST /account/security/usual", "POST /account/security/sign-out-others", "POST /account/security/backup-codes", "POST /admin/audit",
 		"POST /account/devices/trusted/end", "POST /account/devices/trusted/{browser}/end", "POST /account/devices/trusted/{browser}/name", "POST /account/devices/{session}/end", "POST /account/devices/{session}/name",
+		"POST /account/security/passkeys/{passkey}/name",
 	},
 	"a code or a button of a set-up, whose page is still there": {
 		"POST /account/security/app/{factor}/cancel", "POST /account/security/app/{factor}/confirm", "POST /account/email/{factor}/cancel", "POST /account/email/{factor}/confirm",
@@ -554,11 +555,12 @@ var notKept = map[string][]string{
 		"POST /account/security/phone/{factor}/cancel", "POST /account/security/phone/{factor}/confirm", "POST /account/security/phone/{factor}/send",
 		"POST /account/security/duo/{factor}/cancel", "POST /account/security/duo/{factor}/code", "POST /account/security/duo/{factor}/continue", "POST /account/security/duo/{factor}/start",
 		"POST /account/security/duo/{factor}/ways", "POST /admin/people/{id}/app/{factor}",
+		"POST /account/security/passkeys/{factor}/cancel", "POST /account/security/passkeys/{factor}/confirm", "POST /account/security/passkeys/{factor}/options",
 	},
 	"a file": {"POST /admin/people/import"},
 	"the step-up itself": {
 		"POST /account/confirm", "POST /account/confirm/{attempt}", "POST /account/confirm/{attempt}/continue", "POST /account/confirm/{attempt}/duo/start",
-		"POST /account/confirm/{attempt}/duo/ways", "POST /account/confirm/{attempt}/form",
+		"POST /account/confirm/{attempt}/duo/ways", "POST /account/confirm/{attempt}/form", "POST /account/confirm/{attempt}/passkey",
 	},
 }
 

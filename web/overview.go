@@ -141,6 +141,10 @@ func (h *Handler) cards(v *View, o report.Overview) []statCard {
 			cards[i].Link, cards[i].LinkText = link, v.T("admin.overview.card.who")
 		}
 	}
+	if h.offers(authn.WebAuthn) {
+		cards = append(cards, statCard{Value: strconv.Itoa(report.Share(o.Adoption.Resistant, o.Adoption.People)) + " %",
+			Text: v.T("admin.overview.card.resistant", "Count", int(o.Adoption.People))})
+	}
 	if len(o.Delivery) > 0 {
 		c := o.Delivery[0]
 		cards = append(cards, statCard{Value: digits(c.Failed), Text: v.T("admin.overview.card.failed."+string(c.Kind), "Count", int(c.Sent))})

@@ -75,6 +75,9 @@ func TestOverview_S27(t *testing.T) {
 			counted(t, s, s.Company, "sign_in.refused", now.AddDate(0, 0, -3), nil, 2)
 			counted(t, s, other, "session.started", now, map[string]string{"method": "duo"}, 9)
 			b.get(overview).want(200, overview)
+			if lang == "en" {
+				b.shows("main", "0 %of 3 people can sign in with a passkey")
+			}
 			if n := len(b.doc.all("#days tbody tr")); n != 30 {
 				t.Errorf("%d days in the table", n)
 			}

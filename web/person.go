@@ -235,16 +235,18 @@ func (h *Handler) nameOf(ctx context.Context, company string, v *View, id string
 // theirWays are the person's ways to verify, and what was prepared for them.
 func (h *Handler) theirWays(v *View, cur session.Current, p directory.Person) []theirWay {
 	var rows []theirWay
+	passkeys := v.passkeyNames(passkeysOf(p.Factors))
 	for _, f := range p.Factors {
 		if f.Kind == authn.Password || f.State == authn.Fallback || f.State == authn.Pending && !f.Prepared() {
 			continue
 		}
-		rows = append(rows, h.theirWay(v, cur, p.User, f))
+		rows = append(rows, h.theirWay(v, cur, p.User, f, passkeys[f.ID]))
 	}
 	return rows
 }
 
-func (h *Handler) theirWay(v *View, cur session.Current, u authn.User, f authn.Factor) theirWay {
+// theirWay is one of them; passkey is its name where it is one.
+func (h *Handler) theirWay(v *View, cur session.Current, u authn.User, f authn.Factor, passkey string) theirWay {
 	row := theirWay{Icon: wayIcon(f.Kind), Name: v.T("page.way." + string(f.Kind)), Usual: f.ID == u.Preferred}
 	detail := func(key string, pairs ...any) { row.Details = append(row.Details, v.Rich(key, pairs...)) }
 	stranger, known := f.Counts[authn.Stranger], f.Counts[authn.Known]
@@ -260,7 +262,7 @@ func (h *Handler) theirWay(v *View, cur session.Current, u authn.User, f authn.F
 		detail("admin.person.way_again")
 	case locked:
 		row.Pill, row.Class = v.T("page.security.locked"), "danger"
-		detail("admin.person.way_locked")
+		detail(v.of("admin.person.way_locked", f.Kind))
 	case stranger.Paused(v.now) || known.Paused(v.now):
 		row.Pill, row.Class = v.T("admin.person.way_paused"), "warn"
 	default:
@@ -269,7 +271,16 @@ func (h *Handler) theirWay(v *View, cur session.Current, u authn.User, f authn.F
 	if to := preparedTo(f, u); f.Kind.Sent() && to != "" {
 		detail("admin.person.way_to", "To", to)
 	}
-	if f.Name != "" {
+	named := row.Name
+	if passkey != "" {
+		named = passkey
+		row.Details = append(row.Details, []Part{{Text: passkey, Value: true}})
+		kept := "admin.person.passkey_bound"
+		if credentialOf(f).Synced {
+			kept = "admin.person.passkey_synced"
+		}
+		detail("admin.person.passkey_added", "Day", v.Day(f.ConfirmAt), "Kept", v.T(kept))
+	} else if f.Name != "" {
 		row.Details = append(row.Details, []Part{{Text: f.Name, Value: true}})
 	}
 	if f.Kind == authn.BackupCode {
@@ -286,7 +297,7 @@ func (h *Handler) theirWay(v *View, cur session.Current, u authn.User, f authn.F
 	for _, do := range actsOfWay(f, u) {
 		if l, ok := v.link(cur, u, do, f.ID); ok {
 			l.Label = v.T("admin.way." + do)
-			l.Name = l.Label + ": " + row.Name
+			l.Name = l.Label + ": " + named
 			row.Acts = append(row.Acts, l)
 		}
 	}

@@ -3,6 +3,7 @@ package web_test
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -288,5 +289,44 @@ func TestWaitingActsHaveNames_rul17(t *testing.T) {
 				t.Errorf("%s has no text %s", do, key)
 			}
 		}
+	}
+}
+
+// Administrators see each passkey of a person by its name, since when, and whether it
+// can leave its device; they remove one, and set none up: that is done on the person's
+// own device.
+func TestTheirPasskeys_N1(t *testing.T) {
+	s := newServer(t)
+	boss := owner(t, s, s.Company, "boss")
+	maya := s.AddUser(t, s.Company, "maya", true)
+	bound, synced := s.Passkeys(t), s.Passkeys(t)
+	synced.Synced = true
+	first, second := s.AddPasskey(t, maya.User, bound), s.AddPasskey(t, maya.User, synced)
+	b := newBrowser(t, s).signIn(boss)
+	page := "/admin/people/" + maya.ID
+	b.get(page).want(200, page).shows("main", "Added 21 Nov 2026 · on this one device only").shows("main", "Added 21 Nov 2026 · can be synced to other devices")
+	for _, a := range b.doc.all("main a") {
+		if strings.Contains(a.attrs["href"], "prepare") && strings.Contains(a.attrs["href"], "webauthn") {
+			t.Errorf("a passkey for somebody else: %s", a.attrs["href"])
+		}
+	}
+	for _, kind := range []string{"webauthn", "totp", "password", "x"} {
+		b.get(page+"/do/prepare/"+kind).want(404, ".*")
+	}
+	act := page + "/do/reset/" + second
+	if got := b.get(page).doc.one(t, "a[href="+act+"]").attrs["aria-label"]; got != "Remove: Passkey (2)" {
+		t.Errorf("%q", got)
+	}
+	b.get(act).want(200, act).shows("#effects", "Passkey (Passkey (2))")
+	b.submit(mainForm, "reason", "Lost").want(200, page)
+	_, factors, err := s.Directory.Lookup(t.Context(), s.Company, maya.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(id string) bool {
+		return slices.ContainsFunc(factors, func(f authn.Factor) bool { return f.ID == id })
+	}
+	if !has(first) || has(second) {
+		t.Error("not the one that was chosen")
 	}
 }

@@ -52,7 +52,7 @@ var elsewhere = map[string]bool{directory.Erase: true, directory.APIOn: true, di
 func (h *Handler) actAsked(r *http.Request, cur session.Current, who directory.Who) (actAsked, error) {
 	a := actAsked{do: strings.ReplaceAll(r.PathValue("act"), "-", "_"), arg: r.PathValue("arg")}
 	var ok bool
-	if a.act, ok = directory.ActOf(a.do); !ok || elsewhere[a.do] {
+	if a.act, ok = directory.ActOf(a.do); !ok || elsewhere[a.do] || a.do == directory.Prepare && !directory.CanPrepare(authn.Kind(a.arg)) {
 		return a, authn.NotFound
 	}
 	var err error
@@ -119,13 +119,15 @@ func (v *View) effects(a actAsked) [][]Part {
 	} else if a.do == directory.Reset && a.arg != "" {
 		key = "admin.effect.reset_one"
 	}
-	way, ways := "", 0
+	way, ways, passkeys := "", 0, v.passkeyNames(passkeysOf(a.person.Factors))
 	for _, f := range a.person.Factors {
 		if f.Kind.Own() && f.State != authn.Pending && f.State != authn.Fallback {
 			ways++
 		}
 		if f.ID == a.arg {
-			way = v.T("page.way." + string(f.Kind))
+			if way = v.T("page.way." + string(f.Kind)); passkeys[f.ID] != "" && passkeys[f.ID] != way {
+				way += " (" + passkeys[f.ID] + ")"
+			}
 		}
 	}
 	list := [][]Part{v.Rich(key, "Name", u.Name, "Way", way, "Count", ways)}

@@ -58,7 +58,7 @@ func TestPhoneInSignIn_S17_F3(t *testing.T) {
 	b.emailed("maya").want(200, "/signin/att_.*")
 	path, before := b.path, sends(s)
 	ways := b.doc.all("button.option")
-	if len(ways) != 2 || !strings.Contains(ways[0].words(), "Recommended") || strings.Contains(ways[1].words(), "Recommended") {
+	if len(ways) != 3 || !strings.Contains(ways[0].words(), "Passkey Recommended") || strings.Contains(ways[1].words(), "Recommended") {
 		t.Fatal("the ways: no code by e-mail, which would be no way of one's own")
 	}
 	b.press("button[value=sms]").want(200, path+"/setup/phone").shows("main li", "kept apart from your contact number").shows("main li", "carrier may charge")

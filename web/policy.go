@@ -98,11 +98,11 @@ func (h *Handler) getPolicy(w http.ResponseWriter, r *http.Request, cur session.
 		return err
 	}
 	p := policyPage{Version: cur.Company.PolicyVersion}
-	f := policyValues(d)
+	f := policyValues(d, h.modelNames())
 	q := r.URL.Query()
 	if i := slices.IndexFunc(policy.Presets(), func(p policy.Preset) bool { return p.Name == q.Get("preset") }); i >= 0 {
 		p.Preset = policy.Presets()[i].Name
-		f = policyValues(policy.Presets()[i].Document)
+		f = policyValues(policy.Presets()[i].Document, unnamed)
 	}
 	if q.Has("next") && next != nil {
 		p.Editing = true
@@ -113,7 +113,7 @@ func (h *Handler) getPolicy(w http.ResponseWriter, r *http.Request, cur session.
 
 // laterValues is the form of what comes next.
 func laterValues(n *policy.Next, v *View) url.Values {
-	f := policyValues(n.Document)
+	f := policyValues(n.Document, v.modelNames)
 	f.Set("start", startLater)
 	f.Set("from", n.From.In(v.zone).Format(localTime))
 	return f
@@ -192,6 +192,7 @@ func (h *Handler) refusePolicy(w http.ResponseWriter, r *http.Request, cur sessi
 			if name != "next.from" {
 				name = strings.TrimPrefix(name, "next.document.")
 			}
+			name = strings.ReplaceAll(name, "passkeys.", "passkeys_")
 			p.Errors[name] = httpserve.FieldMessage(v.texts, v.Lang, inUnits(name, one))
 		}
 	case authn.Conflict:
@@ -305,7 +306,7 @@ func (h *Handler) policyLookOf(v *View, cur session.Current, ch directory.Policy
 	}
 	p.You, p.YouGood = "admin.policy.you."+string(ask), ask == policy.AskOwn || ask == policy.AskAgain
 	if t := out.Preview.Groups[policy.GroupStranded]; t != nil && t.People > 0 {
-		for _, why := range []policy.Denial{policy.Stranded, policy.TooWeak, policy.NoContact, policy.NewOne, policy.NoCodes, policy.MailRests} {
+		for _, why := range []policy.Denial{policy.Stranded, policy.TooWeak, policy.NoContact, policy.NewOne, policy.NoCodes, policy.MailRests, policy.NotTaken} {
 			if n := t.Denied[why]; n > 0 {
 				p.Stranded = append(p.Stranded, v.Rich("admin.policy.stranded."+string(why), "Count", n))
 			}
@@ -343,7 +344,7 @@ func (h *Handler) postPolicySave(w http.ResponseWriter, r *http.Request, cur ses
 	if err != nil {
 		return authn.BadRequest
 	}
-	f := policyValues(ch.Document)
+	f := policyValues(ch.Document, h.modelNames())
 	if n := ch.Document.Next; n != nil {
 		f = laterValues(n, h.personal(r, cur))
 	}

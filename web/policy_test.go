@@ -3,10 +3,13 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/directory"
 	"github.com/sallyport-mfa/sallyport/policy"
@@ -223,5 +226,74 @@ func TestTriesOfTheCompany_G4(t *testing.T) {
 	b.password("maya", sallyporttest.Password)
 	for _, left := range []string{"2", "1"} {
 		b.submit(mainForm, "code", s.WrongCode(t, maya.Secret)).want(422, "/signin/att_.*").shows("#code-err", left)
+	}
+}
+
+// The rules for passkeys on the page: refused with what is wrong, tried, saved, in words.
+func TestPolicyPage_passkeys_N1(t *testing.T) {
+	const known, other = "2fc0579f-8113-47ea-b116-bb5a8db9202a", "cb69481e-8ff7-4039-93ec-0a2729a154a8"
+	bare := newServer(t)
+	newBrowser(t, bare).signIn(owner(t, bare, bare.Company, "priya")).get(rulesPage).submit(rulesForm, "methods_all", "1", "passkeys_attested", "1", "do", "preview").
+		want(422, rulesPage).doc.one(t, "#passkeys_attested-err") // that server knows no models
+	s := newServer(t, vouches)
+	priya := owner(t, s, s.Company, "priya")
+	omar := s.AddUser(t, s.Company, "omar", false)
+	keys := s.Passkeys(t)
+	keys.Synced = true
+	s.AddPasskey(t, omar.User, keys)
+	b := newBrowser(t, s)
+	b.signIn(priya).get(rulesPage).want(200, rulesPage)
+	if b.doc.one(t, "#passkeys_block_copied").attrs["checked"] != "" {
+		t.Error("a rule is ticked that there is not")
+	}
+	b.submit(rulesForm, "methods_all", "1", "passkeys_models", "YubiKey 5\n"+known, "do", "preview").want(422, rulesPage)
+	if area := b.doc.one(t, "#passkeys_models"); area.attrs["aria-invalid"] != "true" || !strings.Contains(area.words(), "YubiKey 5 "+known) {
+		t.Errorf("%v %q", area.attrs, area.words())
+	}
+	b.submit(rulesForm, "methods_all", "1", "passkeys_models", known+"\n"+known, "do", "preview").want(422, rulesPage).doc.one(t, "#passkeys_models-err")
+	// Omar's passkey would not count: he could not sign in.
+	b.submit(rulesForm, "methods_all", "1", "passkeys_block_copied", "1", "passkeys_device_bound", "1", "passkeys_attested", "1",
+		"passkeys_models", "  "+strings.ToUpper(known)+"  the blue ones\r\n\r\n"+other, "do", "preview").want(200, rulesPage)
+	b.shows("#stranded", "do not meet the rules")
+	b.shows("li", known+", "+other)
+	if words := b.doc.one(t, "#impact-lines").words(); words != "" {
+		t.Errorf("somebody is stranded, and it says %q", words)
+	}
+	b.submit(lookForm, "reason", "the keys that we hand out", "do", "save").want(200, rulesPage)
+	d, _ := saved(t, s)
+	if want := (policy.Passkeys{BlockCopied: true, DeviceBound: true, Attested: true, Models: []string{known, other}}); d.Passkeys == nil || !reflect.DeepEqual(*d.Passkeys, want) {
+		t.Fatalf("%+v", d.Passkeys)
+	}
+	b.get(rulesPage).want(200, rulesPage)
+	for _, id := range []string{"block_copied", "device_bound", "attested"} {
+		b.doc.one(t, "#passkeys_"+id+"[checked]")
+	}
+	if got := b.doc.one(t, "#passkeys_models").words(); got != known+" "+other {
+		t.Errorf("%q", got)
+	}
+	// Loosened: all owners are told. The history has both.
+	b.submit(rulesForm, "methods_all", "1", "passkeys_attested", "1", "passkeys_models", "", "do", "preview").want(200, rulesPage).doc.one(t, "#weakens")
+	b.submit(lookForm, "reason", "others, too", "do", "save").want(200, rulesPage)
+	b.get("/admin/policy/history").want(200, "/admin/policy/history").shows("section", known+", "+other)
+	if d, _ := saved(t, s); len(d.Passkeys.Models) > 0 || !d.Passkeys.Attested {
+		t.Errorf("%+v", d.Passkeys)
+	}
+}
+
+// vouching is a server that can tell who made a key.
+type vouching struct{ authn.Ceremony }
+
+func (v vouching) Traits() authn.Traits {
+	t := v.Ceremony.Traits()
+	t.Attests = true
+	return t
+}
+
+func vouches(c *sallyport.Config) {
+	c.Methods = slices.Clone(c.Methods)
+	for i, m := range c.Methods {
+		if keys, ok := m.(authn.Ceremony); ok {
+			c.Methods[i] = vouching{keys}
+		}
 	}
 }

@@ -85,6 +85,9 @@ var policySwitches = []struct {
 	{"no_email_fallback", func(d *policy.Document) *bool { return &d.NoEmailFallback }},
 	{"email_after_reset", func(d *policy.Document) *bool { return &d.EmailAfterReset }},
 	{"send_at_once", func(d *policy.Document) *bool { return &d.SendAtOnce }},
+	{"passkeys_block_copied", func(d *policy.Document) *bool { return &passkeyRules(d).BlockCopied }},
+	{"passkeys_device_bound", func(d *policy.Document) *bool { return &passkeyRules(d).DeviceBound }},
+	{"passkeys_attested", func(d *policy.Document) *bool { return &passkeyRules(d).Attested }},
 }
 
 // When a policy begins to hold.
@@ -95,8 +98,8 @@ const (
 	on         = "1"                // of a checkbox
 )
 
-// policyValues is the form of a document.
-func policyValues(d policy.Document) url.Values {
+// policyValues is the form of a document. names say what models are called.
+func policyValues(d policy.Document, names func(aaguid string) string) url.Values {
 	f := url.Values{"two_factor": {string(d.TwoFactor)}, "internal": {string(d.Internal)}, "external": {string(d.External)}, "start": {startNow}}
 	for _, s := range policySwitches {
 		if *s.of(&d) {
@@ -118,6 +121,7 @@ func policyValues(d policy.Document) url.Values {
 	for _, a := range d.TrustFor {
 		f.Add("trust_for", string(a))
 	}
+	f.Set(modelsField, modelLines(passkeyRules(&d).Models, names))
 	f["require_roles"], f["no_trust_roles"] = d.RequireRoles, d.NoTrustRoles
 	for role, s := range d.Strength {
 		f.Set("strength."+role, string(s))
@@ -152,6 +156,7 @@ func readPolicy(f url.Values) (policy.Document, error) {
 			return d, authn.InvalidField("policy.methods", "no_way", nil)
 		}
 	}
+	readPasskeys(f, &d)
 	d.RequireRoles, d.NoTrustRoles = f["require_roles"], f["no_trust_roles"]
 	for name, list := range f {
 		role, strength := strings.CutPrefix(name, "strength.")
@@ -190,7 +195,7 @@ func startOf(f url.Values, zone *time.Location) (time.Time, error) {
 
 // control is a question of the form.
 type control struct {
-	Name, Kind, Label, Hint, Error string // Kind: choice, checks, check, number
+	Name, Kind, Label, Hint, Error string // Kind: choice, checks, check, lines, number
 	Value, Unit                    string
 	Choices                        []Choice
 }
@@ -340,6 +345,7 @@ func (q questions) sections(company authn.Company, offered func(authn.Kind) (aut
 		}},
 		{ID: "roles", Roles: q.roles(company)},
 		{ID: "ways", Controls: []control{q.check("methods_all"), q.ways(offered)}},
+		{ID: "passkeys", Controls: []control{q.check("passkeys_block_copied"), q.check("passkeys_device_bound"), q.check("passkeys_attested"), q.of("lines", modelsField)}},
 		{ID: "first", Controls: []control{q.check("sms_fallback"), q.check("no_email_fallback"), q.check("email_after_reset"), q.check("send_at_once"), q.audiences("own_way"), q.number("grace_days")}},
 		{ID: "trust", Controls: []control{q.number("trust_days"), q.audiences("trust_for")}},
 		{ID: "lasts", Numbers: true, Controls: []control{q.number("code_seconds"), q.number("attempt_seconds"), q.number("step_up_seconds"), q.number("session_seconds"), q.number("idle_seconds"), q.number("password_length")}},

@@ -46,6 +46,7 @@ func (v *View) facts(d policy.Document, company authn.Company) []fact {
 		}
 	}
 	add("methods", v.listed(list, "admin.policy.methods_all"))
+	add(modelsField, v.listed(v.modelsNamed(passkeyRules(&d).Models), "admin.policy.passkeys_models_all"))
 	list = nil
 	for _, a := range d.OwnWay {
 		list = append(list, v.T("admin.policy.audience."+string(a)))
@@ -189,7 +190,7 @@ func (v *View) headlines(p policy.Preview) [][]Part {
 		}
 	}
 	say(policy.GroupWeakened, "weakened")
-	if len(out) == 0 {
+	if t := p.Groups[policy.GroupStranded]; len(out) == 0 && (t == nil || t.People == 0) {
 		out = append(out, v.Rich("admin.policy.impact.as_before", "People", p.People))
 	}
 	return out

@@ -27,23 +27,7 @@ func returning(t *testing.T) (*sallyporttest.Server, sallyporttest.Person, authn
 		c.Actions = []authn.Action{{Name: "billing.change", Title: "change the billing details"}}
 	})
 	maya := s.AddUser(t, s.Company, "maya", true)
-	op, may := directory.TheOperator(s.Company.ID), []string{"attempts.assert", "grants.redeem"}
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	_, err := s.Directory.SaveRole(t.Context(), op, directory.RoleChange{Name: "app", Title: "App", Permissions: may})
-	must(err)
-	company, err := s.Directory.Company(t.Context(), "acme")
-	must(err)
-	app, err := s.Directory.CreateUser(t.Context(), company, directory.NewUser{Login: "app", Roles: []string{"app"}})
-	must(err)
-	k, token, err := s.Directory.CreateKey(t.Context(), op, directory.NewKey{Name: "app", Owner: app.ID, Scopes: may})
-	must(err)
-	_, err = s.Directory.AddReturnAddress(t.Context(), op, k.ID, backTo, "")
-	must(err)
+	_, token := s.AddApplication(t, s.Company, "app", backTo, "attempts.assert", "grants.redeem")
 	return s, maya, token
 }
 
@@ -128,13 +112,13 @@ func TestReturnPages_std59_cve64(t *testing.T) {
 		"https://app.example.com/x/../back?x=1", "https://evil.example/?" + backTo, backTo + "%0d%0aLocation: https://evil.example", backTo + " ", "https://app.example.com%00.evil.example/back?x=1",
 	} {
 		b.get("/signin?return_to=" + url.QueryEscape(to) + "&nonce=" + backNonce)
-		if b.status != 200 || b.doc.one(t, "[name=return_to]").attrs["value"] != "" {
-			t.Errorf("%q: %d %q", to, b.status, b.doc.one(t, "[name=return_to]").attrs["value"])
+		if b.status != 200 || b.doc.one(t, "[novalidate] [name=return_to]").attrs["value"] != "" {
+			t.Errorf("%q: %d %q", to, b.status, b.doc.one(t, "[novalidate] [name=return_to]").attrs["value"])
 		}
 	}
 	for _, nonce := range []string{"", "short", strings.Repeat("x", 201), "n-0S6_WzA2Mj of-16", "<script>alert(1)</script>"} {
 		b.get("/signin?return_to=" + url.QueryEscape(backTo) + "&nonce=" + url.QueryEscape(nonce))
-		if got := b.doc.one(t, "[name=return_to]").attrs["value"]; got != "" {
+		if got := b.doc.one(t, "[novalidate] [name=return_to]").attrs["value"]; got != "" {
 			t.Errorf("nonce %q: %q", nonce, got)
 		}
 	}

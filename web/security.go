@@ -124,7 +124,7 @@ func (h *Handler) getSecurity(w http.ResponseWriter, r *http.Request, cur sessio
 	if err != nil {
 		return err
 	}
-	p := securityPage{On: len(ru.second) > 0, Off: ru.off, Usual: len(ru.second) > 1}
+	p := securityPage{On: len(ru.second) > 0, Off: ru.off, Usual: len(kindsOf(ru.second)) > 1}
 	p.ByCode = h.fallback(v, cur, ru) != ""
 	p.Why = v.why(ru.because, cur.Company.Name)
 	switch {
@@ -192,6 +192,9 @@ func (h *Handler) wayRows(r *http.Request, v *View, cur session.Current, ru rule
 	shown := func(k authn.Kind) bool {
 		return h.offers(k) && (ru.doc.Offers(k) || factorIn(cur.Factors, k, authn.Confirmed, authn.Asleep) != nil)
 	}
+	if shown(authn.WebAuthn) {
+		rows = append(rows, h.passkeyWay(v, cur, ru))
+	}
 	if shown(appKind) {
 		rows = append(rows, h.appWay(v, cur, ru))
 	}
@@ -252,7 +255,7 @@ func (h *Handler) way(v *View, cur session.Current, ru rules, k authn.Kind, id, 
 		row.ByCompany = true
 		row.Details = append(row.Details, v.Rich("page.security.app_demanded"))
 	}
-	if len(ru.second) > 1 {
+	if len(kindsOf(ru.second)) > 1 {
 		if row.Usual = usual(ru, cur.User) == f.ID; !row.Usual {
 			row.Actions = append(row.Actions, wayAction{Label: v.T("page.security.make_usual"), Name: v.T("page.security.make_usual_label", "Way", row.Name),
 				Action: usualPath, Field: "factor", Value: f.ID})
@@ -276,6 +279,9 @@ func (h *Handler) appWay(v *View, cur session.Current, ru rules) wayRow {
 	}
 	setUp := wayAction{Label: v.T("page.security.app_set_up"), Name: v.T("page.security.set_up_label", "Way", row.Name), Class: "btn-primary",
 		Action: appPath, Field: "replaces"}
+	if h.offers(authn.WebAuthn) && !ru.closed(authn.WebAuthn) && len(passkeysOf(cur.Factors)) == 0 {
+		setUp.Class = "" // a passkey is the better one
+	}
 	if f != nil {
 		setUp.Label, setUp.Name = v.T("page.security.app_again"), v.T("page.security.again_label", "Way", row.Name)
 		setUp.Class, setUp.Value = "", f.ID

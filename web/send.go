@@ -118,7 +118,7 @@ func (h *Handler) postSend(w http.ResponseWriter, r *http.Request, s step, form 
 	default:
 		return err
 	}
-	now, gone := h.c.SignIn.Get(r.Context(), s.opener)
+	now, gone := h.attempt(r, s.opener)
 	if gone != nil {
 		return h.attemptOver(w, r, s, gone)
 	}

@@ -19,7 +19,10 @@ type signInPage struct {
 	Both                    bool   // the problem is with both fields
 	LoginError, PassError   string
 	Pause                   *pause
+	Calm                    bool   // it is none, nothing has happened
 	Forgot                  string // address of the page for a forgotten password; empty: none
+	Passkey                 *passkeyAsk
+	Unknown                 *unknownPasskey // that was used to sign in
 }
 
 // signInForm is what the posted form said, without the password.
@@ -38,9 +41,13 @@ func (h *Handler) drawSignIn(w http.ResponseWriter, r *http.Request, status int,
 	if h.c.SignIn.CanReset() {
 		p.Forgot = forgotAddress(r)
 	}
+	if h.signsInByPasskey(company) {
+		p.Passkey = &passkeyAsk{V: v, Options: p.Action + passkeySuffix + "/options", Label: v.T("page.passkey.sign_in"), Busy: v.T("page.passkey.busy"), Plain: true}
+		v.Passkeys = true
+	}
 	v.Data = p
 	v.Title = v.T("page.signin.title")
-	v.Failed = p.Problem != "" || p.LoginError != "" || p.PassError != ""
+	v.Failed = p.Problem != "" && !p.Calm || p.LoginError != "" || p.PassError != ""
 	v.Notice = signInNotices[r.URL.Query().Get("done")]
 	return h.draw(w, status, "signin.html", v)
 }
@@ -141,6 +148,11 @@ func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.refuseSignIn(w, r, v, company, p, err)
 	}
+	return h.begun(w, r, company, r.URL.Path, st)
+}
+
+// begun leads on from a sign-in page, at start.
+func (h *Handler) begun(w http.ResponseWriter, r *http.Request, company authn.Company, start string, st signin.Status) error {
 	httpserve.Subject(r.Context(), st.Company.ID, st.User.ID, st.Attempt.ID)
 	h.remember(w, companyCookie, company.Slug)
 	if st.Done() {
@@ -148,9 +160,9 @@ func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	if st.NotSent != nil {
 		httpserve.Record(r, st.NotSent)
-		return h.finish(w, r.URL.Path+"/"+st.Attempt.ID, "not_sent")
+		return h.finish(w, start+"/"+st.Attempt.ID, "not_sent")
 	}
-	seeOther(w, r.URL.Path+"/"+st.Attempt.ID)
+	seeOther(w, start+"/"+st.Attempt.ID)
 	return nil
 }
 
@@ -193,8 +205,12 @@ func (h *Handler) completed(w http.ResponseWriter, r *http.Request, st signin.St
 	if st.User.Locale != "" {
 		h.remember(w, langCookie, st.User.Locale)
 	}
-	if usedBackup(st.Attempt.Proofs) {
+	if proved(st.Attempt.Proofs, authn.BackupCode) {
 		seeOther(w, backupUsedPath)
+		return nil
+	}
+	if h.offerPasskey(r, st) {
+		seeOther(w, passkeyOfferPath)
 		return nil
 	}
 	if to, leaves := authn.ParseReturn(st.Session.ReturnTo); leaves {

@@ -299,7 +299,7 @@ func tourSignIn(b *browser) {
 	b.submit(mainForm, "code", wrongFor(s.LastCode(t, "maya@acme.example"))).want(422, path)
 	s.Clock.Advance(3 * time.Minute)
 	b.submit(mainForm, "code", "000000").want(422, path).press(sendButton).submit(mainForm, "code", s.LastCode(t, "maya@acme.example"))
-	b.press("button.option").want(200, path+"/setup/fac_.*").submit(mainForm, "code", "").want(422, ".*")
+	b.press("button[value=totp]").want(200, path+"/setup/fac_.*").submit(mainForm, "code", "").want(422, ".*")
 	b.submit(mainForm, "code", s.Code(t, b.shownKey())).want(200, path+"/codes").submit(mainForm).want(422, path+"/codes")
 	codes := texts(b.doc.all("#codes li"))
 	b.submit(mainForm, "saved", "yes").want(200, "/continue")

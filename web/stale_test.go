@@ -21,18 +21,20 @@ import (
 // pressed are the forms that matter and in which nothing is typed, and what their
 // buttons send.
 var pressed = map[string]url.Values{
-	"POST /account/security/app":              {},
-	"POST /account/security/app/off":          {"factor": {"{app}"}},
-	"POST /account/security/email":            {},
-	"POST /account/security/email/off":        {"factor": {"{email}"}},
-	"POST /account/security/phone/off":        {"factor": {"{phone}"}},
-	"POST /account/security/duo":              {},
-	"POST /account/security/duo/off":          {"factor": {"{duo}"}},
-	"POST /account/security/backup-codes/new": {},
-	"POST /account/data/export":               {},
-	"POST /admin/people/{id}/export":          {},
-	"POST /admin/approvals/{approval}":        {"do": {"approve"}},
-	"POST /admin/people/import":               nil, // a file
+	"POST /account/security/app":                    {},
+	"POST /account/security/app/off":                {"factor": {"{app}"}},
+	"POST /account/security/email":                  {},
+	"POST /account/security/email/off":              {"factor": {"{email}"}},
+	"POST /account/security/phone/off":              {"factor": {"{phone}"}},
+	"POST /account/security/duo":                    {},
+	"POST /account/security/duo/off":                {"factor": {"{duo}"}},
+	"POST /account/security/passkeys":               {},
+	"POST /account/security/passkeys/{passkey}/off": {"factor": {"{passkey}"}},
+	"POST /account/security/backup-codes/new":       {},
+	"POST /account/data/export":                     {},
+	"POST /admin/people/{id}/export":                {},
+	"POST /admin/approvals/{approval}":              {"do": {"approve"}},
+	"POST /admin/people/import":                     nil, // a file
 }
 
 // staleWorld is an owner with every way, signed in on this browser and, by trust
@@ -64,6 +66,7 @@ func newStaleWorld(t *testing.T) *staleWorld {
 	x.signIn(x.priya)
 	s.Clock.Advance(31 * time.Second)
 	x.ids["phone"], x.ids["duo"] = s.AddPhone(t, x.priya.User, "+46701740605"), s.AddDuo(t, x.priya.User, "priya")
+	x.ids["passkey"] = s.AddPasskey(t, x.priya.User, s.Passkeys(t))
 	x.mailOn(x.priya.Email) // issues the session anew, and ends the others
 	x.mine = x.cookie("sallyport_session")
 	first := x.signedIn(signin.Begin{Login: "priya"}, x.priya, true)

@@ -33,6 +33,7 @@ type View struct {
 	Warning   bool   // the notice is none of success
 	Person    *person
 	Styles    string // a further stylesheet of this page; empty: none
+	Passkeys  bool   // the page asks the person's device for a passkey
 	Refresh   int    // seconds until the page is loaded again where there is no script; 0: never
 	Reason    string // for what an administrator does, as it was typed
 	Data      any
@@ -44,6 +45,8 @@ type View struct {
 	zone     *time.Location
 	known    bool // whether zone is the reader's own
 	tries    int  // wrong codes in a row before the first pause
+	// modelNames are what models of passkeys are called, by AAGUID; empty: not known.
+	modelNames func(string) string
 }
 
 // person is who is signed in, for the top bar.
@@ -57,7 +60,7 @@ type person struct {
 
 // view is what is known from the request alone.
 func (l *Layout) view(r *http.Request) *View {
-	v := &View{Banner: l.c.Banner, tries: policy.FreeTries, texts: l.c.Texts, now: l.c.Now(), Here: here(r)}
+	v := &View{Banner: l.c.Banner, tries: policy.FreeTries, texts: l.c.Texts, now: l.c.Now(), Here: here(r), modelNames: unnamed}
 	v.language(l.c.Texts.Match(r.Header.Get("Accept-Language"), l.cookie(r, langCookie)))
 	if t := l.cookie(r, themeCookie); t == "light" || t == "dark" {
 		v.Theme = t
@@ -95,6 +98,7 @@ func (h *Handler) personal(r *http.Request, cur session.Current) *View {
 		v.language(h.c.Texts.Match("", cur.User.Locale))
 	}
 	v.inCompany(cur.Company)
+	v.modelNames = h.modelNames()
 	v.Shape, v.Form, v.Reason = Sheet, h.c.Cookies.FormToken(r), r.PostForm.Get("reason")
 	v.Person = &person{Name: cur.User.Name, Login: cur.User.Login, Initials: initials(cur.User.Name)}
 	v.Person.CanSync, v.Person.Replaces = h.canSync(cur)

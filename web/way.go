@@ -92,9 +92,17 @@ func (v *View) of(key string, k authn.Kind) string {
 // codeExpired is the text of a sent code that is over. The attempt is not.
 const codeExpired = "error.code_expired"
 
+// answerExpired reports whether only what was answered is over: a code, or a question.
+func answerExpired(e *authn.Error) bool {
+	return e.Key == codeExpired || e.Key == "error.passkey_expired"
+}
+
 // answerRefusal puts a refused answer into words: what was typed, and where it
 // came from, makes a difference to what the person can do.
 func (v *View) answerRefusal(k authn.Kind, e *authn.Error) (refusal, bool) {
+	if k == authn.WebAuthn {
+		return v.passkeyRefusal(e)
+	}
 	if e.Code == authn.Expired && e.Key == codeExpired {
 		return refusal{Status: http.StatusUnprocessableEntity, Text: v.T(codeExpired)}, true
 	}
@@ -129,6 +137,7 @@ type way struct {
 	Hint               []Part // instead of a name
 	Preferred, Locked  bool
 	Pause              *pause
+	Device             bool // the browser has to know how
 }
 
 // ways are the rows for the ways that fit.
@@ -138,7 +147,7 @@ func (v *View) ways(s step, fit func(policy.Offer) bool) []way {
 		if !fit(o) {
 			continue
 		}
-		x := way{Value: wayID(o), Label: v.T("page.way." + string(o.Kind)), Icon: wayIcon(o.Kind), Name: o.Name, Preferred: o.Preferred, Locked: o.Locked}
+		x := way{Value: wayID(o), Label: v.T("page.way." + string(o.Kind)), Icon: wayIcon(o.Kind), Name: o.Name, Preferred: o.Preferred, Locked: o.Locked, Device: o.Kind == authn.WebAuthn}
 		switch {
 		case o.Kind.Sent():
 			x.Name, x.Hint = "", v.Rich(v.of("page.choose.send", o.Kind), "To", o.SentTo)
@@ -180,7 +189,7 @@ type choosePage struct {
 }
 
 func (h *Handler) drawChoose(w http.ResponseWriter, v *View, s step) error {
-	v.Title = v.T("page.choose.title")
+	v.Title, v.Passkeys = v.T("page.choose.title"), true
 	v.Data = choosePage{attemptPage: s.page(), Ways: v.ways(s, func(policy.Offer) bool { return true })}
 	return h.draw(w, http.StatusOK, "choose.html", v)
 }

@@ -21,6 +21,9 @@
 // backup codes, a new password. An invitation's link shows a page; only its form
 // uses it up, so that a mail scanner does not.
 //
+// A passkey is asked for by a script, which posts the answer as a form (passkey.go): the
+// one thing here that needs it, and its pages say so and name the other ways.
+//
 // Duo is asked by a form like that. Its page looks again every few seconds, with a
 // script or by a refresh, until the answer is there; then a form, "Approved –
 // Continue", uses it. A look asks Duo nothing and finishes nothing.
@@ -100,7 +103,8 @@ type Config struct {
 	Banner string
 	// OpenAPI is the document that the API reference is made of; empty: there is none.
 	OpenAPI []byte
-	// PublicURL is the address of the server, for the examples; needed with OpenAPI.
+	// PublicURL is the address of the server, for the examples and for those who look for
+	// the pages of passkeys; needed with OpenAPI and with passkeys.
 	PublicURL string
 
 	Now    func() time.Time            // nil: time.Now
@@ -183,7 +187,6 @@ const (
 func (h *Handler) Mount(m *httpserve.Mux) {
 	h.serves, h.mux = m.Serves, m
 	m.Handle("GET /{$}", httpserve.Page(h.root))
-	m.Handle("GET /.well-known/change-password", httpserve.Page(h.wellKnownPassword))
 	m.Handle("POST "+appearancePath, httpserve.Page(h.postAppearance))
 	h.mountSignIn(m)
 	h.mountAccount(m)
@@ -196,6 +199,7 @@ func (h *Handler) Mount(m *httpserve.Mux) {
 	h.mountPolicy(m)
 	h.mountBranding(m)
 	h.mountDocs(m)
+	h.mountWellKnown(m)
 	m.Handle("GET /assets/{file}", httpserve.Page(serveAsset))
 	m.Handle("GET /healthz", httpserve.Page(h.healthz))
 	m.Handle("GET /readyz", httpserve.Page(h.readyz))
@@ -209,6 +213,8 @@ func (h *Handler) mountSignIn(m *httpserve.Mux) {
 	for _, prefix := range []string{"", "/c/{company}"} {
 		m.Handle("GET "+prefix+signInPath, httpserve.Page(h.getSignIn))
 		m.Handle("POST "+prefix+signInPath, httpserve.Page(h.postSignIn))
+		m.Handle("POST "+prefix+signInPath+passkeySuffix, httpserve.Page(h.postPasskey))
+		m.Handle("POST "+prefix+signInPath+passkeySuffix+"/options", httpserve.JSON(h.postPasskeyAsk))
 		h.mountAttempt(m, prefix+signInPath+"/{attempt}")
 		m.Handle("GET "+prefix+forgotPath, httpserve.Page(h.getForgot))
 		m.Handle("POST "+prefix+forgotPath, httpserve.Page(h.postForgot))
@@ -218,6 +224,7 @@ func (h *Handler) mountSignIn(m *httpserve.Mux) {
 		m.Handle("POST "+prefix+forgotPath+"/{reset}/password", httpserve.Page(h.postResetPassword))
 	}
 	m.Handle("GET "+backupUsedPath, h.account(h.getBackupUsed))
+	m.Handle("GET "+passkeyOfferPath, h.account(h.getPasskeyOffer))
 	m.Handle("GET "+invitationPath+"/{token}", httpserve.Page(h.getInvitation))
 	m.Handle("POST "+invitationPath, httpserve.Page(h.postInvitation))
 	m.Handle("GET "+continuePath, h.account(h.getContinue))
@@ -231,13 +238,6 @@ func (h *Handler) mountSignIn(m *httpserve.Mux) {
 // root leads a bare host name to where people begin.
 func (h *Handler) root(w http.ResponseWriter, r *http.Request) error {
 	seeOther(w, h.c.Home)
-	return nil
-}
-
-// wellKnownPassword is where password managers look (W3C, "A Well-Known URL for
-// Changing Passwords").
-func (h *Handler) wellKnownPassword(w http.ResponseWriter, r *http.Request) error {
-	seeOther(w, passwordPath)
 	return nil
 }
 

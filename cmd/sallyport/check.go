@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,8 +20,9 @@ type checked struct {
 	Database  string   `json:"database"`
 	Keyring   string   `json:"active_key"`
 	TLS       bool     `json:"tls"`
-	Mail      string   `json:"mail,omitempty"` // the server; empty: nothing is sent
-	SMS       []string `json:"sms,omitempty"`  // the drivers of the server's own providers, in their order
+	Mail      string   `json:"mail,omitempty"`     // the server; empty: nothing is sent
+	SMS       []string `json:"sms,omitempty"`      // the drivers of the server's own providers, in their order
+	Passkeys  string   `json:"passkeys,omitempty"` // the domain that they are bound to; empty: there are none
 	Warnings  []string `json:"warnings,omitempty"`
 }
 
@@ -49,11 +51,14 @@ func (p *program) checkCommand() *cobra.Command {
 		if err := cfg.Leaked.check(); err != nil {
 			return err
 		}
+		if _, err := cfg.Passkeys.models(time.Now, silent); err != nil {
+			return err
+		}
 		if _, err := cfg.senders(); err != nil {
 			return err
 		}
 		out := checked{OK: true, File: cfg.file, PublicURL: cfg.PublicURL.String(), Listen: cfg.Listen, Database: cfg.place(),
-			Keyring: ring.ActiveID(), TLS: cfg.Certificate != "", Mail: cfg.Mail.Host, SMS: cfg.SMS.drivers(), Warnings: cfg.warnings()}
+			Keyring: ring.ActiveID(), TLS: cfg.Certificate != "", Mail: cfg.Mail.Host, SMS: cfg.SMS.drivers(), Passkeys: cfg.Passkeys.ID, Warnings: cfg.warnings()}
 		var warnings strings.Builder
 		for _, w := range out.Warnings {
 			warnings.WriteString("warning: " + w + "\n")

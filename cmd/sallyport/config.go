@@ -31,9 +31,10 @@ type config struct {
 	SMS            smsConfig
 	Leaked         *leakedFile // passwords that have leaked; nil: no file is named
 	LeakedRange    string      // address of a service that knows them; empty: none is asked
-	Places         string      // a file of places in MaxMind DB format; empty: none
-	Private        bool        // what companies configure may be in private networks
-	Ports          []int       // of webhooks; nil: the usual one
+	Passkeys       passkeysConfig
+	Places         string // a file of places in MaxMind DB format; empty: none
+	Private        bool   // what companies configure may be in private networks
+	Ports          []int  // of webhooks; nil: the usual one
 
 	file string // that was read; empty: none
 }
@@ -133,6 +134,7 @@ func (l *loader) together() {
 	}
 	l.togetherMail()
 	l.togetherSMS()
+	l.togetherPasskeys()
 	if l.readable && isPostgres(c.Database) && !l.env["database"] {
 		if u, err := url.Parse(c.Database); err == nil {
 			if _, secret := u.User.Password(); secret || u.Query().Has("password") {
@@ -158,6 +160,7 @@ func (c *config) warnings() []string {
 		out = append(out, "listen takes plain http from other machines, though public_url is for this machine only")
 	}
 	out = append(out, c.SMS.warnings()...)
+	out = append(out, c.Passkeys.warnings()...)
 	if w := c.portWarning(); w != "" {
 		out = append(out, w)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/sallyport-mfa/sallyport"
 	"github.com/sallyport-mfa/sallyport/internal/demo"
 	"github.com/sallyport-mfa/sallyport/method/code"
+	"github.com/sallyport-mfa/sallyport/method/webauthn"
 )
 
 func (p *program) demoCommand() *cobra.Command {
@@ -70,7 +71,7 @@ func (p *program) demo(ctx context.Context, address, dir, setup string) (err err
 	if err != nil {
 		return err
 	}
-	k, err := methods(reach{mail: true, url: "http://localhost:" + port})
+	k, err := methods(reach{mail: true, passkeys: webauthn.Config{URL: "http://localhost:" + port}})
 	if err != nil {
 		return err
 	}

@@ -95,6 +95,7 @@ var checks = []check{
 	{"clock", needSchema, checkClock},
 	{"audit", needSchema, checkAudit},
 	{"passwords", needConfig, checkPasswords},
+	{"passkeys", needConfig, checkPasskeys},
 	{"places", needConfig, checkPlaces},
 	{"mail", needConfig, checkMailServer},
 	{"texts", needSchema, checkTexts},
@@ -106,7 +107,7 @@ func (p *program) doctorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check an installation, and say what is wrong and how to mend it",
-		Long: "Looks at configuration, certificate, keyring, database, clock, event log, list of leaked passwords, file of places, mail server, providers of text messages, companies' Duo and public address. It changes nothing, sends nothing and may run beside the server; " +
+		Long: "Looks at configuration, certificate, keyring, database, clock, event log, list of leaked passwords, passkeys and the file of their models, file of places, mail server, providers of text messages, companies' Duo and public address. It changes nothing, sends nothing and may run beside the server; " +
 			"a database of another release is left as it is.\n\nEach line is ok, a warning, or failed with the cure. The exit code is 1 if anything failed; warnings leave it at 0.\n\n" +
 			"--text sends one text through each of the server's own providers, and says what it answered.\n\n" +
 			"--repair-clock is for after the clock was ahead: apps whose codes were used then are refused until it is that time again, and the server " +

@@ -31,7 +31,8 @@ type reach struct {
 	texts bool            // the server has a provider of text messages, for all companies
 	web   *http.Client    // guarded; nil: neither text messages nor Duo
 	leaks password.Leaked // nil: no leaked passwords are known
-	url   string          // where people reach the server; empty: passkeys are not asked for
+	// passkeys are where passkeys count; without a URL they are not asked for.
+	passkeys webauthn.Config
 }
 
 // methods are the kinds of proof that this program knows; a new one is a folder
@@ -55,8 +56,8 @@ func methods(r reach) (kit, error) {
 		}
 		k.all = append(k.all, sent)
 	}
-	if r.url != "" {
-		switch keys, err := webauthn.New(webauthn.Config{URL: r.url}); {
+	if r.passkeys.URL != "" {
+		switch keys, err := webauthn.New(r.passkeys); {
 		case err == nil:
 			k.all = append(k.all, keys)
 		case !errors.Is(err, webauthn.ErrHost): // where browsers have none, there are none

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/branding"
@@ -15,6 +16,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/internal/demo"
 	"github.com/sallyport-mfa/sallyport/keyring"
 	"github.com/sallyport-mfa/sallyport/method/code"
+	"github.com/sallyport-mfa/sallyport/method/webauthn"
 	"github.com/sallyport-mfa/sallyport/notice"
 	"github.com/sallyport-mfa/sallyport/provider"
 	"github.com/sallyport-mfa/sallyport/store"
@@ -44,6 +46,8 @@ type opened struct {
 	kit
 	url  string // where people reach the server
 	mail bool   // a mail server is configured
+	// models are those of passkeys; nil: there is no file of them.
+	models *webauthn.Models
 }
 
 // open opens the installation that c describes.
@@ -56,7 +60,14 @@ func open(ctx context.Context, c *config, u use, log *slog.Logger) (*opened, err
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", c.place(), err)
 	}
-	o, err := assemble(st, c)
+	var models *webauthn.Models // only the server sets passkeys up
+	if u == alone {
+		models, err = c.Passkeys.models(time.Now, log)
+	}
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	o, err := assemble(st, c, models)
 	if err == nil {
 		err = refuseDemo(ctx, st)
 	}
@@ -68,7 +79,7 @@ func open(ctx context.Context, c *config, u use, log *slog.Logger) (*opened, err
 }
 
 // assemble wires what the operator's commands need.
-func assemble(st *store.Store, c *config) (*opened, error) {
+func assemble(st *store.Store, c *config, models *webauthn.Models) (*opened, error) {
 	web, err := c.web()
 	if err != nil {
 		return nil, err
@@ -77,7 +88,7 @@ func assemble(st *store.Store, c *config) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	k, err := methods(reach{mail: c.Mail.on(), texts: c.SMS.on(), web: web, leaks: leaks, url: c.PublicURL.String()})
+	k, err := methods(reach{mail: c.Mail.on(), texts: c.SMS.on(), web: web, leaks: leaks, passkeys: c.Passkeys.where(c.PublicURL.String(), models)})
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +101,7 @@ func assemble(st *store.Store, c *config) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{store: st, directory: dir, traits: traits, kit: k, drivers: textDrivers(web), url: c.PublicURL.String(), mail: c.Mail.on()}
+	o := &opened{store: st, directory: dir, traits: traits, kit: k, drivers: textDrivers(web), url: c.PublicURL.String(), mail: c.Mail.on(), models: models}
 	if o.streams, err = c.streams(); err != nil {
 		return nil, err
 	}

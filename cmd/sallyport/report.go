@@ -52,6 +52,7 @@ type overviewView struct {
 	AsOf      time.Time        `json:"as_of"`
 	People    int64            `json:"people"`
 	Standings map[string]int64 `json:"standings"`
+	Resistant int64            `json:"phishing_resistant"`
 	SignedIn  int64            `json:"signed_in"`
 	TwoSteps  int64            `json:"two_steps"`
 	Failed    int64            `json:"failed"`
@@ -89,7 +90,7 @@ func (r *reportGroup) overview() *cobra.Command {
 func (r *reportGroup) showOverview(company authn.Company, o report.Overview) error {
 	total, texts := o.SignIns.Total(), text.Default()
 	v := overviewView{Company: company.Slug, AsOf: o.At.UTC().Truncate(time.Second), People: o.Adoption.People, Standings: map[string]int64{},
-		SignedIn: total.SignedIn, TwoSteps: total.TwoSteps, Failed: total.Failed, Days: len(o.SignIns.Days), Attention: []attentionView{}}
+		Resistant: o.Adoption.Resistant, SignedIn: total.SignedIn, TwoSteps: total.TwoSteps, Failed: total.Failed, Days: len(o.SignIns.Days), Attention: []attentionView{}}
 	for _, s := range report.Standings() {
 		v.Standings[string(s)] = o.Adoption.By[s]
 	}
@@ -100,7 +101,8 @@ func (r *reportGroup) showOverview(company authn.Company, o report.Overview) err
 		return r.showJSON(v)
 	}
 	w := tabwriter.NewWriter(r.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintf(w, "%s: %d %% of %d people have a way to verify of their own\n\n", company.Slug, o.Adoption.Percent(), v.People)
+	fmt.Fprintf(w, "%s: %d %% of %d people have a way to verify of their own, and %d %% one that cannot be phished\n\n",
+		company.Slug, o.Adoption.Percent(), v.People, report.Share(v.Resistant, v.People))
 	for _, s := range report.Standings() {
 		fmt.Fprintf(w, "%s\t%d\n", texts.Text(text.English, "admin.standing."+string(s), nil), v.Standings[string(s)])
 	}

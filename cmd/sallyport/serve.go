@@ -78,6 +78,7 @@ func (p *program) serve(ctx context.Context) (err error) {
 	}
 	return serveUntil(ctx, ln, server.Handler(), tlsConfig, log, func(ctx context.Context) error {
 		go follow(ctx)
+		go o.models.Follow(ctx, recheck)
 		return server.Run(ctx)
 	})
 }

@@ -77,6 +77,9 @@ func (v userView) ways() string {
 	var out []string
 	for _, f := range v.Factors {
 		s := f.Method
+		if f.Name != "" {
+			s += fmt.Sprintf(" %q", f.Name)
+		}
 		if f.State != string(authn.Confirmed) {
 			s += " (" + f.State + ")"
 		}

@@ -76,7 +76,7 @@ func (y *yamlReader) mapping(prefix string, n ast.Node) {
 }
 
 // sections are the keys that hold further keys.
-var sections = map[string]bool{"tls": true, "log": true, "mail": true, "sms": true, "sms2": true, "passwords": true, "places": true, "egress": true}
+var sections = map[string]bool{"tls": true, "log": true, "mail": true, "sms": true, "sms2": true, "passwords": true, "passkeys": true, "places": true, "egress": true}
 
 func (y *yamlReader) pair(prefix string, p *ast.MappingValueNode) {
 	key := prefix + p.Key.GetToken().Value

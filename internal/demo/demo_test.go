@@ -27,6 +27,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/method/code"
 	"github.com/sallyport-mfa/sallyport/method/password"
 	"github.com/sallyport-mfa/sallyport/method/totp"
+	"github.com/sallyport-mfa/sallyport/method/webauthn"
 	"github.com/sallyport-mfa/sallyport/otp"
 	"github.com/sallyport-mfa/sallyport/signin"
 	"github.com/sallyport-mfa/sallyport/store/sqlite"
@@ -73,6 +74,11 @@ func startAs(t testing.TB, dir, setup string) *server {
 		t.Fatal(err)
 	}
 	c.Port = u.Port()
+	keys, err := webauthn.New(webauthn.Config{URL: "http://localhost:" + c.Port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Methods = append(c.Methods, keys)
 	d, err := Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

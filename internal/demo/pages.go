@@ -1,16 +1,19 @@
 package demo
 
 import (
+	"context"
 	"embed"
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/internal/httpserve"
 	"github.com/sallyport-mfa/sallyport/otp"
+	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/text"
 	"github.com/sallyport-mfa/sallyport/web"
 )
@@ -96,9 +99,30 @@ func (p *pages) getTour(w http.ResponseWriter, r *http.Request) error {
 	if name := p.Setup(); name != "" {
 		runs = text.Default().Text(text.English, "preset."+name+".title", nil) + ": " + text.Default().Text(text.English, "preset."+name+".about", nil)
 	}
+	passkeys, err := p.passkeys(r.Context())
+	if err != nil {
+		return err
+	}
 	return p.layout.Render(w, r, http.StatusOK, p.tour, web.Sheet, "Demo tour", map[string]any{
-		"People": list, "Password": Password, "Company": p.company, "URL": p.URL(), "Kept": p.c.Dir, "Setup": p.Setup(), "Runs": runs, "Curl": p.Curl(), "Command": p.c.Command,
+		"Passkeys": passkeys, "People": list, "Password": Password, "Company": p.company, "URL": p.URL(), "Kept": p.c.Dir, "Setup": p.Setup(), "Runs": runs, "Curl": p.Curl(), "Command": p.c.Command,
 	})
+}
+
+// passkeys is where people set one up; empty: they cannot. It names the host, since the
+// tour can be read under one of numbers, too, for which browsers have no passkeys.
+func (d *Demo) passkeys(ctx context.Context) (string, error) {
+	if !slices.ContainsFunc(d.c.Methods, func(m authn.Method) bool { return m.Kind() == authn.WebAuthn }) {
+		return "", nil
+	}
+	c, err := d.directory.Company(ctx, companySlug)
+	if err != nil {
+		return "", err
+	}
+	rules, err := policy.Current(c, time.Now())
+	if err != nil || !rules.Offers(authn.WebAuthn) {
+		return "", err
+	}
+	return d.URL() + "/account/security/passkeys", nil
 }
 
 // Curl is a sign-in by the JSON API, to be pasted into a shell: begin, have a

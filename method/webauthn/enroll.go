@@ -2,9 +2,9 @@ package webauthn
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -30,6 +30,7 @@ const (
 	errSynced   = "error.passkey_synced"
 	errModel    = "error.passkey_model"
 	errAttested = "error.passkey_attested"
+	errBroken   = "error.passkey_broken" // its makers said that the model is not safe
 )
 
 func (d Demands) attested() bool { return d.Attested || len(d.Models) > 0 }
@@ -108,9 +109,8 @@ func (m *Method) Confirm(_ context.Context, r authn.Request, a authn.Answer) (au
 		nil, params, protocol.AttestationPolicy{}, protocol.SignaturePolicy{}); err != nil {
 		return wrong, nil //nolint:nilerr // what is wrong with it is nobody's business
 	}
-	// A key that cannot be read would be found out at the first sign-in by it.
-	if _, err := webauthncose.ParsePublicKey(made.AttData.CredentialPublicKey); err != nil {
-		return wrong, nil //nolint:nilerr // the same
+	if !usable(made.AttData.CredentialPublicKey) {
+		return wrong, nil
 	}
 	info := Info{
 		ID: made.AttData.CredentialID, AAGUID: model(made.AttData.AAGUID), Transports: transports(p.Response.Transports), Attachment: string(p.AuthenticatorAttachment),
@@ -120,21 +120,23 @@ func (m *Method) Confirm(_ context.Context, r authn.Request, a authn.Answer) (au
 		return authn.Match{}, err
 	}
 	match := authn.Match{Outcome: authn.Right, Step: int64(made.Counter), AMR: amr(made.Flags), Traits: m.shown(made.Flags),
-		Made: &authn.Made{ID: info.ID, Secret: made.AttData.CredentialPublicKey, Name: m.c.ModelName(info.AAGUID)}}
+		Made: &authn.Made{ID: info.ID, Secret: made.AttData.CredentialPublicKey, Name: m.c.Models.Name(info.AAGUID)}}
 	match.Data, err = info.encode()
 	return match, err
 }
 
 // meets says whether the credential is one that the company takes.
 func (m *Method) meets(d Demands, info *Info, p *protocol.ParsedCredentialCreationData) error {
+	if known, ok := m.c.Models.Of(info.AAGUID); ok && known.Refused != "" {
+		return &authn.Error{Code: authn.PolicyForbids, Key: errBroken}
+	}
 	if d.Bound && info.Synced {
 		return &authn.Error{Code: authn.PolicyForbids, Key: errSynced}
 	}
 	if !d.attested() {
 		return nil
 	}
-	o, sum := p.Response.AttestationObject, sha256.Sum256(p.Raw.AttestationResponse.ClientDataJSON)
-	if m.c.Metadata == nil || o.Format == string(protocol.AttestationFormatNone) || o.VerifyAttestation(sum[:], m.c.Metadata, protocol.AttestationPolicy{}, protocol.SignaturePolicy{}) != nil {
+	if m.c.Models.Attest(&p.Response.AttestationObject) != nil {
 		return &authn.Error{Code: authn.PolicyForbids, Key: errAttested}
 	}
 	if len(d.Models) > 0 && !slices.Contains(d.Models, info.AAGUID) {
@@ -142,6 +144,27 @@ func (m *Method) meets(d Demands, info *Info, p *protocol.ParsedCredentialCreati
 	}
 	info.Attested = true
 	return nil
+}
+
+// Sizes of RSA keys, in bits: the least is that of NIST SP 800-131A section 3, and checking
+// with the longest takes well under a millisecond.
+const (
+	leastRSA   = 2048
+	longestRSA = 8192
+)
+
+// usable reports whether a key is one that answers can be checked with, and not anybody's:
+// otherwise that would be found out at the first sign-in by it.
+func usable(cose []byte) bool {
+	key, err := webauthncose.ParsePublicKey(cose)
+	if err != nil {
+		return false
+	}
+	if k, ok := key.(webauthncose.RSAPublicKeyData); ok {
+		n, e := new(big.Int).SetBytes(k.Modulus), new(big.Int).SetBytes(k.Exponent)
+		return n.BitLen() >= leastRSA && n.BitLen() <= longestRSA && n.Bit(0) == 1 && e.Bit(0) == 1 && e.BitLen() > 1 && e.BitLen() < 32
+	}
+	return true
 }
 
 // hostOf is the host of an origin; false: it is none, or nothing that passkeys work on.

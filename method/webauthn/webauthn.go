@@ -21,7 +21,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-webauthn/webauthn/metadata"
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 	"github.com/google/uuid"
@@ -49,11 +48,9 @@ type Config struct {
 	// Related are further origins that answers may come from, "https://login.example.org"
 	// (section 5.11).
 	Related []string
-	// Metadata has the roots of authenticators' attestation; nil: none can be attested.
-	Metadata metadata.Provider
-	// ModelName is what authenticators of a model are called; nil, or empty: not known.
-	ModelName func(aaguid string) string
-	Random    io.Reader // nil: crypto/rand
+	// Models are what is known of authenticators; nil: none can be attested.
+	Models *Models
+	Random io.Reader // nil: crypto/rand
 }
 
 // Method is authn.Ceremony for passkeys and security keys. It is safe for concurrent use.
@@ -93,15 +90,15 @@ func New(c Config) (*Method, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
-	if c.ModelName == nil {
-		c.ModelName = func(string) string { return "" }
-	}
 	return &Method{c: c, origins: append([]string{own}, c.Related...)}, nil
 }
 
 // Origins are those that answers may come from, the server's own first; for
 // /.well-known/webauthn.
 func (m *Method) Origins() []string { return slices.Clone(m.origins) }
+
+// ModelName is what authenticators of a model are called; empty: not known.
+func (m *Method) ModelName(aaguid string) string { return m.c.Models.Name(aaguid) }
 
 // ID is the relying party's.
 func (m *Method) ID() string { return m.c.ID }
@@ -112,7 +109,7 @@ func (m *Method) Kind() authn.Kind { return authn.WebAuthn }
 // Traits are what every answer shows; that the device made sure who holds it, an answer
 // says for itself.
 func (m *Method) Traits() authn.Traits {
-	return authn.Traits{Possession: true, PhishingResistant: true}
+	return authn.Traits{Possession: true, PhishingResistant: true, Attests: m.c.Models.Info().Models > 0}
 }
 
 // Quick is false: a signature takes up to a millisecond.
@@ -281,8 +278,10 @@ func (m *Method) Verify(_ context.Context, r authn.Request, a authn.Answer) (aut
 		false, k.Alone, true, r.Secret, protocol.SignaturePolicy{}); err != nil {
 		return wrong, nil //nolint:nilerr // what is wrong with it is nobody's business
 	}
+	// Step 19: what can be synced does not become a key that never leaves its device. The
+	// reverse is handled below, since some passkeys do that.
 	flags := p.Response.AuthenticatorData.Flags
-	if !sound(flags) {
+	if !sound(flags) || info.Synced && !flags.HasBackupEligible() {
 		return wrong, nil
 	}
 	match := authn.Match{Outcome: authn.Right, AMR: amr(flags), Traits: m.shown(flags)}
@@ -307,8 +306,7 @@ func (m *Method) Verify(_ context.Context, r authn.Request, a authn.Answer) (aut
 }
 
 // What an answer can show besides, as types of events: the count of signatures went
-// back, as a copied key's does; a passkey can be synced now that could not before, or
-// the reverse.
+// back, as a copied key's does; a passkey can be synced now that could not before.
 const (
 	CounterBack   = "passkey.counter_back"
 	BackupChanged = "passkey.backup_changed"
@@ -339,9 +337,7 @@ func amr(f protocol.AuthenticatorFlags) string {
 }
 
 func (m *Method) shown(f protocol.AuthenticatorFlags) *authn.Traits {
-	t := m.Traits()
-	t.UserVerified = f.HasUserVerified()
-	return &t
+	return &authn.Traits{Possession: true, PhishingResistant: true, UserVerified: f.HasUserVerified()}
 }
 
 func unpadded(s string) ([]byte, error) { return base64.RawURLEncoding.DecodeString(s) }
@@ -361,7 +357,7 @@ type Info struct {
 // Read gives what is known of a factor's credential; false: it has none, or is of
 // another kind.
 func Read(f authn.Factor) (Info, bool) {
-	d, ok := authn.PasskeyOf(f)
+	d, ok := authn.CredentialOf(f)
 	id, err := unpadded(d.ID)
 	if !ok || err != nil || len(id) == 0 {
 		return Info{}, false
@@ -370,7 +366,8 @@ func Read(f authn.Factor) (Info, bool) {
 }
 
 func (i Info) encode() ([]byte, error) {
-	b, err := json.Marshal(authn.Passkey{base64.RawURLEncoding.EncodeToString(i.ID), i.AAGUID, i.Transports, i.Verified, i.Synced, i.BackedUp, i.Attested, i.Attachment})
+	b, err := json.Marshal(authn.Credential{ID: base64.RawURLEncoding.EncodeToString(i.ID), AAGUID: i.AAGUID, Transports: i.Transports,
+		Verified: i.Verified, Synced: i.Synced, BackedUp: i.BackedUp, Attested: i.Attested, Attachment: i.Attachment})
 	if err != nil {
 		return nil, fmt.Errorf("webauthn: %w", err)
 	}

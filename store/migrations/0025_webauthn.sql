@@ -12,12 +12,12 @@ CREATE TABLE passkeys (
 CREATE UNIQUE INDEX passkeys_factor ON passkeys (company, user_id, factor);
 
 -- Questions of whole sign-ins by a credential, until they are answered (std-72). hash is
--- of the challenge, browser a keyed hash.
+-- of the challenge, browser a keyed hash; kept is sealed for its row.
 CREATE TABLE passkey_asks (
   company @text NOT NULL,
   hash @blob NOT NULL,
   browser @blob NOT NULL,
-  kept @json NOT NULL,
+  kept @blob NOT NULL,
   created_at @int NOT NULL,
   expires_at @int NOT NULL,
   PRIMARY KEY (company, hash)

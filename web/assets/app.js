@@ -9,6 +9,12 @@
   document.cookie = `sallyport_zone=${zone}; Path=/; Max-Age=34560000; SameSite=Lax${secure}`;
 }
 
+// Whether this device can make a passkey, so that one is offered after a sign-in.
+window.PublicKeyCredential?.isUserVerifyingPlatformAuthenticatorAvailable?.().then(can => {
+  const secure = location.protocol === 'https:' ? '; Secure' : '';
+  document.cookie = `sallyport_passkeys=${can ? 1 : 0}; Path=/; Max-Age=34560000; SameSite=Lax${secure}`;
+}, () => {});
+
 // A pasted code: spaces, dashes, a whole message, full-width or Arabic digits.
 // What is typed is left alone.
 const digits = s => [...s.normalize('NFKC')].map(c => {

@@ -55,6 +55,7 @@ func TestErrors_storeGone(t *testing.T) {
 	both(t, func(t *testing.T, js bool) {
 		s := sallyporttest.NewServer(t)
 		tb := newTab(t, s.URL, js)
+		tb.forgive("/signin/passkey/options") // which the page asks for beside
 		tb.open("/signin")
 		if err := s.Store.Close(); err != nil {
 			t.Fatal(err)

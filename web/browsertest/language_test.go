@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sallyport-mfa/sallyport"
+	"github.com/sallyport-mfa/sallyport/authn"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 	"github.com/sallyport-mfa/sallyport/text"
@@ -75,7 +76,7 @@ func TestLanguages_ux59(t *testing.T) {
 			setPolicy(t, s, ownWay(3))
 			tb.code(s.LastCode(t, "omar@acme.example"))
 			page("enrolment", 200)
-			tb.push("button.option")
+			tb.option(authn.TOTP)
 			tb.fill("code", s.Code(t, decode(t, tb.shown().Key)))
 			tb.press("page.setup.button")
 			tb.press("page.codes.done")

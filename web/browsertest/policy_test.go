@@ -107,3 +107,27 @@ func begins(t *testing.T, s *sallyporttest.Server, p sallyporttest.Person) polic
 	}
 	return policy.GroupCode
 }
+
+// The rules for passkeys: refused beside the field, and shown as they were saved.
+func TestPolicyPasskeys_N1(t *testing.T) {
+	both(t, func(t *testing.T, js bool) {
+		s := sallyporttest.NewServer(t)
+		tb := newTab(t, s.URL, js)
+		tb.forgive("data:image/svg+xml") // the browser's own picture in a field for a date
+		tb.signIn(s, priya(t, s))
+		tb.open("/admin/policy")
+		tb.fill("passkeys_models", "YubiKey 5 NFC")
+		tb.press("admin.policy.preview")
+		tb.page("policy/passkeys_refused", 422)
+		tb.says("#passkeys_models-err", tb.T("field.not_a_model"))
+		tb.fill("passkeys_models", "")
+		tb.tick("passkeys_device_bound")
+		tb.tick("passkeys_block_copied")
+		tb.press("admin.policy.preview")
+		tb.page("policylook/passkeys", 200)
+		tb.fill("reason", "Security keys only.")
+		tb.press("admin.policy.save")
+		tb.lands("/admin/policy?done=policy_saved")
+		tb.page("policy/passkeys", 200)
+	})
+}

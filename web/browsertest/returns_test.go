@@ -36,23 +36,8 @@ func TestReturn_rul22_rul57(t *testing.T) {
 		}))
 		t.Cleanup(app.Close)
 		self := strings.Replace(app.URL, "127.0.0.1", "localhost", 1)
-		backTo, op, may := self+"/back", directory.TheOperator(s.Company.ID), []string{"attempts.assert", "grants.redeem"}
-		must := func(err error) {
-			t.Helper()
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		_, err := s.Directory.SaveRole(t.Context(), op, directory.RoleChange{Name: "app", Title: "App", Permissions: may})
-		must(err)
-		company, err := s.Directory.Company(t.Context(), "acme")
-		must(err)
-		owner, err := s.Directory.CreateUser(t.Context(), company, directory.NewUser{Login: "app", Roles: []string{"app"}})
-		must(err)
-		k, key, err := s.Directory.CreateKey(t.Context(), op, directory.NewKey{Name: "app", Owner: owner.ID, Scopes: may})
-		must(err)
-		_, err = s.Directory.AddReturnAddress(t.Context(), op, k.ID, backTo, "")
-		must(err)
+		backTo := self + "/back"
+		_, key := s.AddApplication(t, s.Company, "app", backTo, "attempts.assert", "grants.redeem")
 		told := func(kind authn.HandleKind) {
 			t.Helper()
 			r := <-came
@@ -77,7 +62,9 @@ func TestReturn_rul22_rul57(t *testing.T) {
 		told(authn.SignInHandle)
 
 		st, err := s.SignIn.Assert(t.Context(), signin.Assertion{Key: key, User: "maya", Nonce: nonce, ReturnTo: backTo})
-		must(err)
+		if err != nil {
+			t.Fatal(err)
+		}
 		tb.open("/second-step/" + st.Token.Reveal())
 		tb.page("second-step", 200)
 		tb.press("page.continue.button")

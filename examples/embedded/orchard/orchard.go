@@ -19,6 +19,7 @@ import (
 	"github.com/sallyport-mfa/sallyport/method/code"
 	"github.com/sallyport-mfa/sallyport/method/password"
 	"github.com/sallyport-mfa/sallyport/method/totp"
+	"github.com/sallyport-mfa/sallyport/method/webauthn"
 	"github.com/sallyport-mfa/sallyport/policy"
 	"github.com/sallyport-mfa/sallyport/throttle"
 )
@@ -38,10 +39,18 @@ func New(ctx context.Context, store sallyport.Store, users *Table, send authn.Se
 	if err != nil {
 		return nil, nil, err
 	}
+	methods := []authn.Method{passwords, app, mail}
+	// Browsers bind passkeys to the name in the address; for one of numbers there are none.
+	switch keys, err := webauthn.New(webauthn.Config{URL: address}); {
+	case err == nil:
+		methods = append(methods, keys)
+	case !errors.Is(err, webauthn.ErrHost):
+		return nil, nil, err
+	}
 	srv, err := sallyport.New(sallyport.Config{
 		Store: store, PublicURL: address, Home: "/harvest",
 		Users: users, PasswordPage: "/new-password",
-		Methods: []authn.Method{passwords, app, mail}, Passwords: passwords,
+		Methods: methods, Passwords: passwords,
 		Senders: map[authn.Kind]authn.Sender{authn.Email: send}, Digits: code.Digits,
 	})
 	if err != nil {

@@ -2,9 +2,9 @@ package authn
 
 import "encoding/json"
 
-// Passkey is what Factor.Data says of the credential of a factor of kind WebAuthn, in
+// Credential is what Factor.Data says of the credential of a factor of kind WebAuthn, in
 // the open.
-type Passkey struct {
+type Credential struct {
 	ID         string   `json:"id"`                   // the credential's, in base64url without padding
 	AAGUID     string   `json:"aaguid,omitempty"`     // of the model; empty: it does not say
 	Transports []string `json:"transports,omitempty"` // WebAuthn Level 3 section 5.8.4
@@ -15,11 +15,11 @@ type Passkey struct {
 	Attachment string   `json:"attachment,omitempty"` // "platform", "cross-platform"; empty: it does not say
 }
 
-// PasskeyOf reads it; false: the factor is of another kind, or is pending.
-func PasskeyOf(f Factor) (Passkey, bool) {
-	var p Passkey
-	if f.Kind != WebAuthn || len(f.Data) == 0 || json.Unmarshal(f.Data, &p) != nil || p.ID == "" {
-		return Passkey{}, false
+// CredentialOf reads it; false: the factor is of another kind, or is pending.
+func CredentialOf(f Factor) (Credential, bool) {
+	var c Credential
+	if f.Kind != WebAuthn || len(f.Data) == 0 || json.Unmarshal(f.Data, &c) != nil || c.ID == "" {
+		return Credential{}, false
 	}
-	return p, true
+	return c, true
 }
