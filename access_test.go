@@ -37,6 +37,8 @@ const (
 var access = map[string]string{
 	"GET /api/v1/openapi.json":              public,
 	"POST /api/v1/attempts":                 public,
+	"POST /api/v1/passkeys":                 public,
+	"POST /api/v1/passkeys/verify":          public,
 	"POST /api/v1/invitations/look":         public,
 	"POST /api/v1/invitations/accept":       public,
 	"POST /api/v1/not-me":                   public,

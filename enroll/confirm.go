@@ -148,6 +148,9 @@ func (s *Service) unconfirmed(rows *authn.Rows, w Who, match authn.Match, now ti
 		return authn.Refuse(authn.CodeUsed, ev, policy.LockoutOf(rows, now).GiveBack(rows.Charged))
 	}
 	refusal := policy.LockoutOf(rows, now).WrongCode(rows.Charged, now)
+	if rows.Charged.Factor.Kind == authn.WebAuthn {
+		refusal.Key = "error.passkey_refused" // there is no code
+	}
 	refusal.ClockSkew = time.Duration(match.Skew) * time.Second
 	if rows.Charged.Factor.Kind == authn.WebAuthn {
 		refusal.Key = "error.passkey_refused" // no code was typed

@@ -163,7 +163,7 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, st signin.Status, c
 // step answers a step of an attempt, or why it was not taken.
 func (a *API) step(w http.ResponseWriter, r *http.Request, st signin.Status, err error, o opener) error {
 	if err != nil {
-		return codeOver(err)
+		return over(err)
 	}
 	out, err := a.answer(w, r, st, o.cookie)
 	if err != nil {
@@ -172,16 +172,17 @@ func (a *API) step(w http.ResponseWriter, r *http.Request, st signin.Status, err
 	return httpserve.WriteJSON(w, http.StatusOK, out)
 }
 
-// codeOver tells a code that is over from an attempt or a set-up that is: both
-// are Expired, and only after the former one goes on with another code.
-func codeOver(err error) error {
+// over tells a code or a question that is over from an attempt or a set-up that is: all
+// are Expired, and only after the former one goes on with another.
+func over(err error) error {
+	field := map[string]string{"error.code_expired": "code", "error.passkey_expired": "credential"}
 	e := authn.AsError(err)
-	if e.Code != authn.Expired || e.Key != "error.code_expired" {
+	if e.Code != authn.Expired || field[e.Key] == "" {
 		return err
 	}
-	over := *e
-	over.Fields = []authn.Field{{Name: "code", Code: "expired", Key: e.Key}}
-	return &over
+	named := *e
+	named.Fields = []authn.Field{{Name: field[e.Key], Code: "expired", Key: e.Key}}
+	return &named
 }
 
 // listing makes a refused choice name what can be chosen.
@@ -306,11 +307,8 @@ func (a *API) begin(w http.ResponseWriter, r *http.Request) error {
 	st, err := a.SignIn.Begin(r.Context(), signin.Begin{
 		Company: in.Company, Login: in.Login, Password: in.Password, ReturnTo: returnTo, Trusted: in.Trusted, Client: httpserve.ClientOf(r),
 	})
-	if in.Company == "" && errors.Is(err, authn.NotFound) {
-		return authn.InvalidField("company", "required", nil) // there are several
-	}
 	if err != nil {
-		return err
+		return ofSeveral(in.Company, err)
 	}
 	return a.begun(w, r, st, cookie)
 }
@@ -358,6 +356,7 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request, o opener) error {
 		Factor       string     `json:"factor"`
 		Code         string     `json:"code"`
 		Password     string     `json:"password"`
+		Credential   credential `json:"credential"`
 		TrustBrowser bool       `json:"trust_browser"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
@@ -365,15 +364,17 @@ func (a *API) verify(w http.ResponseWriter, r *http.Request, o opener) error {
 	}
 	// Exactly the field of the method: what else stands there was meant for
 	// something, and would be ignored.
-	if in.Method == authn.Password && in.Code != "" {
+	switch {
+	case in.Code != "" && (in.Method == authn.Password || in.Method == authn.WebAuthn):
 		return authn.InvalidField("code", "unknown", nil)
-	}
-	if in.Method != authn.Password && in.Password != "" {
+	case in.Password != "" && in.Method != authn.Password:
 		return authn.InvalidField("password", "unknown", nil)
+	case in.Credential != nil && in.Method != authn.WebAuthn:
+		return authn.InvalidField("credential", "unknown", nil)
 	}
-	st, err := a.SignIn.Verify(r.Context(), o.Opener, signin.Verify{
-		Method: in.Method, Factor: in.Factor, Answer: authn.Answer{Code: in.Code, Password: in.Password}, Trust: in.TrustBrowser,
-	})
+	given := in.Credential.answer()
+	given.Code, given.Password = in.Code, in.Password
+	st, err := a.SignIn.Verify(r.Context(), o.Opener, signin.Verify{Method: in.Method, Factor: in.Factor, Answer: given, Trust: in.TrustBrowser})
 	if err != nil {
 		err = a.offering(r, o, err)
 	}

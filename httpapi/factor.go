@@ -24,12 +24,13 @@ type factor struct {
 	Preferred *bool             `json:"preferred,omitempty"` // nil: not for a sign-in to know
 	Locked    bool              `json:"locked"`
 	// Again: it counts once the person has confirmed it again (ruling 2).
-	Again       bool       `json:"confirm_again,omitempty"`
-	Left        *int       `json:"left,omitempty"`
-	CreatedAt   time.Time  `json:"created_at"`
-	ConfirmedAt *time.Time `json:"confirmed_at,omitempty"`
-	LastUsedAt  *time.Time `json:"last_used_at,omitempty"`
-	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	Again       bool         `json:"confirm_again,omitempty"`
+	Left        *int         `json:"left,omitempty"`
+	Passkey     *passkeyView `json:"webauthn,omitempty"`
+	CreatedAt   time.Time    `json:"created_at"`
+	ConfirmedAt *time.Time   `json:"confirmed_at,omitempty"`
+	LastUsedAt  *time.Time   `json:"last_used_at,omitempty"`
+	ExpiresAt   *time.Time   `json:"expires_at,omitempty"`
 }
 
 func factorOf(f authn.Factor, u authn.User, lane authn.Lane) factor {
@@ -47,6 +48,7 @@ func factorOf(f authn.Factor, u authn.User, lane authn.Lane) factor {
 	if f.Kind == authn.BackupCode {
 		out.Left = &f.Left
 	}
+	out.Passkey = passkeyOf(f)
 	return out
 }
 
@@ -127,6 +129,7 @@ type pending struct {
 	Email     *codeSent         `json:"email,omitempty"`
 	SMS       *codeSent         `json:"sms,omitempty"`
 	Duo       *duoSetup         `json:"duo,omitempty"`
+	Passkey   *asks             `json:"webauthn,omitempty"`
 }
 
 type appSetup struct {
@@ -149,6 +152,9 @@ func standing(p enroll.Pending) pending {
 		out.Duo = duoOf(p, false)
 	}
 	n := len(p.Sent)
+	if n > 0 && p.Options != nil {
+		out.Passkey = &asks{p.Options, stamp(p.Sent[n-1].ExpiresAt)}
+	}
 	if n == 0 || !p.Factor.Kind.Sent() {
 		return out
 	}
@@ -258,14 +264,20 @@ type confirmed struct {
 // confirmFactor is POST /account/factors/{id}/confirm.
 func (a *API) confirmFactor(w http.ResponseWriter, r *http.Request, s setter) error {
 	var in struct {
-		Code string `json:"code"` // none: an outside service has approved
+		Code       string     `json:"code"` // none: an outside service has approved
+		Credential credential `json:"credential"`
 	}
 	if err := httpserve.Decode(r, &in); err != nil {
 		return err
 	}
-	done, err := a.Enroll.Confirm(r.Context(), s.Who, r.PathValue("id"), 0, authn.Answer{Code: in.Code})
+	if in.Code != "" && in.Credential != nil {
+		return authn.InvalidField("code", "unknown", nil) // a way has one of them
+	}
+	given := in.Credential.answer()
+	given.Code = in.Code
+	done, err := a.Enroll.Confirm(r.Context(), s.Who, r.PathValue("id"), 0, given)
 	if err != nil {
-		return codeOver(err)
+		return over(err)
 	}
 	out := confirmed{Email: enroll.NewAddress(done.Factor), Codes: done.Codes}
 	done.Factor.Counts = nil // the right answer has ended the run of wrong ones
@@ -287,7 +299,9 @@ func (a *API) confirmFactor(w http.ResponseWriter, r *http.Request, s setter) er
 		out.Session = a.issue(w, done.Session, done.Token, s.session.cookie)
 		// The one that it replaced is gone; what is left decides which comes first.
 		c := *s.session
-		c.Factors = slices.DeleteFunc(slices.Clone(c.Factors), func(f authn.Factor) bool { return f.Kind == done.Factor.Kind })
+		c.Factors = slices.DeleteFunc(slices.Clone(c.Factors), func(f authn.Factor) bool {
+			return f.ID == done.Factor.ID || f.Kind == done.Factor.Kind && !f.Kind.Several()
+		})
 		c.Factors = append(c.Factors, done.Factor)
 		first, err := a.preferredOf(c)
 		if err != nil {

@@ -7,7 +7,7 @@
 //
 // Each route takes exactly one kind of credential, fixed where it is mounted:
 //
-//   - none: beginning an attempt, a link's token in the body, and the document; a
+//   - none: beginning an attempt, also by a passkey, a link's token in the body, and the document; a
 //     program that has checked the first step of a sign-in begins with its key;
 //   - an attempt token, or the cookie of the browser that began the attempt;
 //   - a session token, or the session cookie;
@@ -122,6 +122,9 @@ func (a *API) Mount(m *httpserve.Mux) {
 	m.Handle("POST /api/v1/attempts/{id}/password", a.inAttempt(a.newPassword))
 	m.Handle("POST /api/v1/attempts/{id}/password/strength", a.inAttempt(a.attemptStrength))
 	m.Handle("POST /api/v1/attempts/{id}/help", a.inAttempt(a.askHelp))
+
+	m.Handle("POST /api/v1/passkeys", a.forAnyone(a.askPasskey))
+	m.Handle("POST /api/v1/passkeys/verify", a.forAnyone(a.beginByPasskey))
 
 	m.Handle("POST /api/v1/invitations/look", a.forAnyone(a.lookInvitation))
 	m.Handle("POST /api/v1/invitations/accept", a.forAnyone(a.acceptInvitation))

@@ -15,7 +15,7 @@ import (
 
 // scenes are the examples of single operations: what they need beyond a good
 // request of somebody with an app. nil: nothing.
-var scenes = providerScenes(logoScenes(map[string]scene{
+var scenes = passkeyScenes(providerScenes(logoScenes(map[string]scene{
 	"branding none":                 nil,
 	"branding saved":                branded(""),
 	"set_branding saved":            nil,
@@ -564,4 +564,4 @@ var scenes = providerScenes(logoScenes(map[string]scene{
 
 	"step_up need_factor":   nil,
 	"step_up need_password": plain(false),
-}))
+})))

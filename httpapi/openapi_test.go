@@ -327,7 +327,7 @@ func play(t *testing.T, w *world, p sallyporttest.Person, r route, set scene, st
 
 // varies are the fields that no two answers share, or that translators change.
 var varies = map[string]bool{
-	"x": true, "kid": true, "session": true,
+	"x": true, "kid": true, "challenge": true, "session": true,
 	"id": true, "factor": true, "token": true, "request_id": true, "detail": true, "text": true, "message": true, "title": true,
 	"secret": true, "owner": true, "user": true, "otpauth_uri": true, "qr_svg": true, "next_cursor": true, "fields": true, "agent": true,
 	"took_ms": true, "head": true, "updated_by": true, "target": true, "requester": true, "approved_by": true, "cancelled_by": true, "waiting": true, "number": true, "portal_url": true, "url": true,

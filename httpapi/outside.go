@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -55,9 +56,9 @@ type challenged struct {
 	Factor string     `json:"factor,omitempty"` // only beside the attempt that it was sent for
 	SentTo string     `json:"sent_to,omitempty"`
 
-	Options []authn.Option `json:"options,omitempty"`
-	Code    bool           `json:"code,omitempty"` // a code that the person has from the service is taken too
-	Message string         `json:"message,omitempty"`
+	Options any    `json:"options,omitempty"` // of an outside service a list; for the person's own device what it is asked
+	Code    bool   `json:"code,omitempty"`    // a code that the person has from the service is taken too
+	Message string `json:"message,omitempty"`
 
 	Waiting  *bool `json:"waiting,omitempty"`
 	Passcode bool  `json:"passcode,omitempty"` // codes are on their way, one of which is to be given
@@ -68,13 +69,21 @@ type challenged struct {
 	Attempt   *attempt   `json:"attempt,omitempty"` // the service let the person in unasked
 }
 
-// sentOf is a code that is on its way.
+// sentOf is a code that is on its way, or a question to the person's own device.
 func sentOf(s signin.Sent) challenged {
-	return challenged{Method: s.Offer.Kind, SentTo: s.Offer.SentTo, ExpiresAt: maybe(s.ExpiresAt), ResendAt: maybe(s.ResendAt)}
+	out := challenged{Method: s.Offer.Kind, SentTo: s.Offer.SentTo, ExpiresAt: maybe(s.ExpiresAt), ResendAt: maybe(s.ResendAt)}
+	if s.Options != nil {
+		out.Options = json.RawMessage(s.Options)
+	}
+	return out
 }
 
 func optionsOf(k authn.Kind, d remote.Detail) challenged {
-	return challenged{Method: k, Options: d.Options, Code: d.Code, Message: d.Message}
+	out := challenged{Method: k, Code: d.Code, Message: d.Message}
+	if len(d.Options) > 0 {
+		out.Options = d.Options
+	}
+	return out
 }
 
 // startedOf is what was begun for the last of the challenges.

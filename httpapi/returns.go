@@ -3,7 +3,6 @@ package httpapi
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -47,11 +46,8 @@ func (a *API) leads(r *http.Request, slug, to, nonce string) (string, error) {
 		return a.returnTo(r, "", to, nonce)
 	}
 	company, err := a.Directory.Company(r.Context(), slug)
-	if slug == "" && errors.Is(err, authn.NotFound) {
-		return "", authn.InvalidField("company", "required", nil) // there are several
-	}
 	if err != nil {
-		return "", err
+		return "", ofSeveral(slug, err)
 	}
 	return a.returnTo(r, company.ID, to, nonce)
 }

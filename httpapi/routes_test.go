@@ -70,6 +70,12 @@ var routes = []route{
 	{"POST /api/v1/attempts/{id}/help", authn.AttemptToken, func(w *world, p sallyporttest.Person) call {
 		return w.inAttempt(p, "POST", "/api/v1/attempts/{id}/help", object{})
 	}, 200},
+	{"POST /api/v1/passkeys", "", func(w *world, p sallyporttest.Person) call {
+		return call{method: "POST", path: "/api/v1/passkeys", body: object{"company": w.slug(p)}}
+	}, 200},
+	{"POST /api/v1/passkeys/verify", "", func(w *world, p sallyporttest.Person) call {
+		return call{method: "POST", path: "/api/v1/passkeys/verify", body: object{"company": w.slug(p), "credential": w.sameDevice(p, nil)}}
+	}, 201},
 	{"POST /api/v1/invitations/look", "", func(w *world, p sallyporttest.Person) call {
 		return call{method: "POST", path: "/api/v1/invitations/look", body: object{"token": w.invited(p, fresh(p.Login))}}
 	}, 200},

@@ -121,7 +121,12 @@ func (m *Method) Shape(a authn.Answer) error {
 	return err
 }
 
-var errUnreadable = authn.InvalidField("credential", "invalid", nil)
+// unreadable refuses what is no answer of a device, and says what one is.
+func unreadable(code string) error {
+	return &authn.Error{Code: authn.Invalid, Fields: []authn.Field{{Name: "credential", Code: code, Key: "field.credential"}}}
+}
+
+var errUnreadable = unreadable("invalid")
 
 // envelope is what both kinds of answers have in common.
 type envelope struct {
@@ -135,10 +140,10 @@ type envelope struct {
 // Answered reads what an answer says it is about.
 func (m *Method) Answered(a authn.Answer) (credential, challenge []byte, err error) {
 	if len(a.Credential) == 0 {
-		return nil, nil, authn.InvalidField("credential", "required", nil)
+		return nil, nil, unreadable("required")
 	}
 	if len(a.Credential) > maxAnswer {
-		return nil, nil, authn.InvalidField("credential", "too_long", nil)
+		return nil, nil, unreadable("too_long")
 	}
 	var e envelope
 	if json.Unmarshal(a.Credential, &e) != nil {
@@ -349,33 +354,20 @@ type Info struct {
 	Attachment string // "platform", "cross-platform"; empty: it does not say
 }
 
-type data struct {
-	ID         string   `json:"id"`
-	AAGUID     string   `json:"aaguid,omitempty"`
-	Transports []string `json:"transports,omitempty"`
-	Verified   bool     `json:"uv,omitempty"`
-	Synced     bool     `json:"be,omitempty"`
-	BackedUp   bool     `json:"bs,omitempty"`
-	Attested   bool     `json:"attested,omitempty"`
-	Attachment string   `json:"attachment,omitempty"`
-}
-
 // Read gives what is known of a factor's credential; false: it has none, or is of
 // another kind.
 func Read(f authn.Factor) (Info, bool) {
-	var d data
-	if f.Kind != authn.WebAuthn || len(f.Data) == 0 || json.Unmarshal(f.Data, &d) != nil {
-		return Info{}, false
-	}
+	d, ok := authn.CredentialOf(f)
 	id, err := unpadded(d.ID)
-	if err != nil || len(id) == 0 {
+	if !ok || err != nil || len(id) == 0 {
 		return Info{}, false
 	}
 	return Info{id, d.AAGUID, d.Transports, d.Verified, d.Synced, d.BackedUp, d.Attested, d.Attachment}, true
 }
 
 func (i Info) encode() ([]byte, error) {
-	b, err := json.Marshal(data{base64.RawURLEncoding.EncodeToString(i.ID), i.AAGUID, i.Transports, i.Verified, i.Synced, i.BackedUp, i.Attested, i.Attachment})
+	b, err := json.Marshal(authn.Credential{ID: base64.RawURLEncoding.EncodeToString(i.ID), AAGUID: i.AAGUID, Transports: i.Transports,
+		Verified: i.Verified, Synced: i.Synced, BackedUp: i.BackedUp, Attested: i.Attested, Attachment: i.Attachment})
 	if err != nil {
 		return nil, fmt.Errorf("webauthn: %w", err)
 	}
