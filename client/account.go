@@ -121,6 +121,17 @@ type Factor struct {
 	ConfirmedAt  time.Time `json:"confirmed_at"`
 	LastUsedAt   time.Time `json:"last_used_at"`
 	ExpiresAt    time.Time `json:"expires_at"` // of a pending one
+	Passkey      *Passkey  `json:"webauthn"`   // only with WebAuthn
+}
+
+// Passkey is what a passkey says of itself.
+type Passkey struct {
+	Synced       bool   `json:"synced"`        // it may be copied to other devices of its person
+	BackedUp     bool   `json:"backed_up"`     // it was, when it was used last
+	UserVerified bool   `json:"user_verified"` // its device made sure at least once who holds it
+	Attested     bool   `json:"attested"`      // its maker's certificate proved the model
+	Attachment   string `json:"attachment"`    // "platform" or "cross-platform"; empty: not known
+	AAGUID       string `json:"aaguid"`        // of its model; empty: it does not say
 }
 
 func (f *Factor) whole() bool { return f.ID != "" && f.State != "" }
@@ -149,6 +160,8 @@ type PendingFactor struct {
 	SMS       *CodeSent `json:"sms"`
 	Email     *CodeSent `json:"email"`
 	Duo       *DuoSetUp `json:"duo"`
+	// Passkey is what the browser is asked to make; from SendAgain, too, which asks anew.
+	Passkey *PasskeyQuestion `json:"webauthn"`
 }
 
 func (f *PendingFactor) whole() bool { return f.ID != "" && f.State != "" }
@@ -195,7 +208,7 @@ func (c *Client) ChallengeFactor(ctx context.Context, id, option string) (*Chall
 	return sent[Challenge](ctx, c, http.MethodPost, route("account/factors/%s/challenge", id), once, b)
 }
 
-// SendAgain sends the code of a set-up once more.
+// SendAgain sends the code of a set-up once more; of a passkey it asks anew.
 func (c *Client) SendAgain(ctx context.Context, id string) (*PendingFactor, error) {
 	return sent[PendingFactor](ctx, c, http.MethodPost, route("account/factors/%s/send", id), once, body{})
 }
@@ -211,7 +224,8 @@ type Confirmed struct {
 
 func (f *Confirmed) whole() bool { return f.Factor != nil || f.Email != "" || f.State != "" }
 
-// ConfirmFactor makes a way count that was begun. An empty code is for Duo, once Duo said yes.
+// ConfirmFactor makes a way count that was begun. An empty code is for Duo, once Duo said
+// yes. For a passkey there is ConfirmPasskey.
 func (c *Client) ConfirmFactor(ctx context.Context, id string, code Secret) (*Confirmed, error) {
 	b := body{}
 	add(b, "code", code)

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -16,6 +17,7 @@ const (
 	SMS        Method = "sms"
 	Email      Method = "email"
 	Duo        Method = "duo"
+	WebAuthn   Method = "webauthn" // passkey or security key
 	BackupCode Method = "backup_code"
 	BypassCode Method = "bypass_code" // help code of an administrator
 )
@@ -110,7 +112,7 @@ type Challenge struct {
 	Method    Method      `json:"method"`
 	Factor    string      `json:"factor"`
 	SentTo    string      `json:"sent_to"`    // masked
-	ExpiresAt time.Time   `json:"expires_at"` // of the code, or of the question at Duo
+	ExpiresAt time.Time   `json:"expires_at"` // of the code, or of the question
 	ResendAt  time.Time   `json:"resend_at"`  // zero: this was the last one of this attempt
 	Options   []DuoOption `json:"options"`    // how Duo can ask, best first
 	Code      bool        `json:"code"`       // a code that the person has from Duo is taken, too
@@ -122,6 +124,8 @@ type Challenge struct {
 	Number    string      `json:"number"` // show it: the person types it at Duo
 	Message   string      `json:"message"`
 	Attempt   *Attempt    `json:"attempt"` // where Duo let the person in unasked
+
+	Passkey json.RawMessage `json:"-"` // what the browser is asked, as PasskeyQuestion.Options; "options" of WebAuthn
 }
 
 // DuoOption is one way in which Duo can ask.
@@ -184,7 +188,7 @@ type Ask struct {
 	Option string `json:"option,omitempty"` // of Duo: DuoOption.ID, or "auto"; empty: Duo only lists Options
 }
 
-// Challenge sends a code, or asks the person at Duo.
+// Challenge sends a code, asks the person at Duo, or says what their browser is asked.
 func (c *Client) Challenge(ctx context.Context, a *Attempt, ask Ask) (*Challenge, error) {
 	return sent[Challenge](ctx, c.As(a.Token), http.MethodPost, route("attempts/%s/challenge", a.ID), once, ask)
 }
@@ -196,15 +200,21 @@ type Answer struct {
 	Code         Secret // blanks in it do not count
 	Password     Secret // in place of Code, with StateNeedPassword
 	TrustBrowser bool   // only where Way.TrustDays is given
+
+	Credential json.RawMessage // in place of Code, with WebAuthn: what the browser answered
 }
 
 // Verify answers. WrongCode is charged: never repeat it by program. The attempt that
 // comes back may ask for more.
 func (c *Client) Verify(ctx context.Context, a *Attempt, answer Answer) (*Attempt, error) {
-	b := body{"method": answer.Method}
-	if answer.Method == Password {
+	b := withCredential(answer.Credential)
+	b["method"] = answer.Method
+	switch answer.Method {
+	case Password:
 		b["password"] = answer.Password.Reveal()
-	} else {
+	case WebAuthn:
+		add(b, "code", answer.Code)
+	default:
 		b["code"] = answer.Code.Reveal()
 	}
 	add(b, "factor", answer.Factor)

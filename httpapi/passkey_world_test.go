@@ -100,8 +100,9 @@ func noPasskeys(w *world, _ sallyporttest.Person, _ *call) {
 // passkeyScenes are the examples with a passkey in them.
 func passkeyScenes(all map[string]scene) map[string]scene {
 	all["ask_passkey asked"] = nil
+	all["ask_passkey invalid"] = unheardOf
 	all["ask_passkey policy_forbids"] = noPasskeys
-	all["ask_passkey too_many_requests"] = func(w *world, _ sallyporttest.Person, c *call) { w.do(*c).want(200) }
+	all["ask_passkey too_many_requests"] = askedOften
 	all["begin_by_passkey complete"] = byPasskey(nil, 0)
 	all["begin_by_passkey need_factor"] = func(w *world, p sallyporttest.Person, c *call) {
 		w.SetPolicy(w.t, "acme", func(d *policy.Document) { d.ProofsByRole = map[string]int{"member": 2} })

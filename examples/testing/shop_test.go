@@ -1,6 +1,7 @@
 package shop_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	shop "example.com/shop"
+	"github.com/sallyport-mfa/sallyport/client"
 	"github.com/sallyport-mfa/sallyport/sallyporttest"
 )
 
@@ -33,6 +35,48 @@ func TestBilling(t *testing.T) {
 	}
 	if where, _ := read(t)(maya.Get(s.URL + "/app")); where != "/app" {
 		t.Errorf("after the proof: %s", where)
+	}
+}
+
+func TestPasskey(t *testing.T) {
+	s := sallyporttest.Wire(t, shop.New)
+	maya := s.AddUser(t, s.Company, "maya", true)
+	api, err := client.New(client.Config{BaseURL: s.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	phone := s.Passkeys(t) // in place of her browser and what it asks
+
+	// She sets one up. Make is navigator.credentials.create of your page.
+	me := api.As(client.NewSecret(s.SignedIn(t, maya).Token()))
+	setUp, err := me.BeginFactor(t.Context(), client.NewFactor{Method: client.WebAuthn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := phone.Make(setUp.Passkey.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := me.ConfirmPasskey(t.Context(), setUp.ID, made); err != nil {
+		t.Fatal(err)
+	}
+
+	// She signs in by it, without a name or password. Sign is navigator.credentials.get.
+	question, err := api.AskPasskey(t.Context(), "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := phone.Sign(question.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attempt, err := api.BeginByPasskey(t.Context(), client.PasskeySignIn{Company: "acme", Credential: signed})
+	if err != nil || attempt.State != client.StateComplete || attempt.Session.ACR != "aal2" {
+		t.Fatalf("%+v %v", attempt, err)
+	}
+	// Whoever has the same answer once more gets nothing for it.
+	if _, err := api.BeginByPasskey(t.Context(), client.PasskeySignIn{Company: "acme", Credential: signed}); !errors.Is(err, client.Expired) {
+		t.Errorf("the second time: %v", err)
 	}
 }
 
