@@ -110,9 +110,8 @@ func TestPasskeyBecomesSyncedAtSecondStep_N1(t *testing.T) {
 func TestPasskeyWholeSignInByPolicy_G1_G3_G4(t *testing.T) {
 	w, maya, keys := keyed(t)
 	w.rule(func(d *policy.Document) { d.Internal = policy.NotOffered })
-	if _, err := w.comesInBy(keys); !errors.Is(err, authn.Invalid) {
-		t.Errorf("not offered to its person: %v", err)
-	}
+	_, err := w.comesInBy(keys)
+	refusedAs(t, err, "error.method_not_offered") // to its person
 	w.rule(func(d *policy.Document) { d.Internal, d.ProofsByRole = "", map[string]int{"member": 2} })
 	st, err := w.comesInBy(keys)
 	if err != nil || st.Session != nil || st.Need.State != authn.NeedEnrolment {
