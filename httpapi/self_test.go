@@ -349,7 +349,7 @@ func TestMissingFieldsAtOnce(t *testing.T) {
 	if a.str("fields.0.message") != "Choose one of these: en, pl." {
 		t.Errorf("choices: %s", a.body)
 	}
-	if a := w.post("/api/v1/account/factors", session, object{"method": "sms"}).field("method", "not_one_of"); a.str("fields.0.message") != "Choose one of these: email, totp." {
+	if a := w.post("/api/v1/account/factors", session, object{"method": "sms"}).field("method", "not_one_of"); a.str("fields.0.message") != "Choose one of these: email, totp, webauthn." {
 		t.Errorf("choices: %s", a.body)
 	}
 	a = w.post("/api/v1/attempts", "", strings.Repeat(" ", 70_000)).refused(authn.TooLarge)

@@ -50,7 +50,7 @@ func TestSetUpInSignIn(t *testing.T) {
 	}
 	w.post(path+"/verify", token, object{"method": "email", "code": wrongOf(w.LastCode(t, lena.Email))}).refused(authn.WrongCode)
 	a = w.post(path+"/verify", token, object{"method": "email", "code": w.LastCode(t, lena.Email)}).want(200)
-	if a.str("state") != "need_enrolment" || fmt.Sprint(a.at("methods")) != "[map[method:totp]]" || a.at("session") != nil {
+	if a.str("state") != "need_enrolment" || fmt.Sprint(a.at("methods")) != "[map[method:totp] map[method:webauthn]]" || a.at("session") != nil {
 		t.Fatalf("verify: %s", a.body)
 	}
 	w.post(path+"/postpone", token, object{}).refused(authn.PolicyForbids)
@@ -258,7 +258,12 @@ func TestMethodIsObeyed(t *testing.T) {
 	verify("backup_code", w.code(maya)).field("code", "backup_code")
 	verify("bypass_code", saved).field("code", "help_code")
 	verify("email", w.Code(t, maya.Secret)).field("method", "not_offered")
-	if a := verify("webauthn", "123456").field("method", "not_one_of"); a.str("fields.0.message") != "Choose one of these: totp, backup_code." {
+	verify("webauthn", "123456").field("code", "unknown")
+	for _, body := range []object{{"method": "totp", "credential": object{}}, {"method": "password", "password": "x", "credential": object{"id": "x"}}, {"method": "totp", "code": "123456", "credential": object{}}} {
+		w.post("/api/v1/attempts/"+id+"/verify", token, body).field("credential", "unknown")
+	}
+	w.post("/api/v1/attempts/"+id+"/verify", token, object{"method": "webauthn"}).field("credential", "required")
+	if a := verify("fax", "123456").field("method", "not_one_of"); a.str("fields.0.message") != "Choose one of these: totp, backup_code." {
 		t.Errorf("choices: %s", a.body)
 	}
 	if a := w.post("/api/v1/attempts/"+id+"/challenge", token, object{"method": "email"}).field("method", "not_offered"); !strings.Contains(a.str("fields.0.message"), "totp, backup_code") {

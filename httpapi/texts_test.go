@@ -375,7 +375,7 @@ func TestPhoneInSignIn_rul1(t *testing.T) {
 	w.ownWay(0)
 	a := w.emailed("acme", lena)
 	token := a.str("token")
-	if fmt.Sprint(a.at("methods")) != "[map[method:sms] map[method:totp]]" {
+	if fmt.Sprint(a.at("methods")) != "[map[method:sms] map[method:totp] map[method:webauthn]]" {
 		t.Fatalf("methods: %s", a.body)
 	}
 	p := w.post("/api/v1/account/factors", token, object{"method": "sms", "phone": lenasNumber}).want(201)
