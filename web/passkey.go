@@ -131,38 +131,17 @@ func (h *Handler) postPasskeyAsk(w http.ResponseWriter, r *http.Request) error {
 
 // postPasskey signs in by the answer to it. It ends as a sign-in by password does.
 func (h *Handler) postPasskey(w http.ResponseWriter, r *http.Request) error {
-	form, err := httpserve.Form(r)
-	if err != nil {
+	in, err := h.sentSignIn(w, r, "page.passkey.cookies")
+	if in == nil {
 		return err
-	}
-	company, err := h.c.Directory.Company(r.Context(), r.PathValue("company"))
-	if errors.Is(err, authn.NotFound) && r.PathValue("company") != "" {
-		return h.unknownCompany(w, r, destination(form))
-	}
-	if err != nil {
-		return err
-	}
-	p, v := signInForm(r, form), h.layout.view(r)
-	p.Action = strings.TrimSuffix(r.URL.Path, passkeySuffix)
-	if p.ReturnTo, err = h.registered(r, company.ID, p.ReturnTo); err != nil {
-		return err
-	}
-	if httpserve.ClientOf(r).Browser == "" {
-		p.Problem = v.T("page.passkey.cookies")
-		return h.drawSignIn(w, r, http.StatusBadRequest, company, p)
-	}
-	if err := h.c.Cookies.CheckSignInForm(r); err != nil {
-		httpserve.Record(r, err)
-		p.Problem = httpserve.Message(h.c.Texts, v.Lang, authn.AsError(err))
-		return h.drawSignIn(w, r, http.StatusForbidden, company, p)
 	}
 	st, err := h.c.SignIn.BeginByPasskey(r.Context(), signin.ByPasskey{
-		Company: company.Slug, Credential: answerOf(form).Credential, ReturnTo: p.ReturnTo, Client: httpserve.ClientOf(r),
+		Company: in.company.Slug, Credential: answerOf(in.form).Credential, ReturnTo: in.page.ReturnTo, Client: httpserve.ClientOf(r),
 	})
 	if err != nil {
-		return h.refusePasskey(w, r, v, company, p, err)
+		return h.refusePasskey(w, r, in.view, in.company, in.page, err)
 	}
-	return h.begun(w, r, company, p.Action, st)
+	return h.begun(w, r, in.company, in.page.Action, st)
 }
 
 // refusePasskey shows the sign-in page again, with why the passkey did not open it.

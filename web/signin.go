@@ -117,38 +117,58 @@ func (h *Handler) unknownCompany(w http.ResponseWriter, r *http.Request, returnT
 	})
 }
 
-func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request) error {
+// signInSent is what a form of the sign-in page sent.
+type signInSent struct {
+	form    url.Values
+	company authn.Company
+	page    signInPage // to be drawn again, if it comes to that
+	view    *View
+}
+
+// sentSignIn reads a form of the sign-in page. noCookies is the text for a browser that
+// keeps none. Nil: the answer is written.
+func (h *Handler) sentSignIn(w http.ResponseWriter, r *http.Request, noCookies string) (*signInSent, error) {
 	form, err := httpserve.Form(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	company, err := h.c.Directory.Company(r.Context(), r.PathValue("company"))
 	if errors.Is(err, authn.NotFound) && r.PathValue("company") != "" {
-		return h.unknownCompany(w, r, destination(form))
+		return nil, h.unknownCompany(w, r, destination(form))
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	p, v := signInForm(r, form), h.layout.view(r)
+	p.Action = strings.TrimSuffix(r.URL.Path, passkeySuffix)
 	if p.ReturnTo, err = h.registered(r, company.ID, p.ReturnTo); err != nil {
-		return err
+		return nil, err
 	}
 	if httpserve.ClientOf(r).Browser == "" {
-		p.Problem = v.T("page.signin.cookies")
-		return h.drawSignIn(w, r, http.StatusBadRequest, company, p)
+		p.Problem = v.T(noCookies)
+		return nil, h.drawSignIn(w, r, http.StatusBadRequest, company, p)
 	}
 	if err := h.c.Cookies.CheckSignInForm(r); err != nil {
 		httpserve.Record(r, err)
 		p.Problem = httpserve.Message(h.c.Texts, v.Lang, authn.AsError(err))
-		return h.drawSignIn(w, r, http.StatusForbidden, company, p)
+		return nil, h.drawSignIn(w, r, http.StatusForbidden, company, p)
+	}
+	return &signInSent{form, company, p, v}, nil
+}
+
+func (h *Handler) postSignIn(w http.ResponseWriter, r *http.Request) error {
+	in, err := h.sentSignIn(w, r, "page.signin.cookies")
+	if in == nil {
+		return err
 	}
 	st, err := h.c.SignIn.Begin(r.Context(), signin.Begin{
-		Company: company.Slug, Login: p.Login, Password: form.Get("password"), ReturnTo: p.ReturnTo, Trusted: h.c.Cookies.ReadTrusted(r), Client: httpserve.ClientOf(r),
+		Company: in.company.Slug, Login: in.page.Login, Password: in.form.Get("password"), ReturnTo: in.page.ReturnTo,
+		Trusted: h.c.Cookies.ReadTrusted(r), Client: httpserve.ClientOf(r),
 	})
 	if err != nil {
-		return h.refuseSignIn(w, r, v, company, p, err)
+		return h.refuseSignIn(w, r, in.view, in.company, in.page, err)
 	}
-	return h.begun(w, r, company, r.URL.Path, st)
+	return h.begun(w, r, in.company, in.page.Action, st)
 }
 
 // begun leads on from a sign-in page, at start.
