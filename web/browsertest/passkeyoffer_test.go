@@ -25,5 +25,5 @@ func TestPasskeyOffer_N1(t *testing.T) {
 	tb.lands("/signin/passkey-offer")
 	tb.page("passkey-offer", 200)
 	tb.press("page.passkey_offer.button")
-	tb.page("passkey-offer/set-up", 200)
+	tb.page("passkey-setup/offered", 200)
 }
