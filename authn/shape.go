@@ -192,7 +192,7 @@ func ParseShape(text string) (Shape, error) {
 			s.Kinds, s.Passkeys = append(s.Kinds, WebAuthn), append(s.Passkeys, p)
 			continue
 		}
-		plain = append(plain, word)
+		plain = append(plain, k)
 		if Kind(k) != BackupCode {
 			s.Kinds = append(s.Kinds, Kind(k))
 		}

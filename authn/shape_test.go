@@ -139,6 +139,7 @@ func TestParseShape_refuses(t *testing.T) {
 func FuzzParseShape(f *testing.F) {
 	f.Add("1.internal.active.rw.member,owner.sms,totp.duo")
 	f.Add("1.external.suspended.raxshteplwb...")
+	f.Add("1.internal.active.a..-1.") // a round of no kind
 	f.Add("1.internal.active.w..totp,webauthn_sa08987058cadc4b81b6e130de50dcbe96-2,webauthn.")
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := authn.ParseShape(text)
