@@ -63,7 +63,14 @@ func holdsSMS(t *testing.T, what string, m authn.Message, company string) {
 	if digitsInARow.MatchString(rest) || looksLinked.MatchString(rest) {
 		t.Errorf("%s, %.40q: another code, or a link: %q", what, company, m.Text)
 	}
-	if strings.Contains(rest, "  ") || strings.Contains(rest, "your code") || strings.Contains(rest, "firmie .") || strings.Contains(rest, "firmie  ") {
+	// What is left of a company's name can be these words, too.
+	letters := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) {
+			return r
+		}
+		return -1
+	}, company)
+	if strings.Contains(rest, "  ") || strings.Contains(rest, "your code") && !strings.Contains(letters, "yourcode") || strings.Contains(rest, "firmie .") || strings.Contains(rest, "firmie  ") {
 		t.Errorf("%s, %.40q: no sentence: %q", what, company, m.Text)
 	}
 }
@@ -242,7 +249,7 @@ func TestGSM7(t *testing.T) {
 }
 
 func FuzzGSM7(f *testing.F) {
-	for _, s := range append([]string{"Zażółć", "e\u0301", "10 €"}, hostile[:40]...) {
+	for _, s := range append([]string{"Zażółć", "e\u0301", "10 €", "0000000000your0code"}, hostile[:40]...) {
 		f.Add(s)
 	}
 	s, err := New(Config{Outbox: noOutbox{}, PublicURL: "https://login.acme.example", Code: func([]byte) string { return testCode }})
